@@ -9,6 +9,8 @@ internal sealed unsafe class CpuContext
     public required CpuState* State { get; init; }
     public required ICpuBus Bus { get; init; }
 
+    public required Mmu Mmu { get; init; }
+
     /// <summary>Set by a handler that answers <see cref="InstructionOutcome.Fault"/>.</summary>
     public GuestFault Fault { get; set; }
 }
