@@ -111,10 +111,8 @@ internal static unsafe class ModelSpecificRegisters
         CpuState* s = c.State;
         if ((value & ~Efer.Defined) != 0 || ((value ^ s->Efer) & Efer.LongModeEnable) != 0)
             return false;
-        ulong changed = s->Efer ^ value;
         s->Efer = (value & ~Efer.LongModeActive) | (s->Efer & Efer.LongModeActive);
-        if ((changed & Efer.NoExecuteEnable) != 0)
-            c.Mmu.FlushAll();
+        c.Mmu.ControlRegistersChanged();
         return true;
     }
 

@@ -1,4 +1,3 @@
-using FtAkka.Cpu.Memory;
 using FtAkka.Cpu.State;
 using Iced.Intel;
 
@@ -40,6 +39,8 @@ internal static unsafe partial class StringInstructions
         public bool StopOnEqual;
         public bool Conditional;
         public ulong SourceBase;
+        /// <summary>Where the instruction itself lies in host memory, for REP forms that store.</summary>
+        public byte* FirstCodeByte, LastCodeByte;
 
         public readonly long Stride => Backward ? -Size : Size;
     }
@@ -84,6 +85,11 @@ internal static unsafe partial class StringInstructions
         ulong count = run.Narrow ? (uint)s->Gpr[1] : s->Gpr[1];
         if (count == 0)
             return c.Retire(in instruction);
+        if (run.Operation is Operation.Movs or Operation.Stos)
+        {
+            run.FirstCodeByte = CodePointer(c, s->Rip);
+            run.LastCodeByte = CodePointer(c, s->Rip + (uint)instruction.Length - 1);
+        }
         ulong done = 0;
         while (true)
         {
@@ -191,28 +197,24 @@ internal static unsafe partial class StringInstructions
     }
 
     /// <summary>
-    /// The same for stores. A page with tracked stores is written element by element unless dropping what derives from the batch ends the
-    /// tracking: the batch could otherwise change its own instruction or mapping.
+    /// The same for stores. One element and a yield as well where a store may change the instruction itself (its own page) or a mapping (a page
+    /// table in use, for which the paging unit gives no pointer).
     /// </summary>
     private static Reach ReachForWrite(CpuContext c, in Run run, ulong address, ulong elements, out byte* pointer)
     {
         pointer = null;
         if (elements == 0)
             return Reach.Single;
-        bool user = c.IsUser();
         ulong lowest = Lowest(address, in run, elements);
-        FillOutcome fill = c.Mmu.Fill(lowest, write: true, user, out _);
-        if (fill == FillOutcome.Fault)
-        {
-            c.Fault = c.Mmu.Fault;
+        int length = (int)(elements * (uint)run.Size);
+        if (!c.TryGetPointer(lowest, length, write: true, out pointer))
             return Reach.Faulted;
-        }
-        if (fill == FillOutcome.Mmio || (fill == FillOutcome.Tracked && elements == 1))
-            return Reach.Single;
-        if (!c.TryGetPointer(lowest, (int)(elements * (uint)run.Size), write: true, out pointer))
-            return Reach.Faulted;
-        if (pointer == null || (fill == FillOutcome.Tracked && c.Mmu.Fill(lowest, write: true, user, out _) != FillOutcome.Filled))
-            return Reach.Single;
-        return Reach.Bulk;
+        bool own = SamePage(pointer, run.FirstCodeByte) || SamePage(pointer, run.LastCodeByte);
+        return pointer == null || own ? Reach.Single : Reach.Bulk;
     }
+
+    private static bool SamePage(byte* a, byte* b) => (((ulong)a ^ (ulong)b) & ~(PageSize - 1)) == 0;
+
+    /// <summary>Host address of an instruction byte; null outside RAM.</summary>
+    private static byte* CodePointer(CpuContext c, ulong rip) => c.Mmu.TryPeek(rip, out ulong physical) ? c.Mmu.HostPointer(physical) : null;
 }

@@ -75,10 +75,8 @@ internal static unsafe partial class SystemInstructions
         const ulong LongMode = Cr0.Paging | Cr0.ProtectionEnable;
         if ((value & LongMode) != LongMode || ((value & Cr0.NotWriteThrough) != 0 && (value & Cr0.CacheDisable) == 0))
             return false;
-        ulong changed = s->Cr0 ^ value;
         s->Cr0 = value;
-        if ((changed & Cr0.WriteProtect) != 0)
-            c.Mmu.FlushAll();
+        c.Mmu.ControlRegistersChanged();
         return true;
     }
 
@@ -96,11 +94,8 @@ internal static unsafe partial class SystemInstructions
         CpuState* s = c.State;
         if ((value & ~Cr4.Defined) != 0 || (value & Cr4.PhysicalAddressExtension) == 0)
             return false;
-        const ulong Paging = Cr4.PageGlobalEnable | Cr4.PageSizeExtensions | Cr4.Smep;
-        ulong changed = s->Cr4 ^ value;
         s->Cr4 = value;
-        if ((changed & Paging) != 0)
-            c.Mmu.FlushAll();
+        c.Mmu.ControlRegistersChanged();
         return true;
     }
 
