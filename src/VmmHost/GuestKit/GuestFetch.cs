@@ -134,6 +134,12 @@ public sealed class GuestFetch
             builder.AddFile(hostPath, guestPath);
         }
 
+        if (_options.Bench)
+        {
+            _progress("building ftbench");
+            builder.AddFile(LinuxBenchProgram.Build(unpacked.Sub("bench")), LinuxWorkloads.GuestPath);
+        }
+
         builder.AddPackages(packageRoots.Take(requested), packageRoots);
         builder.AddBusyBox(busyBoxRoot);
         builder.AddModules(_options.Modules);
@@ -193,6 +199,7 @@ public sealed class GuestFetch
             kernel.Facts,
             _options.Packages,
             _options.Modules,
+            _options.Bench,
             _options.Files.Select(f => new[] { f.GuestPath, HashOfHostFile(f.HostPath) }),
             InitramfsBuilder.OwnFiles,
             typeof(InitramfsBuilder).Assembly.ManifestModule.ModuleVersionId,

@@ -24,6 +24,9 @@ public sealed record GuestFetchOptions
     /// <summary>Host files to add: host path and place in the guest.</summary>
     public IReadOnlyList<(string HostPath, string GuestPath)> Files { get; init; } = [];
 
+    /// <summary>Build the benchmark's program and pack it.</summary>
+    public bool Bench { get; init; }
+
     /// <summary>A mirror in place of the host's package sources, or null.</summary>
     public DebianSource? Source { get; init; }
 
