@@ -52,7 +52,7 @@ public sealed partial class GuestMachine
             return;
         switch (input)
         {
-            case ConsoleInput console:
+            case ConsoleInput { Console: ConsoleKind.Serial } console:
                 uart.Receive(console.Bytes.AsSpan());
                 break;
             case ClockAdvance advance:

@@ -42,7 +42,8 @@ public sealed partial class GuestMachine : ISnapshotable
         foreach (var device in plugged)
             device.Restore(reader);
         reader.BeginSection("MEND", 1);
-        consoleOutputBytes = reader.ReadUInt64();
+        for (var i = 0; i < consoleOutputBytes.Length; i++)
+            consoleOutputBytes[i] = reader.ReadUInt64();
         RefusedInputCount = reader.ReadUInt64();
         var reason = reader.ReadByte();
         reader.Require(reason == byte.MaxValue || Enum.IsDefined((MachineExitReason)reason));
@@ -95,7 +96,8 @@ public sealed partial class GuestMachine : ISnapshotable
         foreach (var device in plugged)
             device.Snapshot(writer);
         var section = writer.BeginSection("MEND", 1);
-        writer.WriteUInt64(consoleOutputBytes);
+        foreach (var count in consoleOutputBytes)
+            writer.WriteUInt64(count);
         writer.WriteUInt64(RefusedInputCount);
         writer.WriteByte(ended is { } reason ? (byte)reason : byte.MaxValue);
         writer.EndSection(section);

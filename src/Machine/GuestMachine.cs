@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using FtAkka.Cpu;
 using FtAkka.Cpu.Memory;
 using FtAkka.Machine.Acpi;
@@ -5,6 +6,7 @@ using FtAkka.Machine.Boot;
 using FtAkka.Machine.Devices;
 using FtAkka.Machine.Events;
 using FtAkka.Machine.Interrupts;
+using FtAkka.Machine.Plugged;
 using FtAkka.Machine.Time;
 
 namespace FtAkka.Machine;
@@ -26,15 +28,17 @@ public sealed partial class GuestMachine : IDisposable
     private readonly IoApic ioApic;
     private readonly Uart16550 uart;
     private readonly CmosRtc rtc;
-    private readonly List<IPluggedDevice> plugged = [];
     private readonly EffectLog effects;
     private readonly IMachineCpu cpu;
-    private ulong consoleOutputBytes;
+    private readonly ulong[] consoleOutputBytes = new ulong[Enum.GetValues<ConsoleKind>().Length];
     private MachineExitReason? ended;
 
     /// <summary>Builds the machine around a CPU that <paramref name="createCpu"/> makes, in the state of power-on, without a kernel.</summary>
+    /// <exception cref="ArgumentException">The configuration has an error (<see cref="MachineConfig.FindError"/>).</exception>
     internal GuestMachine(MachineConfig config, Func<GuestMemory, ICpuBus, IMachineCpu> createCpu)
     {
+        if (config.FindError() is { } error)
+            throw new ArgumentException(error, nameof(config));
         this.config = config;
         Memory = new GuestMemory(config.MemoryBytes);
         clock = new VirtualClock(config.ClockNumerator, config.ClockDenominator);
@@ -43,12 +47,13 @@ public sealed partial class GuestMachine : IDisposable
         ioApic = new IoApic(message => localApic.Accept(message));
         localApic.EndOfInterruptBroadcast = ioApic.EndOfInterrupt;
         effects = new EffectLog(config.Limits.EffectsPerRunMax, () => cpu!.RequestStop());
-        uart = new Uart16550(ioApic.Line(MemoryMap.UartGsi), SendConsoleByte, config.Limits.ConsoleInputBytesMax);
+        uart = new Uart16550(ioApic.Line(MemoryMap.UartGsi), value => SendConsole(ConsoleKind.Serial, [value]), config.Limits.ConsoleInputBytesMax);
         rtc = new CmosRtc(config.BootUnixSeconds, config.TscHz, () => Tsc);
         mmio.Add(MemoryMap.IoApicBase, MemoryMap.IoApicSizeBytes, ioApic);
         mmio.Add(MemoryMap.PowerBase, MemoryMap.PowerSizeBytes, new PowerController(OnPowerRequest));
         ports.Add(MemoryMap.UartPort, 8, uart);
         ports.Add(MemoryMap.RtcPort, 2, rtc);
+        PlugDevices();
         cpu = createCpu(Memory, this);
         // A timer armed for an earlier moment than the present slice ends at: the slice is cut short and measured anew.
         localApic.TimerChanged = cpu.RequestStop;
@@ -63,7 +68,7 @@ public sealed partial class GuestMachine : IDisposable
     /// <summary>The guest's TSC now, without IA32_TSC_ADJUST.</summary>
     public ulong Tsc => clock.TscAt(cpu.Icount);
 
-    /// <summary>How many bytes of console input would be taken now.</summary>
+    /// <summary>How many bytes of input the serial console would take now.</summary>
     public int ConsoleInputRoomBytes => uart.InputRoomBytes;
 
     /// <summary>Loads a Linux kernel and sets the CPU to its entry.</summary>
@@ -139,7 +144,11 @@ public sealed partial class GuestMachine : IDisposable
         return true;
     }
 
-    private void SendConsoleByte(byte value) => effects.Add(new ConsoleOutput(cpu.Icount, consoleOutputBytes++, value));
+    private void SendConsole(ConsoleKind console, ImmutableArray<byte> bytes)
+    {
+        effects.Add(new ConsoleOutput(cpu.Icount, console, consoleOutputBytes[(int)console], bytes));
+        consoleOutputBytes[(int)console] += (uint)bytes.Length;
+    }
 
     private void OnPowerRequest(PowerRequest request) =>
         End(request == PowerRequest.PowerOff ? MachineExitReason.PowerOff : MachineExitReason.Reset);

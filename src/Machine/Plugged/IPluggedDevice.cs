@@ -2,7 +2,7 @@ using FtAkka.Machine.Bus;
 using FtAkka.Machine.Events;
 using FtAkka.Machine.Snapshots;
 
-namespace FtAkka.Machine;
+namespace FtAkka.Machine.Plugged;
 
 /// <summary>A device in one of the machine's virtio-mmio windows.</summary>
 internal interface IPluggedDevice : IMmioDevice, ISnapshotable
