@@ -51,6 +51,9 @@ public sealed unsafe partial class Vcpu : IDisposable
     /// <summary>Instruction pointer of the next instruction.</summary>
     public ulong Rip => _engine.State->Rip;
 
+    /// <summary>IA32_TSC_ADJUST: what the guest added to its TSC.</summary>
+    public ulong TscAdjust => _engine.State->TscAdjust;
+
     /// <summary>Counters for people and benchmarks.</summary>
     public VcpuStatistics Statistics => _engine.Statistics;
 

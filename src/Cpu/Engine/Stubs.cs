@@ -1,5 +1,4 @@
 using Iced.Intel;
-using FtAkka.Cpu.State;
 using static Iced.Intel.AssemblerRegisters;
 
 namespace FtAkka.Cpu.Engine;
