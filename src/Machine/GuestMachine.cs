@@ -22,6 +22,9 @@ namespace FtAkka.Machine;
 /// </remarks>
 public sealed partial class GuestMachine : IDisposable
 {
+    /// <summary>The most a CPU takes in one call; a run beyond it just takes several.</summary>
+    private const ulong SliceInstructionsMax = 1UL << 62;
+
     private readonly MachineConfig config;
     private readonly VirtualClock clock;
     private readonly LocalApic localApic;
@@ -123,7 +126,7 @@ public sealed partial class GuestMachine : IDisposable
         if (localApic.NextTimerTsc is { } timerTsc)
             sliceEnd = Math.Min(sliceEnd, clock.IcountAt(timerTsc));
         var lineBefore = cpu.InterruptLine;
-        switch (cpu.Run(sliceEnd - cpu.Icount))
+        switch (cpu.Run(Math.Min(sliceEnd - cpu.Icount, SliceInstructionsMax)))
         {
             case VcpuExitReason.Halted:
                 // Timers and events that are due at this very icount, or an interrupt they raise, end the wait.
