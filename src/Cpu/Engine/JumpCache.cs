@@ -119,6 +119,9 @@ internal sealed unsafe class JumpCache
         }
     }
 
+    /// <summary>Forgets everything in one set.</summary>
+    public void ClearSet(int set) => ClearAll(set);
+
     private void ClearAll(int set)
     {
         for (int slot = 0; slot < Slots; slot++)

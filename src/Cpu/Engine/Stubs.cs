@@ -16,23 +16,29 @@ internal sealed unsafe class Stubs
     /// <summary>Offsets into <see cref="EngineState"/>.</summary>
     internal static class Offset
     {
-        private static readonly EngineState* Zero = null;
-        public static readonly int Fx = (int)(nint)Zero->Cpu.Fx;
-        public static readonly int Vector = (int)(nint)Zero->Cpu.Vector;
-        public static readonly int Gpr = (int)(nint)Zero->Cpu.Gpr;
-        public static readonly int Rflags = (int)(nint)(&Zero->Cpu.Rflags);
-        public static readonly int Mxcsr = (int)(nint)(&Zero->Cpu.MxcsrHost);
-        public static readonly int FsBase = (int)(nint)(&Zero->Cpu.Fs.Base);
-        public static readonly int GsBase = (int)(nint)(&Zero->Cpu.Gs.Base);
-        public static readonly int HostFlags = (int)(nint)(&Zero->HostFlags);
-        public static readonly int ExitReturn = (int)(nint)(&Zero->ExitReturnAddress);
-        public static readonly int ExitKind = (int)(nint)(&Zero->ExitKind);
-        public static readonly int Budget = (int)(nint)(&Zero->Budget);
-        public static readonly int ScratchR14 = (int)(nint)(&Zero->ScratchR14);
-        public static readonly int ScratchR15 = (int)(nint)(&Zero->ScratchR15);
-        public static readonly int VirtualIf = (int)(nint)(&Zero->VirtualIf);
-        public static readonly int InterruptPending = (int)(nint)(&Zero->InterruptPending);
-        public static readonly int Bounce = (int)(nint)Zero->Bounce;
+        public static readonly int Fx, Vector, Gpr, Rflags, Mxcsr, FsBase, GsBase, HostFlags, ExitReturn, ExitKind, Budget, ScratchR14, ScratchR15, VirtualIf, InterruptPending, Bounce;
+
+        static Offset()
+        {
+            EngineState probe = default;
+            EngineState* p = &probe;
+            Fx = (int)((byte*)(&p->Cpu.Fx[0]) - (byte*)p);
+            Vector = (int)((byte*)(&p->Cpu.Vector[0]) - (byte*)p);
+            Gpr = (int)((byte*)(&p->Cpu.Gpr[0]) - (byte*)p);
+            Rflags = (int)((byte*)(&p->Cpu.Rflags) - (byte*)p);
+            Mxcsr = (int)((byte*)(&p->Cpu.MxcsrHost) - (byte*)p);
+            FsBase = (int)((byte*)(&p->Cpu.Fs.Base) - (byte*)p);
+            GsBase = (int)((byte*)(&p->Cpu.Gs.Base) - (byte*)p);
+            HostFlags = (int)((byte*)(&p->HostFlags) - (byte*)p);
+            ExitReturn = (int)((byte*)(&p->ExitReturnAddress) - (byte*)p);
+            ExitKind = (int)((byte*)(&p->ExitKind) - (byte*)p);
+            Budget = (int)((byte*)(&p->Budget) - (byte*)p);
+            ScratchR14 = (int)((byte*)(&p->ScratchR14) - (byte*)p);
+            ScratchR15 = (int)((byte*)(&p->ScratchR15) - (byte*)p);
+            VirtualIf = (int)((byte*)(&p->VirtualIf) - (byte*)p);
+            InterruptPending = (int)((byte*)(&p->InterruptPending) - (byte*)p);
+            Bounce = (int)((byte*)(&p->Bounce[0]) - (byte*)p);
+        }
     }
 
     private readonly delegate* unmanaged<EngineState*, nint, void> _enter;

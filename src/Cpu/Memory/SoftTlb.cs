@@ -51,6 +51,15 @@ internal sealed unsafe class SoftTlb : IDisposable
 
     public long* Addends(int set) => Array(set * 3 + 2);
 
+    /// <summary>Host address of <see cref="ReadTags"/>, for a 32-bit displacement.</summary>
+    public int ReadTagAddress(int set) => checked((int)(long)ReadTags(set));
+
+    /// <summary>Host address of <see cref="WriteTags"/>, for a 32-bit displacement.</summary>
+    public int WriteTagAddress(int set) => checked((int)(long)WriteTags(set));
+
+    /// <summary>Host address of <see cref="Addends"/>, for a 32-bit displacement.</summary>
+    public int AddendAddress(int set) => checked((int)(long)Addends(set));
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static int SlotOf(ulong va) => (ushort)(va >> 12);
 

@@ -1,3 +1,4 @@
+using FtAkka.Cpu.Decoding;
 using FtAkka.Cpu.Engine;
 using Iced.Intel;
 
@@ -52,6 +53,11 @@ internal sealed partial class BlockTranslator
             case Mnemonic.Div:
             case Mnemonic.Idiv:
                 return EmitDivide(instruction);
+            case Mnemonic.Bt:
+            case Mnemonic.Bts:
+            case Mnemonic.Btr:
+            case Mnemonic.Btc:
+                return EmitBitString(instruction);
             default:
                 throw new InvalidOperationException($"no emission for {instruction.Code}: the instruction policy and the translator disagree.");
         }
@@ -259,6 +265,45 @@ internal sealed partial class BlockTranslator
         {
             _asm.StoreFrame(SlotOf(guest), destination);
         }
+    }
+
+    /// <summary>
+    /// BT, BTS, BTR, BTC. With a register offset the memory form is a bit string: the operand accessed lies (offset >> log2 bits)
+    /// operands away (Intel SDM vol. 2, BT), so the address is computed first and the offset reduced to one operand.
+    /// </summary>
+    private bool EmitBitString(in Instruction source)
+    {
+        ref readonly InstructionRule rule = ref InstructionPolicy.Of(source.Code);
+        if (!rule.Has(InstructionTraits.BitString) || source.Op0Kind != OpKind.Memory)
+        {
+            return EmitReencoded(source);
+        }
+        Instruction instruction = source;
+        InstructionPolicy.StripPrefixes(ref instruction);
+        int size = rule.MemoryBytes;
+        int offset = GprNumber(source.Op1Register);
+        int address = EmitEffectiveAddress(instruction);
+        EmitReadRegister(offset, HostReg.Scratch);
+        if (size == 2)
+        {
+            _asm.MovsxWord(HostReg.Scratch, HostReg.Scratch);
+        }
+        else if (size == 4)
+        {
+            _asm.MovsxDword(HostReg.Scratch, HostReg.Scratch);
+        }
+        _asm.MovImmediate(HostReg.Addend, (ulong)System.Numerics.BitOperations.Log2((uint)size * 8));
+        _asm.Sarx(HostReg.Scratch, HostReg.Scratch, HostReg.Addend);
+        _asm.Lea(HostReg.Address, address, HostReg.Scratch, System.Numerics.BitOperations.Log2((uint)size), 0, wide: !IsNarrowAddress(instruction));
+        EmitCheck(HostReg.Address, size, rule.Access != OperandAccess.Read, stack: IsStackSegment(source));
+        _asm.Lea(HostReg.Address, HostReg.Address, HostReg.Addend, 0, 0);
+        EmitReadRegister(offset, HostReg.Scratch);
+        _asm.MovImmediate(HostReg.Addend, (ulong)((size * 8) - 1));
+        _asm.Pext(HostReg.Scratch, HostReg.Scratch, HostReg.Addend);
+        SetMemory(ref instruction, HostReg.Address, HostReg.None);
+        instruction.Op1Register = WithNumber(source.Op1Register, HostReg.Scratch);
+        Encode(instruction);
+        return true;
     }
 
     private void EmitLeave(in Instruction instruction)

@@ -4,7 +4,7 @@ using Iced.Intel;
 namespace FtAkka.Cpu.Translation;
 
 /// <summary>Effective addresses and the soft-TLB check.</summary>
-internal sealed partial class BlockTranslator
+internal sealed unsafe partial class BlockTranslator
 {
     /// <summary>Host register of a guest register, or <see cref="HostReg.None"/> when it is spilled (r12 to r15).</summary>
     private static int HostOf(int guest) => guest switch
@@ -127,7 +127,7 @@ internal sealed partial class BlockTranslator
         bool aligned = alignment > 1 && alignment >= size;
         _asm.Shrx(HostReg.Addend, address, HostReg.Rsp);
         _asm.MovzxWord(HostReg.Addend, HostReg.Addend);
-        _asm.LoadTable(HostReg.Scratch, HostReg.Addend, write ? _tlb.WriteTagAddress(TlbSet) : _tlb.ReadTagAddress(TlbSet));
+        _asm.LoadTable(HostReg.Scratch, HostReg.Addend, write ? (long)_tlb.WriteTags(TlbSet) : (long)_tlb.ReadTags(TlbSet));
         _asm.Lea(HostReg.Scratch, HostReg.Scratch, address, 0, aligned ? 0 : size - 1);
         if (aligned)
         {
@@ -162,7 +162,7 @@ internal sealed partial class BlockTranslator
             Stack = stack,
         });
         _asm.PatchDword(sitePosition, id);
-        _asm.LoadTable(HostReg.Addend, HostReg.Addend, _tlb.AddendAddress(TlbSet));
+        _asm.LoadTable(HostReg.Addend, HostReg.Addend, (long)_tlb.Addends(TlbSet));
     }
 
     /// <summary>Whether non-canonical addresses of the memory operand give #SS instead of #GP.</summary>

@@ -35,20 +35,22 @@ internal sealed unsafe partial class BlockTranslator
     private int _retryPosition;
     private int _bounceSlot;
     private bool _regular;
+    private readonly InstructionFeatures _features;
 
-    public BlockTranslator(Stubs stubs, SoftTlb tlb, JumpCache jumps, SiteTables tables, long bounceAddress)
+    public BlockTranslator(Stubs stubs, SoftTlb tlb, JumpCache jumps, SiteTables tables, long bounceAddress, InstructionFeatures features)
     {
+        _features = features;
         _stubs = stubs;
         _tlb = tlb;
         _jumps = jumps;
         _tables = tables;
         _bounceAddress = bounceAddress;
         _encoder = Encoder.Create(64, _asm);
-        _decoder = Decoder.Create(64, _reader);
+        _decoder = Decoder.Create(64, _reader, InstructionPolicy.DecoderOptions);
     }
 
     /// <summary>Emitted bytes of the last translation, to be copied to where it was translated for.</summary>
-    public ReadOnlySpan<byte> Code => _asm.Bytes;
+    public ReadOnlySpan<byte> EmittedBytes => _asm.Bytes;
 
     private int TlbSet => (_block.Mode & BlockMode.User) != 0 ? 1 : 0;
 
@@ -120,19 +122,23 @@ internal sealed unsafe partial class BlockTranslator
 
     private InstructionClass ClassOf(in Instruction instruction)
     {
-        Code code = instruction.Code;
-        InstructionClass kind = InstructionPolicy.ClassOf(code);
-        if (kind == InstructionClass.Reemit && (_block.Mode & TrappingModes) != 0)
+        ref readonly InstructionRule rule = ref InstructionPolicy.Of(instruction.Code);
+        if ((rule.Features & ~_features) != 0)
         {
-            InstructionTraits traits = InstructionPolicy.TraitsOf(code);
-            if (((traits & InstructionTraits.X87) != 0 && (_block.Mode & (BlockMode.X87Trapped | BlockMode.X87Unmasked)) != 0)
-                || ((traits & InstructionTraits.Sse) != 0 && (_block.Mode & BlockMode.SseTrapped) != 0)
-                || ((traits & InstructionTraits.SimdExceptions) != 0 && (_block.Mode & BlockMode.SimdUnmasked) != 0))
-            {
-                return IsBounce ? kind : InstructionClass.Special;
-            }
+            return InstructionClass.Undefined;
         }
-        return kind;
+        if (rule.Class == InstructionClass.Emit && instruction.Mnemonic is Mnemonic.Div or Mnemonic.Idiv && rule.MemoryBytes < 4)
+        {
+            return InstructionClass.Special;
+        }
+        if (rule.Class == InstructionClass.Reemit && (_block.Mode & TrappingModes) != 0 && !IsBounce)
+        {
+            bool trapped = (rule.NeedsFpuCheck && (_block.Mode & (BlockMode.X87Trapped | BlockMode.X87Unmasked)) != 0)
+                || (rule.NeedsSseCheck && (_block.Mode & BlockMode.SseTrapped) != 0)
+                || ((rule.Traits & InstructionTraits.SimdError) != 0 && (_block.Mode & BlockMode.SimdUnmasked) != 0);
+            return trapped ? InstructionClass.Special : rule.Class;
+        }
+        return rule.Class;
     }
 
     private const BlockMode TrappingModes = BlockMode.X87Trapped | BlockMode.SseTrapped | BlockMode.X87Unmasked | BlockMode.SimdUnmasked;
