@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using FtAkka.Cpu.Architecture;
 using FtAkka.Cpu.Memory;
 using FtAkka.Cpu.State;
 
