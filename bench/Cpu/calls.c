@@ -9,12 +9,12 @@ static NOINLINE long fibonacci(long n)
 long fib(void *arena)
 {
     (void)arena;
-    return fibonacci(37);
+    return fibonacci(39);
 }
 
 long chase(void *arena)
 {
-    enum { Count = 1 << 18, Steps = 12000000 };
+    enum { Count = 1 << 18, Steps = 3000000 };
     struct node {
         struct node *next;
         u64 padding[7]; // one node per cache line, 16 MiB in all
@@ -123,7 +123,7 @@ static long ring_area(const struct shape *shape) { return 3 * (shape->a * shape-
 
 long virt(void *arena)
 {
-    enum { Count = 1000, Rounds = 60000 };
+    enum { Count = 1000, Rounds = 100000 };
     // The tables are filled at run time: a constant table of addresses would need relocation.
     area_function *methods = arena;
     methods[0] = square_area;

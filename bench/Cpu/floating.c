@@ -3,7 +3,7 @@
 
 long matmul(void *arena)
 {
-    enum { N = 240, Rounds = 8 };
+    enum { N = 240, Rounds = 24 };
     double *a = arena, *b = a + N * N, *c = b + N * N;
     for (int i = 0; i < N * N; i++) {
         a[i] = (i % 17) * 0.25;
@@ -58,7 +58,7 @@ static NOINLINE void advance(struct body *bodies, int count, double step)
 
 long nbody(void *arena)
 {
-    enum { Count = 5, Steps = 800000 };
+    enum { Count = 5, Steps = 2500000 };
     struct body *bodies = arena;
     for (int i = 0; i < Count; i++) {
         bodies[i].x = i * 4.5 + 0.25;

@@ -3,7 +3,7 @@
 
 long sieve(void *arena)
 {
-    enum { Limit = 2000000, Rounds = 12 };
+    enum { Limit = 2000000, Rounds = 60 };
     u8 *composite = arena;
     long primes = 0;
     for (int round = 0; round < Rounds; round++) {
@@ -26,7 +26,7 @@ long sieve(void *arena)
 
 long crc32(void *arena)
 {
-    enum { Length = 1 << 20, Rounds = 90 };
+    enum { Length = 1 << 20, Rounds = 80 };
     u32 *table = arena;
     u8 *data = (u8 *)arena + 4096;
     for (u32 i = 0; i < 256; i++) {
@@ -136,7 +136,7 @@ static void quicksort(int *values, long low, long high)
 
 long qsort(void *arena)
 {
-    enum { Count = 500000, Rounds = 6 };
+    enum { Count = 500000, Rounds = 5 };
     int *values = arena;
     u64 seed = 42;
     u64 sum = 0;
@@ -156,9 +156,9 @@ enum { Push, Add, Subtract, Multiply, Load, Store, JumpIfNotZero, Xor, Halt };
 
 long interp(void *arena)
 {
-    // v0 = 12345; v1 = 6,000,000; do { v0 = (v0 * 3 + v1) ^ v1; v1 = v1 - 1; } while (v1 != 0)
+    // v0 = 12345; v1 = 18,000,000; do { v0 = (v0 * 3 + v1) ^ v1; v1 = v1 - 1; } while (v1 != 0)
     static const u32 source[] = {
-        Push, 6000000, Store, 1,
+        Push, 18000000, Store, 1,
         Load, 0, Push, 3, Multiply, Load, 1, Add, Load, 1, Xor, Store, 0,
         Load, 1, Push, 1, Subtract, Store, 1,
         Load, 1, JumpIfNotZero, 4, Halt,
@@ -227,7 +227,7 @@ static NOINLINE long find_byte(const u8 *bytes, long length, u8 wanted)
 
 long strmem(void *arena)
 {
-    enum { Lines = 4096, Stride = 128, Rounds = 40 };
+    enum { Lines = 4096, Stride = 128, Rounds = 400 };
     char *text = arena;
     u8 *copy = (u8 *)arena + Lines * Stride;
     u64 seed = 99;

@@ -1,7 +1,7 @@
 # Starts the programs on a bare machine under QEMU: a Multiboot 1 image (flat, "a.out kludge") that builds 4 KiB page tables for the first
 # 128 MiB, enters long mode with SSE on, calls every program in the table that follows it in memory, and reports on the debug console:
 #   name checksum-in-16-hex-digits newline
-# Then it powers off through isa-debug-exit. Ring 0; no interrupts.
+# after "ready 0", which says that the machine has started. Then it powers off through isa-debug-exit. Ring 0; no interrupts.
     .set load_address, 0x100000
     .set programs, load_address + 0x1000
     .set page_tables, 0x1000000         # PML4, PDPT, PD, then 64 page tables
@@ -71,6 +71,12 @@ long_mode:
     mov $stack_top, %rsp
     mov $(programs + 8), %rbx           # table entry
     mov programs + 4, %r12d             # programs left
+    mov $ready, %esi
+1:  lodsb
+    test %al, %al
+    jz next_program
+    out %al, $debug_console
+    jmp 1b
 next_program:
     movslq (%rbx), %rax                 # distance from the field
     add %rbx, %rax
@@ -98,11 +104,16 @@ next_program:
     add $16, %rbx
     dec %r12d
     jnz next_program
+    mov $200000000, %ecx                # let the host read the CPU time before QEMU is gone
+7:  dec %ecx
+    jnz 7b
     mov $0, %al                         # isa-debug-exit: QEMU ends with status (0 << 1) | 1
     out %al, $debug_exit
 6:  hlt
     jmp 6b
 
+ready:
+    .asciz "ready 0\n"
 digits:
     .ascii "0123456789abcdef"
     .balign 8
