@@ -3,7 +3,7 @@ using FtAkka.Cpu.State;
 namespace FtAkka.Cpu.Architecture;
 
 /// <summary>What the guest is entered with.</summary>
-internal readonly record struct LongModeEntry
+public readonly record struct LongModeEntry
 {
     /// <summary>First instruction.</summary>
     public required ulong Rip { get; init; }
