@@ -277,7 +277,7 @@ public class WireActorRefProvider : IActorRefProvider, IWireReceiver
 
         if (context.Settings.Factory.Length == 0)
         {
-            return throw new NotSupportedException();
+            return new Tcp.TcpWire(context);
         }
 
         var type = Type.GetType(context.Settings.Factory, throwOnError: false);
