@@ -11,6 +11,7 @@ internal sealed class InboundPeer : IDisposable
     private readonly Socket _socket;
     private readonly Thread _thread;
     private readonly byte[] _pong = TcpFrame.Control(TcpFrame.KindPong);
+    private readonly Lock _writeGate = new();
     private Stream? _stream;
     private volatile bool _closed;
     private byte[] _buffer = new byte[ReadBufferBytes];
@@ -44,6 +45,25 @@ internal sealed class InboundPeer : IDisposable
         catch (Exception failure) when (failure is SocketException or ObjectDisposedException)
         {
             // Closed already.
+        }
+    }
+
+    /// <summary>Tells the peer that this end closes in good order.</summary>
+    public void SayGoodbye()
+    {
+        if (Peer is null)
+        {
+            return;
+        }
+
+        _closed = true;
+        try
+        {
+            Write(TcpFrame.Control(TcpFrame.KindGoodbye));
+        }
+        catch (Exception failure) when (SendQueue.IsConnectionFailure(failure))
+        {
+            // The peer was faster.
         }
     }
 
@@ -115,6 +135,14 @@ internal sealed class InboundPeer : IDisposable
         return ReceiveAll(session);
     }
 
+    private void Write(byte[] frame)
+    {
+        lock (_writeGate)
+        {
+            _stream!.Write(frame);
+        }
+    }
+
     private WireRefusal Greet(out IWireSession? session)
     {
         session = null;
@@ -156,7 +184,7 @@ internal sealed class InboundPeer : IDisposable
         }
 
         var answer = TcpFrame.WriteWelcome(new TcpFrame.Welcome(verdict, _wire.Settings.Incarnation, _wire.Settings.NodeName, newest));
-        _stream!.Write(answer);
+        Write(answer);
         return verdict;
     }
 
@@ -219,7 +247,7 @@ internal sealed class InboundPeer : IDisposable
             return WireRefusal.UnknownKind;
         }
 
-        _stream!.Write(_pong);
+        Write(_pong);
         return WireRefusal.None;
     }
 

@@ -11,6 +11,7 @@ namespace FtAkka.Wire.Tcp;
 /// </summary>
 internal sealed class OutboundPeer
 {
+    private const string Farewell = "the peer said goodbye";
     private readonly TcpWire _wire;
     private readonly Address _address;
     private readonly SendQueue _queue;
@@ -276,16 +277,16 @@ internal sealed class OutboundPeer
                 throw new IOException("no answer to the handshake within connection-timeout");
             }
 
-            // No more than the frame asks for: what follows is left to ReadAnswers.
-            var wanted = length == 0 ? TcpFrame.HeaderBytes - count : TcpFrame.HeaderBytes + length - count;
-            var read = channel.Read(buffer.AsSpan(count, wanted));
+            // Nothing can follow the answer, since nothing was asked after it; and a short read would leave the rest of a TLS record
+            // inside the TLS stream, where waiting on the socket does not see it.
+            var read = channel.Read(buffer.AsSpan(count));
             count += read switch
             {
                 0 => throw new IOException("closed by the peer during the handshake"),
                 < 0 => 0,
                 _ => read,
             };
-            if (length == 0 && count == TcpFrame.HeaderBytes)
+            if (length == 0 && count >= TcpFrame.HeaderBytes)
             {
                 length = TcpFrame.ReadLength(buffer, TcpFrame.HandshakeBytesMax);
                 if (length == 0)
@@ -363,9 +364,15 @@ internal sealed class OutboundPeer
                 var start = 0;
                 while (filled - start > TcpFrame.HeaderBytes)
                 {
-                    if (TcpFrame.ReadLength(buffer.AsSpan(start), 1) != 1 || buffer[start + TcpFrame.HeaderBytes] != TcpFrame.KindPong)
+                    if (TcpFrame.ReadLength(buffer.AsSpan(start), 1) != 1)
                     {
-                        return $"refused the peer's answer: {WireRefusal.UnknownKind}";
+                        return $"refused the peer's answer: {WireRefusal.BadFrameLength}";
+                    }
+
+                    var kind = buffer[start + TcpFrame.HeaderBytes];
+                    if (kind != TcpFrame.KindPong)
+                    {
+                        return kind == TcpFrame.KindGoodbye ? Farewell : $"refused the peer's answer: {WireRefusal.UnknownKind}";
                     }
 
                     answered = true;
@@ -381,6 +388,7 @@ internal sealed class OutboundPeer
     /// <summary>Ends a connection, or an attempt to make one, and shuts the gate. Only the first report of a failure counts.</summary>
     private void Fail(OutboundChannel? channel, string reason)
     {
+        var farewell = reason == Farewell;
         int dropped;
         int failures;
         bool stopping;
@@ -404,7 +412,7 @@ internal sealed class OutboundPeer
         channel?.Break();
         if (!stopping)
         {
-            _wire.Disassociated(_address, inbound: false, reason, dropped, quiet: failures > 1);
+            _wire.Disassociated(_address, inbound: false, reason, dropped, quiet: failures > 1 || farewell);
         }
     }
 }

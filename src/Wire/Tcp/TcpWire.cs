@@ -304,6 +304,7 @@ public sealed class TcpWire : IWire, IDisposable
 
         foreach (var connection in connections)
         {
+            connection.SayGoodbye();
             connection.Close();
         }
 
