@@ -57,6 +57,8 @@ public sealed class EchoActor : ReceiveActor
 /// <summary>An actor system on the wire, with what it received, logged and published.</summary>
 public sealed class WireNode : IAsyncDisposable
 {
+    private Tcp.TcpWire? _wire;
+
     private WireNode(ActorSystem system)
     {
         System = system;
@@ -85,7 +87,8 @@ public sealed class WireNode : IAsyncDisposable
     /// <param name="hocon">Settings in front of the defaults.</param>
     /// <param name="port">0 for any.</param>
     /// <param name="tls">The <c>ssl</c> block; null for no TLS.</param>
-    public static WireNode Start(string hocon = "", int port = 0, string? tls = null)
+    /// <param name="incarnation">The process's incarnation; 0 for the clock's.</param>
+    public static WireNode Start(string hocon = "", int port = 0, string? tls = null, long incarnation = 0)
     {
         var config = ConfigurationFactory.ParseString(hocon).WithFallback(ConfigurationFactory.ParseString($$"""
             akka {
@@ -108,8 +111,14 @@ public sealed class WireNode : IAsyncDisposable
               }
             }
             """));
-        return new WireNode(ActorSystem.Create("test", config));
+        Tcp.TcpWire? wire = null;
+        var setup = BootstrapSetup.Create().WithConfig(config).And(new WireSetup(context => wire = new Tcp.TcpWire(
+            incarnation == 0 ? context : context with { Settings = context.Settings with { Incarnation = incarnation } })));
+        return new WireNode(ActorSystem.Create("test", setup)) { _wire = wire };
     }
+
+    /// <summary>The port that the node listens on, where it is known by another.</summary>
+    public int BoundPort() => _wire!.BoundPort;
 
     /// <summary>The echo actor of another node, as a selection from this one.</summary>
     public ActorSelection SelectEcho(WireNode other) => System.ActorSelection($"{other.Address}/user/echo");

@@ -53,6 +53,7 @@ internal sealed class InboundPeer : IDisposable
     {
         if (Peer is null)
         {
+            Close();   // still in the handshake
             return;
         }
 

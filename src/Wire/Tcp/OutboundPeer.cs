@@ -9,7 +9,7 @@ namespace FtAkka.Wire.Tcp;
 /// The way to one peer: connects when there is something to send, probes the connection, and after a failure keeps the gate shut
 /// for a while, longer with each failure in a row. It never retries by itself; the next send after the gate opens does.
 /// </summary>
-internal sealed class OutboundPeer
+internal sealed class OutboundPeer : IDisposable
 {
     private const string Farewell = "the peer said goodbye";
     private readonly TcpWire _wire;
@@ -135,6 +135,10 @@ internal sealed class OutboundPeer
         _queue.Detach();
         _thread.Join(Settings.ConnectionTimeout);
     }
+
+    /// <inheritdoc/>
+    /// <remarks>Called after <see cref="Stop"/>, when no thread uses the queue any more.</remarks>
+    public void Dispose() => _queue.Dispose();
 
     private static TimeSpan Left(long started, TimeSpan timeout)
     {

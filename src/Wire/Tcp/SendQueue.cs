@@ -9,7 +9,7 @@ namespace FtAkka.Wire.Tcp;
 /// thread, without waiting; frames that come meanwhile gather in the other buffer and leave in one write. What the kernel does
 /// not take at once is left to the writer thread. Bounded: a sender waits for room for a while and is then refused.
 /// </summary>
-internal sealed class SendQueue(int capacityBytes, TimeSpan waitForRoom)
+internal sealed class SendQueue(int capacityBytes, TimeSpan waitForRoom) : IDisposable
 {
     private const int InitialBytes = 16 * 1024;
     private const int LargestKeptBytes = 1024 * 1024;
@@ -17,16 +17,27 @@ internal sealed class SendQueue(int capacityBytes, TimeSpan waitForRoom)
     /// <summary>Writes that a sender does for others after its own before it hands over to the writer thread.</summary>
     private const int InlineRounds = 2;
 
+    /// <summary>Sends in a row, each within <see cref="QuickSend"/> of the end of the write before, that make a burst.</summary>
+    private const int BurstLength = 4;
+
+    private static readonly TimeSpan QuickSend = TimeSpan.FromMicroseconds(5);
+
     /// <summary>How long the writer waits for the kernel before it looks whether the connection still stands.</summary>
     private static readonly TimeSpan WritablePoll = TimeSpan.FromMilliseconds(100);
 
     private readonly object _gate = new();
+
+    /// <summary>Wakes the writer. Not the monitor: every send would wake a writer that waits there for nothing.</summary>
+    private readonly SemaphoreSlim _wakeWriter = new(0);
     private byte[] _fill = new byte[InitialBytes];
     private int _fillCount;
     private byte[] _drain = new byte[InitialBytes];
     private OutboundChannel? _channel;
     private bool _writing;
     private bool _handedOver;
+    private int _waiters;
+    private long _idleSince;
+    private int _quickSends;
     private bool _closed;
 
     /// <summary>True on threads that receive: they must never wait for room, since the peer's may wait for them.</summary>
@@ -85,6 +96,12 @@ internal sealed class SendQueue(int capacityBytes, TimeSpan waitForRoom)
             }
 
             _writing = true;
+            if (IsBurst())
+            {
+                HandOver();
+                return WireSendResult.Accepted;
+            }
+
             channel = _channel;
             count = Swap();
         }
@@ -119,6 +136,7 @@ internal sealed class SendQueue(int capacityBytes, TimeSpan waitForRoom)
             _fillCount = 0;
             // A writer of the old connection may still hold the drain buffer: leave it to it.
             _drain = new byte[InitialBytes];
+            _wakeWriter.Release();
             Monitor.PulseAll(_gate);
             return dropped;
         }
@@ -134,6 +152,9 @@ internal sealed class SendQueue(int capacityBytes, TimeSpan waitForRoom)
         }
     }
 
+    /// <inheritdoc/>
+    public void Dispose() => _wakeWriter.Dispose();
+
     /// <summary>Waits until everything is written, the connection is gone, or time is up.</summary>
     public void WaitDrained(TimeSpan timeout)
     {
@@ -143,7 +164,7 @@ internal sealed class SendQueue(int capacityBytes, TimeSpan waitForRoom)
             while (_channel is not null && (_writing || _fillCount > 0))
             {
                 var left = timeout - Stopwatch.GetElapsedTime(started);
-                if (left <= TimeSpan.Zero || !Monitor.Wait(_gate, left))
+                if (left <= TimeSpan.Zero || !Wait(left))
                 {
                     return;
                 }
@@ -156,16 +177,17 @@ internal sealed class SendQueue(int capacityBytes, TimeSpan waitForRoom)
     {
         while (true)
         {
+            _wakeWriter.Wait();
             lock (_gate)
             {
-                while (_channel == channel && !_handedOver)
-                {
-                    Monitor.Wait(_gate);
-                }
-
                 if (_channel != channel)
                 {
                     return;
+                }
+
+                if (!_handedOver)
+                {
+                    continue;   // meant for the writer of an earlier connection
                 }
 
                 _handedOver = false;
@@ -263,7 +285,8 @@ internal sealed class SendQueue(int capacityBytes, TimeSpan waitForRoom)
             if (_fillCount == 0)
             {
                 _writing = false;
-                Monitor.PulseAll(_gate);
+                _idleSince = Stopwatch.GetTimestamp();
+                PulseWaiters();
                 return false;
             }
 
@@ -275,7 +298,33 @@ internal sealed class SendQueue(int capacityBytes, TimeSpan waitForRoom)
     private void HandOver()
     {
         _handedOver = true;
-        Monitor.PulseAll(_gate);
+        _wakeWriter.Release();
+    }
+
+    private bool Wait(TimeSpan timeout)
+    {
+        _waiters++;
+        var inTime = Monitor.Wait(_gate, timeout);
+        _waiters--;
+        return inTime;
+    }
+
+    private void PulseWaiters()
+    {
+        if (_waiters > 0)
+        {
+            Monitor.PulseAll(_gate);
+        }
+    }
+
+    /// <summary>
+    /// True if sends follow each other so fast that gathering them pays: then the writer thread sends them in large writes while
+    /// the senders go on. A ping-pong never gets here, since its sends are a round trip apart.
+    /// </summary>
+    private bool IsBurst()
+    {
+        _quickSends = Stopwatch.GetElapsedTime(_idleSince) < QuickSend ? _quickSends + 1 : 0;
+        return _quickSends >= BurstLength;
     }
 
     private int Swap()
@@ -288,7 +337,7 @@ internal sealed class SendQueue(int capacityBytes, TimeSpan waitForRoom)
         (_fill, _drain) = (_drain, _fill);
         var count = _fillCount;
         _fillCount = 0;
-        Monitor.PulseAll(_gate);
+        PulseWaiters();
         return count;
     }
 
@@ -298,7 +347,7 @@ internal sealed class SendQueue(int capacityBytes, TimeSpan waitForRoom)
         while (_fillCount + need > capacityBytes)
         {
             var left = waitForRoom - Stopwatch.GetElapsedTime(started);
-            if (_closed || IsReceiveThread || _channel is null || left <= TimeSpan.Zero || !Monitor.Wait(_gate, left))
+            if (_closed || IsReceiveThread || _channel is null || left <= TimeSpan.Zero || !Wait(left))
             {
                 return false;
             }

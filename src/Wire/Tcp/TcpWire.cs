@@ -39,6 +39,9 @@ public sealed class TcpWire : IWire, IDisposable
         Tls = context.Settings.Tls is { } tls ? new TlsIdentity(tls, context.Settings.NodeName) : null;
     }
 
+    /// <summary>The port listened on; the one in the address differs where <c>public-port</c> is set. Valid after Start.</summary>
+    public int BoundPort { get; private set; }
+
     internal WireSettings Settings => _context.Settings;
 
     internal TlsIdentity? Tls { get; }
@@ -63,7 +66,8 @@ public sealed class TcpWire : IWire, IDisposable
         };
         _listener.Bind(new IPEndPoint(bindTo, Settings.Port));
         _listener.Listen(Settings.Backlog);
-        var port = Settings.PublicPort != 0 ? Settings.PublicPort : ((IPEndPoint)_listener.LocalEndPoint!).Port;
+        BoundPort = ((IPEndPoint)_listener.LocalEndPoint!).Port;
+        var port = Settings.PublicPort != 0 ? Settings.PublicPort : BoundPort;
         _address = new Address(Protocol, _context.SystemName, Settings.PublicHostname, port);
         _acceptor = new Thread(Accept) { IsBackground = true, Name = $"wire listener {port}" };
         _acceptor.Start();
@@ -305,12 +309,25 @@ public sealed class TcpWire : IWire, IDisposable
         foreach (var connection in connections)
         {
             connection.SayGoodbye();
+        }
+
+        // The peers close when they have read it; who has not by then is cut off.
+        var started = Stopwatch.GetTimestamp();
+        foreach (var connection in connections)
+        {
+            var left = Settings.ShutdownFlushTimeout - Stopwatch.GetElapsedTime(started);
+            connection.Join(left > TimeSpan.Zero ? left : TimeSpan.Zero);
             connection.Close();
         }
 
         foreach (var connection in connections)
         {
             connection.Join(Settings.ConnectionTimeout);
+        }
+
+        foreach (var peer in _outbound.Values)
+        {
+            peer.Dispose();
         }
 
         Dispose();
