@@ -49,7 +49,11 @@ internal sealed class SimulatedDispatcher : MessageDispatcher
 
     public override void Dispatch(ActorCell cell, Envelope envelope)
     {
-        _loop.Trace.Add($"message {_system}{Learn(cell)} {envelope.Message.GetType()}");
+        if (_loop.IsOwnThread("a message"))
+        {
+            _loop.Trace.Add($"message {_system}{Learn(cell)} {envelope.Message.GetType()}");
+        }
+
         base.Dispatch(cell, envelope);
     }
 

@@ -208,7 +208,8 @@ public sealed class SimulationLoop : ISimulatedTime
         _ready.Insert(index < 0 ? ~index : index, work);
     }
 
-    private bool IsOwnThread(string what)
+    /// <summary>False, and the end of the run, if called from another thread than the loop's.</summary>
+    internal bool IsOwnThread(string what)
     {
         if (Environment.CurrentManagedThreadId == _threadId)
         {
