@@ -51,6 +51,9 @@ public sealed unsafe partial class Vcpu : IDisposable
     /// <summary>Instruction pointer of the next instruction.</summary>
     public ulong Rip => _engine.State->Rip;
 
+    /// <summary>IA32_TSC_ADJUST: what the guest added to its TSC.</summary>
+    public ulong TscAdjust => _engine.State->TscAdjust;
+
     /// <summary>Counters for people and benchmarks.</summary>
     public VcpuStatistics Statistics => _engine.Statistics;
 
@@ -86,6 +89,13 @@ public sealed unsafe partial class Vcpu : IDisposable
 
     /// <summary>From inside a bus call: makes <see cref="Run"/> return after the current instruction.</summary>
     public void RequestStop() => _engine.StopRequested = true;
+
+    /// <summary>Drops all translated code and cached translations. Invisible to the guest: for tests of exactly that, and to free memory.</summary>
+    public void DropCaches()
+    {
+        _engine.Flush();
+        _engine.Mmu.FlushAll();
+    }
 
     /// <inheritdoc/>
     public void Dispose() => _engine.Dispose();

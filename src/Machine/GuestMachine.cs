@@ -1,12 +1,12 @@
 using System.Collections.Immutable;
 using FtAkka.Cpu;
+using FtAkka.Cpu.Architecture;
 using FtAkka.Cpu.Memory;
 using FtAkka.Machine.Acpi;
 using FtAkka.Machine.Boot;
 using FtAkka.Machine.Devices;
 using FtAkka.Machine.Events;
 using FtAkka.Machine.Interrupts;
-using FtAkka.Machine.Plugged;
 using FtAkka.Machine.Time;
 
 namespace FtAkka.Machine;
@@ -22,6 +22,9 @@ namespace FtAkka.Machine;
 /// </remarks>
 public sealed partial class GuestMachine : IDisposable
 {
+    /// <summary>The most a CPU takes in one call; a run beyond it just takes several.</summary>
+    private const ulong SliceInstructionsMax = 1UL << 62;
+
     private readonly MachineConfig config;
     private readonly VirtualClock clock;
     private readonly LocalApic localApic;
@@ -32,6 +35,22 @@ public sealed partial class GuestMachine : IDisposable
     private readonly IMachineCpu cpu;
     private readonly ulong[] consoleOutputBytes = new ulong[Enum.GetValues<ConsoleKind>().Length];
     private MachineExitReason? ended;
+
+    /// <summary>Builds the machine in the state of power-on, without a kernel.</summary>
+    /// <exception cref="ArgumentException">The configuration has an error (<see cref="MachineConfig.FindError"/>).</exception>
+    /// <exception cref="InvalidOperationException">The host refuses the memory mappings.</exception>
+    public GuestMachine(MachineConfig config, VcpuOptions? cpuOptions = null)
+        : this(config, (memory, bus) => new MachineCpu(memory, ModelOf(config), bus, cpuOptions))
+    {
+    }
+
+    private static CpuModel ModelOf(MachineConfig config) =>
+        CpuModel.TryGet(CpuModel.V1Name, config.TscHz, config.TscTicksPerTimerTick, out var model)
+            ? model
+            : throw new ArgumentException("The TSC frequency or crystal ratio does not fit the CPU model.", nameof(config));
+
+    /// <summary>The CPU, for debuggers and statistics; null when a test scripts another one.</summary>
+    public Vcpu? Vcpu => (cpu as MachineCpu)?.Vcpu;
 
     /// <summary>Builds the machine around a CPU that <paramref name="createCpu"/> makes, in the state of power-on, without a kernel.</summary>
     /// <exception cref="ArgumentException">The configuration has an error (<see cref="MachineConfig.FindError"/>).</exception>
@@ -107,7 +126,7 @@ public sealed partial class GuestMachine : IDisposable
         if (localApic.NextTimerTsc is { } timerTsc)
             sliceEnd = Math.Min(sliceEnd, clock.IcountAt(timerTsc));
         var lineBefore = cpu.InterruptLine;
-        switch (cpu.Run(sliceEnd - cpu.Icount))
+        switch (cpu.Run(Math.Min(sliceEnd - cpu.Icount, SliceInstructionsMax)))
         {
             case VcpuExitReason.Halted:
                 // Timers and events that are due at this very icount, or an interrupt they raise, end the wait.

@@ -1,4 +1,3 @@
-using FtAkka.Cpu.State;
 using Iced.Intel;
 using unsafe Handler = delegate*<FtAkka.Cpu.Architecture.CpuContext, in Iced.Intel.Instruction, FtAkka.Cpu.Architecture.InstructionOutcome>;
 

@@ -278,6 +278,13 @@ internal sealed unsafe partial class ExecutionEngine
         _next = _stubs.End;
     }
 
+    /// <summary>State and RAM were replaced: drops translated code, translations and tracking.</summary>
+    public void ForgetEverything()
+    {
+        Flush();
+        _mmu.FlushAll();
+    }
+
     private void Unmark(ulong physicalAddress)
     {
         int page = _memory.PageIndexOf(physicalAddress);

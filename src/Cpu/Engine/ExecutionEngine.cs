@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using FtAkka.Cpu.Architecture;
 using FtAkka.Cpu.Decoding;
 using FtAkka.Cpu.Memory;

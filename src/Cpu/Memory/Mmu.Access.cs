@@ -1,6 +1,5 @@
 using System.Buffers.Binary;
 using System.Runtime.CompilerServices;
-using FtAkka.Cpu.State;
 
 namespace FtAkka.Cpu.Memory;
 

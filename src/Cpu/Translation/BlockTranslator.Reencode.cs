@@ -1,5 +1,4 @@
 using FtAkka.Cpu.Decoding;
-using FtAkka.Cpu.Engine;
 using Iced.Intel;
 
 namespace FtAkka.Cpu.Translation;
@@ -164,7 +163,7 @@ internal sealed partial class BlockTranslator
 
     /// <summary>Uses the frame slot of a spilled register as the r/m operand instead of a scratch register.</summary>
     /// <remarks>A slot is always stored whole, so that a later load of it forwards from the store: 64-bit writes only.</remarks>
-    private bool TryFold(ref Instruction instruction, int operand, int guest, Register register, OpAccess access)
+    private static bool TryFold(ref Instruction instruction, int operand, int guest, Register register, OpAccess access)
     {
         if (!FoldTable.MayFold(instruction.Code, operand) || instruction.HasLockPrefix)
         {

@@ -1,5 +1,4 @@
 using FtAkka.Cpu.Verification;
-using Iced.Intel;
 
 namespace FtAkka.Cpu.Tests.Conformance;
 
