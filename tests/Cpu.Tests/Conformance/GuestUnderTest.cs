@@ -89,9 +89,22 @@ internal sealed class GuestUnderTest : IDisposable
         WriteCode(@case.Initial.Rip + (ulong)@case.Bytes.Length, s_endlessLoop);
         if (@case.BranchTarget != 0) { WriteCode(@case.BranchTarget, s_endlessLoop); }
         WriteCode(@case.Initial.Rip, @case.Bytes);
+        CopyInTouched(@case);
+        Enter(@case.Initial, ring);
+    }
+
+    /// <summary>Puts a run of instructions, followed by an endless loop, into guest memory, and the state into the vCPU.</summary>
+    public void PrepareSequence(MachineState initial, ReadOnlySpan<byte> code, int ring)
+    {
+        WriteCode(initial.Rip, code);
+        WriteCode(initial.Rip + (ulong)code.Length, s_endlessLoop);
+        Enter(initial, ring);
+    }
+
+    /// <summary>Copies what the generator has written since the last case.</summary>
+    public void CopyInTouched(ConformanceCase @case)
+    {
         foreach (ulong address in @case.Touched) { CopyIn(address); }
-        _guest.EnterRing(ring);
-        _guest.Load(@case.Initial);
     }
 
     /// <summary>Runs <paramref name="budget"/> instructions: the one prepared, then rounds of the loop behind it.</summary>
@@ -102,6 +115,12 @@ internal sealed class GuestUnderTest : IDisposable
     public DeliveredException? Exception() => _guest.Exception();
 
     public void Dispose() => _guest.Dispose();
+
+    private void Enter(MachineState state, int ring)
+    {
+        _guest.EnterRing(ring);
+        _guest.Load(state);
+    }
 
     /// <summary>Every second page: what runs over a page end must not find the linear neighbour by luck.</summary>
     private ulong AllocateScattered()
