@@ -71,6 +71,17 @@ public sealed partial class GuestMachine : ISnapshotable
         return Digest(digestPages, pages);
     }
 
+    /// <summary>
+    /// Makes the next <see cref="ComputeDigest"/> cover the pages written from now on. Primary and backup both call it at the icount of the
+    /// clone: what each wrote to reach that state differs.
+    /// </summary>
+    public void RestartDigests()
+    {
+        digestLog ??= Memory.CreateDirtyLog();
+        digestPages.Clear();
+        digestLog.Drain(digestPages);
+    }
+
     /// <summary>Digest of CPU, devices and all of RAM.</summary>
     public MachineDigest ComputeFullDigest() => Digest(Enumerable.Range(0, Memory.PageCount), null);
 

@@ -35,31 +35,50 @@ internal static class RecordReplay
         }
     }
 
-    /// <summary>Replays the log in other quanta; now and then the machine is replaced by one restored from its snapshot.</summary>
-    public static Execution Replay(Func<GuestMachine> create, int seed, ulong icountMax, List<(ulong Icount, InputEvent Input)> log, bool moveHouse)
+    /// <summary>Replays the log in other quanta.</summary>
+    public static Execution Replay(Func<GuestMachine> create, int seed, ulong icountMax, List<(ulong Icount, InputEvent Input)> log)
+    {
+        var random = new Random(seed);
+        var effects = new List<string>();
+        using var machine = create();
+        var next = 0;
+        for (var quanta = 0; ; quanta++)
+        {
+            Assert.True(quanta < 100_000, $"seed {seed}: no progress at icount {machine.Icount}");
+            for (; next < log.Count && machine.ScheduledInputCount < 50; next++)
+                Assert.True(machine.TrySchedule(log[next].Icount, log[next].Input));
+            var budget = Math.Min(1 + (ulong)random.Next(20_000), icountMax - machine.Icount);
+            // Beyond the events it knows of a replica must not run.
+            var exit = machine.Run(next < log.Count ? Math.Min(budget, log[next].Icount - machine.Icount) : budget);
+            effects.AddRange(ScriptedMachine.Describe(exit.Effects));
+            Assert.NotEqual(MachineExitReason.ScheduledInputUnreachable, exit.Reason);
+            var done = final.Contains(exit.Reason) || (machine.Icount >= icountMax && machine.ScheduledInputCount == 0 && next == log.Count);
+            if (done)
+                return new Execution(exit.Reason, effects, machine.ComputeFullDigest());
+        }
+    }
+
+    /// <summary>
+    /// Replays the log event by event up to a final exit; at every few events the machine is replaced by one restored from its snapshot.
+    /// </summary>
+    public static Execution ReplayMoving(Func<GuestMachine> create, int seed, List<(ulong Icount, InputEvent Input)> log)
     {
         var random = new Random(seed);
         var effects = new List<string>();
         var machine = create();
-        var next = 0;
         try
         {
-            for (var quanta = 0; ; quanta++)
+            foreach (var (icount, input) in log)
             {
-                Assert.True(quanta < 100_000, $"seed {seed}: no progress at icount {machine.Icount}");
-                for (; next < log.Count && machine.ScheduledInputCount < 50; next++)
-                    Assert.True(machine.TrySchedule(log[next].Icount, log[next].Input));
-                var budget = Math.Min(1 + (ulong)random.Next(20_000), icountMax - machine.Icount);
-                // Beyond the events it knows of a replica must not run.
-                var exit = machine.Run(next < log.Count ? Math.Min(budget, log[next].Icount - machine.Icount) : budget);
-                effects.AddRange(ScriptedMachine.Describe(exit.Effects));
-                Assert.NotEqual(MachineExitReason.ScheduledInputUnreachable, exit.Reason);
-                var done = final.Contains(exit.Reason) || (machine.Icount >= icountMax && machine.ScheduledInputCount == 0 && next == log.Count);
-                if (done)
-                    return new Execution(exit.Reason, effects, machine.ComputeFullDigest());
-                if (moveHouse && machine.ScheduledInputCount == 0 && random.Next(3) == 0)
+                effects.AddRange(ScriptedMachine.Describe(machine.Run(icount - machine.Icount).Effects));
+                Assert.Equal(icount, machine.Icount);
+                if (random.Next(8) == 0)
                     machine = MoveTo(create(), machine);
+                machine.Inject(input);
             }
+            var exit = machine.Run(1_000_000);
+            effects.AddRange(ScriptedMachine.Describe(exit.Effects));
+            return new Execution(exit.Reason, effects, machine.ComputeFullDigest());
         }
         finally
         {

@@ -78,7 +78,7 @@ public sealed class ScriptedReplayTests
         Assert.Equal(recorded.Digest, replayed.Machine.ComputeFullDigest());
 
         GuestMachine Create() => new ScriptedMachine(Restless, Config).Machine;
-        var moved = RecordReplay.Replay(Create, seed + 1000, IcountMax, log, moveHouse: false);
+        var moved = RecordReplay.Replay(Create, seed + 1000, IcountMax, log);
         Assert.Equal(recorded.Effects, moved.Effects);
         Assert.Equal(recorded.Digest, moved.Digest);
     }
