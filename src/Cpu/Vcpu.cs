@@ -90,6 +90,13 @@ public sealed unsafe partial class Vcpu : IDisposable
     /// <summary>From inside a bus call: makes <see cref="Run"/> return after the current instruction.</summary>
     public void RequestStop() => _engine.StopRequested = true;
 
+    /// <summary>Drops all translated code and cached translations. Invisible to the guest: for tests of exactly that, and to free memory.</summary>
+    public void DropCaches()
+    {
+        _engine.Flush();
+        _engine.Mmu.FlushAll();
+    }
+
     /// <inheritdoc/>
     public void Dispose() => _engine.Dispose();
 }

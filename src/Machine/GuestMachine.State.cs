@@ -72,10 +72,10 @@ public sealed partial class GuestMachine : ISnapshotable
     }
 
     /// <summary>
-    /// Makes the next <see cref="ComputeDigest"/> cover the pages written from now on. Primary and backup both call it at the icount of the
-    /// clone: what each wrote to reach that state differs.
+    /// What the next <see cref="ComputeDigest"/> covers starts now: recorder and player, or both sides of a clone, call it at the same icount, for
+    /// what each wrote to reach that state differs.
     /// </summary>
-    public void RestartDigests()
+    public void StartDigests()
     {
         digestLog ??= Memory.CreateDirtyLog();
         digestPages.Clear();

@@ -1,1 +1,3 @@
-return 0;
+using FtAkka.VmmHost.Cli;
+
+return await CommandLineApplication.Standard().RunAsync(args).ConfigureAwait(false);

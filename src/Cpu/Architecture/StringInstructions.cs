@@ -191,7 +191,7 @@ internal static unsafe partial class StringInstructions
         pointer = null;
         if (elements == 0)
             return Reach.Single;
-        if (!c.TryGetPointer(Lowest(address, in run, elements), (int)(elements * (uint)run.Size), write: false, out pointer))
+        if (!TryGetRun(c, in run, address, elements, write: false, out pointer))
             return Reach.Faulted;
         return pointer == null ? Reach.Single : Reach.Bulk;
     }
@@ -205,12 +205,20 @@ internal static unsafe partial class StringInstructions
         pointer = null;
         if (elements == 0)
             return Reach.Single;
-        ulong lowest = Lowest(address, in run, elements);
-        int length = (int)(elements * (uint)run.Size);
-        if (!c.TryGetPointer(lowest, length, write: true, out pointer))
+        if (!TryGetRun(c, in run, address, elements, write: true, out pointer))
             return Reach.Faulted;
         bool own = SamePage(pointer, run.FirstCodeByte) || SamePage(pointer, run.LastCodeByte);
         return pointer == null || own ? Reach.Single : Reach.Bulk;
+    }
+
+    /// <summary>Pointer to the lowest element of a batch inside one page; a fault is reported for the first element in the direction of the run.</summary>
+    private static bool TryGetRun(CpuContext c, in Run run, ulong address, ulong elements, bool write, out byte* pointer)
+    {
+        if (c.TryGetPointer(Lowest(address, in run, elements), (int)(elements * (uint)run.Size), write, out pointer))
+            return true;
+        if (run.Backward && elements > 1)
+            c.TryGetPointer(address, run.Size, write, out _); // faults as well: it is the same page
+        return false;
     }
 
     private static bool SamePage(byte* a, byte* b) => (((ulong)a ^ (ulong)b) & ~(PageSize - 1)) == 0;

@@ -137,6 +137,7 @@ internal sealed unsafe partial class Mmu
     /// <summary>Drops what derives from entries [index, index+count) of a table.</summary>
     private void DropDerived(PageTableUse use, int page, int index, int count)
     {
+        _epoch++;
         if (use.IsAmbiguous)
         {
             FlushAll();

@@ -28,6 +28,11 @@ internal sealed unsafe partial class Mmu : IDisposable
     /// <summary>PML4 entries under which global pages are cached, with a bit set per entry in use.</summary>
     private readonly ulong[] _globalRoots = new ulong[512], _globalRootsUsed = new ulong[512 / 64];
 
+    private readonly SavedTranslations _saved = new();
+
+    /// <summary>Counts the changes to anything a translation of whatever address space was derived from.</summary>
+    private ulong _epoch;
+
     /// <summary>The PML4 address all cached translations hold under.</summary>
     private ulong _root = ulong.MaxValue;
 
@@ -130,6 +135,7 @@ internal sealed unsafe partial class Mmu : IDisposable
     {
         ulong root = _state->Cr3 & PageEntry.Address;
         if (root == _root) return;
+        _tlb.CollectLocal(_saved.Open(_root, _epoch), _memory.Base, SavedTranslations.EntriesMax);
         _root = root;
         if (GlobalsHoldUnderRoot())
         {
@@ -142,6 +148,7 @@ internal sealed unsafe partial class Mmu : IDisposable
             Array.Clear(_globalRootsUsed);
             Observer?.InvalidateLinear(keepGlobal: false);
         }
+        if (_saved.Find(root, _epoch) is { } entries) Reinstate(entries);
     }
 
     /// <summary>
@@ -150,6 +157,7 @@ internal sealed unsafe partial class Mmu : IDisposable
     /// </summary>
     public void FlushAll()
     {
+        _epoch++;
         _tlb.FlushAll();
         Array.Clear(_globalRootsUsed);
         foreach (int page in _tables.Pages) _memory.Track[page] &= ~PageTrack.PageTable;
@@ -264,6 +272,17 @@ internal sealed unsafe partial class Mmu : IDisposable
         _globalRoots[index] = walk.Root;
         _globalRootsUsed[index >> 6] |= 1UL << (index & 63);
         return true;
+    }
+
+    /// <summary>Enters translations again whose tables have been tracked, and not changed, since they were dropped.</summary>
+    private void Reinstate(List<SavedTranslation> entries)
+    {
+        foreach (SavedTranslation entry in entries)
+        {
+            bool writable = entry.Writable && _memory.Track[entry.RamPage] == PageTrack.None;
+            _tlb.Enter(entry.Set, entry.LinearPage, _memory.PagePointer(entry.RamPage), writable, global: false);
+            if (writable) NoteWriter(entry.RamPage, entry.Set, SoftTlb.SlotOf(entry.LinearPage));
+        }
     }
 
     /// <summary>Whether the PML4 at the current root has, accessed bit included, the entries that cached global pages hang from.</summary>

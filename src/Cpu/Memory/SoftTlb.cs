@@ -33,12 +33,15 @@ internal sealed unsafe class SoftTlb : IDisposable
     private const byte LoggedLocal = 1, LoggedGlobal = 2, IsGlobal = 4;
 
     private readonly NativeMapping _arrays, _books;
+    private readonly byte* _arrayBase, _bookBase;
     private readonly int[] _localCount = new int[2], _globalCount = new int[2];
 
     public SoftTlb()
     {
         _arrays = NativeMapping.CreateBelow2GiB(6 * ArrayStrideBytes);
         _books = NativeMapping.CreateSparse(2 * (SlotCount + 2 * SlotCount * sizeof(int)));
+        _arrayBase = _arrays.Pointer;
+        _bookBase = _books.Pointer;
         for (int set = 0; set < 2; set++)
         {
             for (int slot = 0; slot <= SlotCount; slot++) ReadTags(set)[slot] = WriteTags(set)[slot] = InvalidTag(slot);
@@ -119,6 +122,22 @@ internal sealed unsafe class SoftTlb : IDisposable
         }
     }
 
+    /// <summary>Lists non-global entries, those filled last first, up to a maximum.</summary>
+    public void CollectLocal(List<SavedTranslation> entries, byte* ramBase, int maximum)
+    {
+        for (int set = 0; set < 2; set++)
+        {
+            ReadOnlySpan<int> log = Local(set);
+            for (int i = log.Length - 1; i >= 0 && entries.Count < maximum; i--)
+            {
+                int slot = log[i];
+                if ((Books(set)[slot] & IsGlobal) != 0 || !IsValid(set, slot, out ulong page)) continue;
+                int ramPage = (int)((Addends(set)[slot] + (long)page - (long)ramBase) >> 12);
+                entries.Add(new SavedTranslation(page, ramPage, set, Matches(WriteTags(set)[slot], page)));
+            }
+        }
+    }
+
     /// <summary>Drops the entries of non-global pages.</summary>
     public void FlushLocal()
     {
@@ -195,11 +214,11 @@ internal sealed unsafe class SoftTlb : IDisposable
         _books.Dispose();
     }
 
-    private long* Array(int index) => (long*)(_arrays.Pointer + index * ArrayStrideBytes);
+    private long* Array(int index) => (long*)(_arrayBase + index * ArrayStrideBytes);
 
-    private byte* Books(int set) => _books.Pointer + set * SlotCount;
+    private byte* Books(int set) => _bookBase + set * SlotCount;
 
-    private int* LocalLog(int set) => (int*)(_books.Pointer + 2 * SlotCount) + set * 2 * SlotCount;
+    private int* LocalLog(int set) => (int*)(_bookBase + 2 * SlotCount) + set * 2 * SlotCount;
 
     private int* GlobalLog(int set) => LocalLog(set) + SlotCount;
 

@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using FtAkka.VmmHost.Doctor;
 
 namespace FtAkka.VmmHost.GuestKit;
 
@@ -21,8 +22,13 @@ public sealed partial class DebianPackages
     /// <param name="progress">Told what is going on, one line at a time.</param>
     /// <exception cref="GuestKitException">apt-get or dpkg-deb is missing.</exception>
     public DebianPackages(string folder, DebianSource? source, Action<string> progress)
+        : this(folder, source, progress, name => HostProgram.Find(name) is not null)
     {
-        if (!HostCommand.Exists("apt-get") || !HostCommand.Exists("dpkg-deb"))
+    }
+
+    internal DebianPackages(string folder, DebianSource? source, Action<string> progress, Predicate<string> hostHasProgram)
+    {
+        if (!hostHasProgram("apt-get") || !hostHasProgram("dpkg-deb"))
         {
             throw new GuestKitException(
                 "this host has no apt-get and dpkg-deb, so the Debian guest cannot be fetched here. "

@@ -55,9 +55,4 @@ public sealed record HostCommand(int ExitCode, string Output, string Error)
             ? result.Output
             : throw new GuestKitException($"{program} failed with status {result.ExitCode}:{Environment.NewLine}{result.Complaint}");
     }
-
-    /// <summary>True when a program of that name is found through PATH.</summary>
-    public static bool Exists(string program) =>
-        (Environment.GetEnvironmentVariable("PATH") ?? string.Empty).Split(Path.PathSeparator)
-            .Any(folder => folder.Length > 0 && File.Exists(Path.Combine(folder, program)));
 }

@@ -1,4 +1,5 @@
 using System.Reflection;
+using FtAkka.VmmHost.Doctor;
 
 namespace FtAkka.VmmHost.GuestKit;
 
@@ -16,7 +17,7 @@ public static class LinuxBenchProgram
     /// <exception cref="GuestKitException">There is no gcc, or it fails, for example for want of the static C library.</exception>
     public static string Build(string folder)
     {
-        if (!HostCommand.Exists("gcc"))
+        if (HostProgram.Find("gcc") is null)
         {
             throw new GuestKitException("this host has no gcc, which builds the benchmark's programs; on Debian: apt-get install gcc libc6-dev");
         }

@@ -185,6 +185,57 @@ public sealed unsafe class CoherenceTests
     }
 
     [Fact]
+    public void Return_to_an_address_space_finds_its_translations_again_unless_a_table_has_changed()
+    {
+        using var rig = new MmuRig();
+        ulong leaf = rig.Map(Va, Pa);
+        Assert.True(rig.Mmu.Write(Va, 8, user: true, 1));
+        rig.WriteEntry(0x80_0000, rig.ReadEntry(0x1000));
+
+        ThereAndBack();
+        Assert.True(rig.HasWriteEntry(Va, user: true));
+
+        rig.Mmu.MarkCodePage(Pa);
+        ThereAndBack();
+        Assert.True(rig.HasReadEntry(Va, user: true));
+        Assert.False(rig.HasWriteEntry(Va, user: true));
+
+        ThereAndBack(() => rig.WriteEntry(leaf, 0));
+        Assert.False(rig.HasReadEntry(Va, user: true));
+
+        void ThereAndBack(Action? meanwhile = null)
+        {
+            rig.State->Cr3 = 0x80_0000;
+            rig.Mmu.FlushNonGlobal();
+            Assert.False(rig.HasReadEntry(Va, user: true));
+            meanwhile?.Invoke();
+            rig.State->Cr3 = 0x1000;
+            rig.Mmu.FlushNonGlobal();
+        }
+    }
+
+    [Fact]
+    public void Write_tag_that_came_back_with_its_address_space_is_withdrawn_when_the_page_becomes_code()
+    {
+        using var rig = new MmuRig();
+        rig.Map(Va, Pa);
+        rig.Map(Va + 0x1000, Pa);
+        Assert.True(rig.Mmu.Write(Va, 8, user: true, 1));
+        rig.WriteEntry(0x80_0000, rig.ReadEntry(0x1000));
+        rig.State->Cr3 = 0x80_0000;
+        rig.Mmu.FlushNonGlobal();
+        // The alias is now the only known writer of the page.
+        Assert.True(rig.Mmu.Write(Va + 0x1000, 8, user: true, 1));
+        rig.State->Cr3 = 0x1000;
+        rig.Mmu.FlushNonGlobal();
+        Assert.True(rig.HasWriteEntry(Va, user: true));
+
+        rig.Mmu.MarkCodePage(Pa);
+
+        Assert.False(rig.HasWriteEntry(Va, user: true));
+    }
+
+    [Fact]
     public void Flush_of_everything_ends_the_tracking_of_page_tables_as_a_snapshot_restore_needs()
     {
         using var rig = new MmuRig();

@@ -291,8 +291,8 @@ public sealed class GuestMachineTests
         first.Machine.Memory.TryWrite(0x5000, [1]);
         first.Machine.Memory.TryWrite(0x6000, [0]);
         second.Machine.Memory.TryWrite(0x5000, [1]);
-        first.Machine.RestartDigests();
-        second.Machine.RestartDigests();
+        first.Machine.StartDigests();
+        second.Machine.StartDigests();
         first.Machine.Memory.TryWrite(0x7000, [1]);
         Assert.NotEqual(first.Machine.ComputeDigest(), second.Machine.ComputeDigest());
         second.Machine.Memory.TryWrite(0x7000, [1]);

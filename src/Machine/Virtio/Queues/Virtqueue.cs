@@ -218,8 +218,8 @@ public sealed partial class Virtqueue
     }
 
     /// <summary>
-    /// Tells the driver whether to notify the device of further buffers (§2.7.9, §2.7.10). A driver runs only while no device does, so
-    /// nothing can slip in between the last <see cref="Pop"/> and this call. False if the ring is not RAM.
+    /// Tells the driver whether to notify the device of buffers beyond those it has made available by now (§2.7.9, §2.7.10). A driver
+    /// runs only while no device does, so nothing can slip in between the last <see cref="Pop"/> and this call. False if the ring is not RAM.
     /// </summary>
     public bool TryWantNotifications(bool wanted)
     {
@@ -227,10 +227,14 @@ public sealed partial class Virtqueue
         {
             return true;
         }
-        // With EVENT_IDX "unwanted" is an index just passed, which the driver meets again only after 65,535 more buffers.
-        bool done = EventIndex
-            ? TryWriteUInt16(DeviceArea + RingHeaderBytes + (UsedElementBytes * Size), wanted ? nextAvailable : (ushort)(nextAvailable - 1))
-            : TryWriteUInt16(DeviceArea, wanted ? (ushort)0 : UsedNoNotify);
+        if (!EventIndex)
+        {
+            return TryWriteUInt16(DeviceArea, wanted ? (ushort)0 : UsedNoNotify) || Fail(VirtqueueFault.RingOutsideRam);
+        }
+        // Not nextAvailable: chains may have been given back, and the driver is past them. "Unwanted" is an index just passed, which
+        // the driver meets again only after 65,535 more buffers.
+        bool done = TryReadUInt16(DriverArea + 2, out ushort available)
+            && TryWriteUInt16(DeviceArea + RingHeaderBytes + (UsedElementBytes * Size), wanted ? available : (ushort)(available - 1));
         return done || Fail(VirtqueueFault.RingOutsideRam);
     }
 
