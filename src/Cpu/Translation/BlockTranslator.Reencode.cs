@@ -45,6 +45,7 @@ internal sealed partial class BlockTranslator
             address = EmitEffectiveAddress(instruction);
             EmitCheck(address, rule.MemoryBytes, rule.Access != OperandAccess.Read, rule.Alignment, IsStackSegment(source));
             _freeScratch &= ~((1u << address) | (1u << HostReg.R15));
+            UseModRmForm(ref instruction);
             SetMemory(ref instruction, address, HostReg.R15);
         }
         bool implicitRcx = rule.Has(InstructionTraits.ImplicitRcx);
@@ -72,6 +73,24 @@ internal sealed partial class BlockTranslator
         {
             throw new InvalidOperationException($"cannot re-encode {instruction.Code} ({instruction}): {error}");
         }
+    }
+
+    /// <summary>MOV to and from an absolute 64-bit offset has no base register in its encoding: the ModRM form says the same.</summary>
+    private static void UseModRmForm(ref Instruction instruction)
+    {
+        Code form = instruction.Code switch
+        {
+            Code.Mov_AL_moffs8 => Code.Mov_r8_rm8,
+            Code.Mov_AX_moffs16 => Code.Mov_r16_rm16,
+            Code.Mov_EAX_moffs32 => Code.Mov_r32_rm32,
+            Code.Mov_RAX_moffs64 => Code.Mov_r64_rm64,
+            Code.Mov_moffs8_AL => Code.Mov_rm8_r8,
+            Code.Mov_moffs16_AX => Code.Mov_rm16_r16,
+            Code.Mov_moffs32_EAX => Code.Mov_rm32_r32,
+            Code.Mov_moffs64_RAX => Code.Mov_rm64_r64,
+            _ => instruction.Code,
+        };
+        instruction.Code = form;
     }
 
     private static bool HasMemory(in Instruction instruction)
