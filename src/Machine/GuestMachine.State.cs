@@ -71,7 +71,10 @@ public sealed partial class GuestMachine : ISnapshotable
         return Digest(digestPages, pages);
     }
 
-    /// <summary>What the next <see cref="ComputeDigest"/> covers starts now: recorder and player call it at the same icount.</summary>
+    /// <summary>
+    /// What the next <see cref="ComputeDigest"/> covers starts now: recorder and player, or both sides of a clone, call it at the same icount, for
+    /// what each wrote to reach that state differs.
+    /// </summary>
     public void StartDigests()
     {
         digestLog ??= Memory.CreateDirtyLog();

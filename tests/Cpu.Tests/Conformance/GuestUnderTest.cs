@@ -18,10 +18,10 @@ internal sealed class GuestUnderTest : IDisposable
     private readonly ulong[] _dataPages = new ulong[NativeRunner.DataBytes / ScratchLayout.Page];
     private readonly ulong[] _codePages = new ulong[NativeRunner.CodeBytes / ScratchLayout.Page];
 
-    public GuestUnderTest(NativeRunner runner)
+    public GuestUnderTest(NativeRunner runner, VcpuOptions? options = null)
     {
         _runner = runner;
-        _guest = new VerificationGuest(4 << 20, _bus);
+        _guest = new VerificationGuest(4 << 20, _bus, options);
         for (int i = 0; i < _dataPages.Length; i++)
         {
             ulong linear = runner.DataAddress + (ulong)(i * ScratchLayout.Page);
@@ -109,6 +109,9 @@ internal sealed class GuestUnderTest : IDisposable
 
     /// <summary>Runs <paramref name="budget"/> instructions: the one prepared, then rounds of the loop behind it.</summary>
     public VcpuExitReason Run(ulong budget) => _guest.Vcpu.Run(budget);
+
+    /// <summary>Drops every cached translation of addresses: nobody may notice.</summary>
+    public void FlushTranslations() => _guest.Vcpu.Mmu.FlushAll();
 
     public void Store(MachineState target) => _guest.Store(target);
 

@@ -13,18 +13,21 @@ public class SequenceTests
     private const int LengthMax = 12, AttemptsPerInstruction = 8;
     private const int SequencesBetweenFullComparisons = 100;
 
-    [Fact]
-    public void Translated_sequence_equals_native_sequence()
+    [Theory]
+    [InlineData(1)]
+    [InlineData(3)]
+    [InlineData(64)]
+    public void Translated_sequence_equals_native_sequence(int maxBlockInstructions)
     {
         ConformanceOptions options = ConformanceOptions.FromEnvironment();
         using var runner = new NativeRunner();
-        using var guest = new GuestUnderTest(runner);
+        using var guest = new GuestUnderTest(runner, new VcpuOptions { MaxBlockInstructions = maxBlockInstructions });
         var random = new SeededRandom(options.Seed);
         var generator = new InstructionGenerator(random, runner);
         var failures = new ConformanceFailures();
         random.Fill(runner.Data);
         guest.CopyInAll();
-        for (int i = 0; i < options.Cases / 6 && failures.Count < 100; i++)
+        for (int i = 0; i < options.Cases / 12 && failures.Count < 100; i++)
         {
             string? difference = RunOne(runner, guest, generator, random, out Code last);
             if (difference is null && i % SequencesBetweenFullComparisons == 0) { difference = guest.AllDataDifference(); }
@@ -67,6 +70,7 @@ public class SequenceTests
         guest.PrepareSequence(initial, bytes, ring);
         ulong total = (ulong)cases.Sum(@case => @case.Loads.Count + 1);
         ulong first = random.Percent(50) ? total + (ulong)random.Below(3) : (ulong)random.Between(1, (int)total);
+        if (random.Percent(10)) { guest.FlushTranslations(); }
         string? difference = Compare(guest, state, cases, first, total);
         return difference is null ? null : string.Create(CultureInfo.InvariantCulture,
             $"ring {ring}, {first} of {total} instructions at first: {difference}\n    code {Convert.ToHexString(bytes)}\n    first {cases[0]}\n    {Listing(cases)}");

@@ -65,9 +65,12 @@ public sealed class TinyGuestUnderQemuTests : IDisposable
         using Process process = Process.Start(
             new ProcessStartInfo(Qemu, arguments) { RedirectStandardInput = true, RedirectStandardOutput = true })!;
         using var limit = new Timer(_ => process.Kill(), null, TimeSpan.FromSeconds(60), Timeout.InfiniteTimeSpan);
+
+        // Bytes typed before the guest has set up its UART are lost, so they are sent once it has said something.
+        string output = process.StandardOutput.ReadLine() + "\n";
         process.StandardInput.Write(input);
         process.StandardInput.Flush();
-        string output = process.StandardOutput.ReadToEnd();
+        output += process.StandardOutput.ReadToEnd();
         process.WaitForExit();
         Assert.Equal(0, process.ExitCode);
         return output;
