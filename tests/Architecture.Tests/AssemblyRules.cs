@@ -65,7 +65,7 @@ internal static class AssemblyRules
     {
         IEnumerable<string> types =
             from type in assembly.Types
-            where !AllowedTypes.Contains(type)
+            where !AllowedTypes.Contains(type) && !IsExcepted(assembly, type)
                 && (BannedTypes.Contains(type) || BannedNamespaces.Any(space => type.StartsWith(space + ".", StringComparison.Ordinal)))
             select $"{assembly.Name} is pure and must not mention {type}";
         IEnumerable<string> members =
@@ -77,10 +77,13 @@ internal static class AssemblyRules
             from member in assembly.Members
             from collection in HashedCollections
             from revealing in OrderRevealing
-            where member == $"{collection}.{revealing}"
+            where member == $"{collection}.{revealing}" && !IsExcepted(assembly, member)
             select $"{assembly.Name} is pure and must not depend on hashed order: {member}";
         return types.Concat(members).Concat(orders).Distinct();
     }
+
+    private static bool IsExcepted(AssemblyFacts assembly, string use) =>
+        Layers.PureExceptions.Any(exception => exception.Project == ProjectOf(assembly) && exception.Use == use);
 
     private static string ProjectOf(AssemblyFacts assembly) =>
         assembly.Name.StartsWith(Prefix, StringComparison.Ordinal) ? assembly.Name[Prefix.Length..] : assembly.Name;

@@ -1,0 +1,149 @@
+using Akka.Actor;
+using Akka.Event;
+using FtAkka.Machine.Virtio.Block;
+using FtAkka.Replication.Disks;
+
+namespace FtAkka.DeviceActors.Disks;
+
+/// <summary>
+/// Issues the requests of one virtual disk to its storage, conflicting ones in submission order (<see cref="RequestSerializer"/>), and
+/// answers each to its sender. Owns the backend: closes it when it stops.
+/// </summary>
+public sealed class DiskActor : ReceiveActor
+{
+    /// <summary>Requests running and held at most. The virtual device holds fewer (queue size times queue count); more is a mistake of the sender.</summary>
+    public const int RequestsMax = 16 * 1024;
+
+    private sealed record Ended(ulong Id, DiskOutcome Outcome);
+
+    private readonly ILoggingAdapter log = Context.GetLogger();
+    private readonly RequestSerializer serializer = new(RequestsMax);
+    private readonly Dictionary<ulong, (IActorRef Sender, DiskRequest Request)> outstanding = [];
+    private readonly List<IActorRef> drainWaiters = [];
+    private IDiskBackend backend;
+    private ulong readBytes;
+    private ulong writtenBytes;
+    private ulong flushes;
+    private ulong errors;
+
+    /// <summary>A disk over <paramref name="backend"/>.</summary>
+    public DiskActor(IDiskBackend backend)
+    {
+        this.backend = backend;
+        Receive<DiskProtocol.Execute>(message => Submit(message.Request));
+        Receive<Ended>(Finish);
+        Receive<DiskProtocol.Drain>(_ =>
+        {
+            drainWaiters.Add(Sender);
+            AnswerDrainWaiters();
+        });
+        Receive<DiskProtocol.ChangeMedium>(ChangeMedium);
+        Receive<DiskProtocol.GetStatus>(_ => Sender.Tell(new DiskProtocol.Status(
+            this.backend.CapacitySectors, serializer.Running, serializer.Held, readBytes, writtenBytes, flushes, errors)));
+    }
+
+    /// <summary>Props of a disk that owns <paramref name="backend"/>.</summary>
+    public static Props Props(IDiskBackend backend) => Akka.Actor.Props.Create(() => new DiskActor(backend));
+
+    /// <inheritdoc/>
+    protected override void PostStop() => backend.Dispose();
+
+    private void Submit(DiskRequest request)
+    {
+        switch (serializer.Submit(request))
+        {
+            case RequestAdmission.Start:
+                outstanding.Add(request.Id, (Sender, request));
+                Issue(request);
+                break;
+            case RequestAdmission.Held:
+                outstanding.Add(request.Id, (Sender, request));
+                break;
+            case RequestAdmission.Full:
+                log.Error("Disk request {0} refused: {1} requests are outstanding already", request.Id, RequestsMax);
+                Sender.Tell(new DiskProtocol.Completed(new DiskCompletion(request.Id, DiskStatus.IoError, []), "The disk's queue is full."));
+                break;
+            case RequestAdmission.Duplicate:
+                // A replica that goes live issues again what may be running here already: the answer goes to whoever asked last.
+                outstanding[request.Id] = (Sender, outstanding[request.Id].Request);
+                break;
+            default:
+                throw new InvalidOperationException("Unknown admission.");
+        }
+    }
+
+    private void Issue(DiskRequest request)
+    {
+        ulong id = request.Id;
+        backend.ExecuteAsync(request).PipeTo(
+            Self,
+            useConfigureAwait: true,
+            success: outcome => new Ended(id, outcome),
+            failure: error => new Ended(id, new DiskOutcome(new DiskCompletion(id, DiskStatus.IoError, []), error.Message)));
+    }
+
+    private void Finish(Ended ended)
+    {
+        if (!outstanding.Remove(ended.Id, out (IActorRef Sender, DiskRequest Request) entry))
+        {
+            return;
+        }
+        Count(entry.Request, ended.Outcome);
+        entry.Sender.Tell(new DiskProtocol.Completed(ended.Outcome.Completion, ended.Outcome.HostError));
+        foreach (DiskRequest startable in serializer.Complete(ended.Id))
+        {
+            Issue(startable);
+        }
+        AnswerDrainWaiters();
+    }
+
+    private void Count(DiskRequest request, DiskOutcome outcome)
+    {
+        if (outcome.Completion.Status != DiskStatus.Ok)
+        {
+            errors++;
+            log.Warning("Disk request {0} ({1}, sector {2}, {3} bytes) failed: {4}",
+                request.Id, request.Kind, request.Sector, request.LengthBytes, outcome.HostError);
+            return;
+        }
+        switch (request.Kind)
+        {
+            case DiskRequestKind.Read:
+                readBytes += request.LengthBytes;
+                break;
+            case DiskRequestKind.Write:
+                writtenBytes += request.LengthBytes;
+                break;
+            case DiskRequestKind.Flush:
+                flushes++;
+                break;
+            default:
+                break;   // Discards move no data.
+        }
+    }
+
+    private void AnswerDrainWaiters()
+    {
+        if (outstanding.Count > 0)
+        {
+            return;
+        }
+        foreach (IActorRef waiter in drainWaiters)
+        {
+            waiter.Tell(new DiskProtocol.Drained());
+        }
+        drainWaiters.Clear();
+    }
+
+    private void ChangeMedium(DiskProtocol.ChangeMedium message)
+    {
+        if (outstanding.Count > 0)
+        {
+            Sender.Tell(new DiskProtocol.MediumRefused($"{outstanding.Count} requests are outstanding; drain the disk first."));
+            return;
+        }
+        backend.Dispose();
+        backend = message.Backend;
+        Sender.Tell(new DiskProtocol.MediumChanged(backend.CapacitySectors));
+    }
+}

@@ -1,0 +1,206 @@
+using System.Collections.Concurrent;
+using System.Collections.Immutable;
+using System.Runtime.InteropServices;
+using FtAkka.Machine.Virtio.Block;
+using Microsoft.Win32.SafeHandles;
+
+namespace FtAkka.DeviceActors.Disks;
+
+/// <summary>
+/// A raw image: byte N of the disk is byte N of the file. A file whose size is no multiple of 512 has a last sector whose missing bytes
+/// read as zero. Blocking I/O on threads of its own, so that a slow disk takes no thread from the actors.
+/// </summary>
+public sealed class RawDiskImage : IDiskBackend
+{
+    private const int ZeroChunkBytes = 1024 * 1024;
+
+    private readonly record struct Job(DiskRequest Request, TaskCompletionSource<DiskOutcome> Done);
+
+    private readonly SafeFileHandle handle;
+    private readonly BlockingCollection<Job> jobs = [];
+    private readonly ImmutableArray<Thread> workers;
+    private volatile string? flushFailure;
+    private int disposed;
+
+    private RawDiskImage(SafeFileHandle handle, RawDiskOptions options, long sizeBytes)
+    {
+        this.handle = handle;
+        ReadOnly = options.ReadOnly;
+        CapacitySectors = ((ulong)sizeBytes + BlockProtocol.SectorBytes - 1) / BlockProtocol.SectorBytes;
+        ImmutableArray<Thread>.Builder threads = ImmutableArray.CreateBuilder<Thread>();
+        for (int i = 0; i < options.ConcurrentRequests; i++)
+        {
+            var thread = new Thread(Work) { IsBackground = true, Name = $"disk {Path.GetFileName(options.Path)} {i}" };
+            threads.Add(thread);
+            thread.Start();
+        }
+        workers = threads.ToImmutable();
+    }
+
+    /// <inheritdoc/>
+    public ulong CapacitySectors { get; }
+
+    /// <inheritdoc/>
+    public bool ReadOnly { get; }
+
+    /// <summary>Opens an existing image.</summary>
+    /// <exception cref="IOException">The file does not exist, is locked, or cannot be opened.</exception>
+    /// <exception cref="UnauthorizedAccessException">No permission.</exception>
+    public static RawDiskImage Open(RawDiskOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        if (options.ConcurrentRequests is < 1 or > 64)
+        {
+            throw new ArgumentException($"{options.ConcurrentRequests} concurrent requests: allowed are 1 to 64.", nameof(options));
+        }
+        FileAccess access = options.ReadOnly ? FileAccess.Read : FileAccess.ReadWrite;
+        FileShare share = !options.Exclusive ? FileShare.ReadWrite : options.ReadOnly ? FileShare.Read : FileShare.None;
+        SafeFileHandle handle = File.OpenHandle(options.Path, FileMode.Open, access, share);
+        try
+        {
+            long size = RandomAccess.GetLength(handle);
+            if (size == 0)
+            {
+                throw new IOException($"The disk image '{options.Path}' is empty.");
+            }
+            return new RawDiskImage(handle, options, size);
+        }
+        catch
+        {
+            handle.Dispose();
+            throw;
+        }
+    }
+
+    /// <inheritdoc/>
+    public Task<DiskOutcome> ExecuteAsync(DiskRequest request)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        var done = new TaskCompletionSource<DiskOutcome>();
+        try
+        {
+            jobs.Add(new Job(request, done));
+        }
+        catch (Exception closed) when (closed is InvalidOperationException or ObjectDisposedException)
+        {
+            done.SetResult(Failed(request, "The disk image is closed."));
+        }
+        return done.Task;
+    }
+
+    /// <summary>Lets running and waiting requests finish, then closes the file.</summary>
+    public void Dispose()
+    {
+        if (Interlocked.Exchange(ref disposed, 1) != 0)
+        {
+            return;
+        }
+        jobs.CompleteAdding();
+        foreach (Thread worker in workers)
+        {
+            worker.Join();
+        }
+        jobs.Dispose();
+        handle.Dispose();
+    }
+
+    private void Work()
+    {
+        foreach (Job job in jobs.GetConsumingEnumerable())
+        {
+            job.Done.SetResult(Execute(job.Request));
+        }
+    }
+
+    private DiskOutcome Execute(DiskRequest request)
+    {
+        try
+        {
+            return Perform(request);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException or ObjectDisposedException or NotSupportedException)
+        {
+            if (request.Kind == DiskRequestKind.Flush)
+            {
+                // After a failed fsync the kernel may regard the lost pages as clean, and the next fsync would claim success.
+                flushFailure = error.Message;
+            }
+            return Failed(request, error.Message);
+        }
+    }
+
+    private DiskOutcome Perform(DiskRequest request)
+    {
+        bool inside = request.LengthBytes <= CapacitySectors * BlockProtocol.SectorBytes
+            && request.Sector <= CapacitySectors - (request.LengthBytes / BlockProtocol.SectorBytes);
+        bool changes = request.Kind is not (DiskRequestKind.Read or DiskRequestKind.Flush);
+        if (!inside || (changes && ReadOnly))
+        {
+            return Failed(request, inside ? "The disk image is read-only." : "The request lies outside the disk image.");
+        }
+        if (flushFailure is { } earlier && request.Kind != DiskRequestKind.Read)
+        {
+            return Failed(request, $"An earlier flush failed, so that written data may be lost: {earlier}");
+        }
+        long offset = (long)(request.Sector * BlockProtocol.SectorBytes);
+        switch (request.Kind)
+        {
+            case DiskRequestKind.Read:
+                return Succeeded(request, ReadFully(offset, (int)request.LengthBytes));
+            case DiskRequestKind.Write:
+                RandomAccess.Write(handle, request.Data.AsSpan(), offset);
+                break;
+            case DiskRequestKind.Flush:
+                if (!ReadOnly)
+                {
+                    RandomAccess.FlushToDisk(handle);
+                }
+                break;
+            case DiskRequestKind.Discard:
+                Zero(offset, (long)request.LengthBytes, mayUnmap: true);
+                break;
+            case DiskRequestKind.WriteZeroes:
+                Zero(offset, (long)request.LengthBytes, request.MayUnmap);
+                break;
+            default:
+                return new DiskOutcome(new DiskCompletion(request.Id, DiskStatus.Unsupported, []), $"Unknown request {request.Kind}.");
+        }
+        return Succeeded(request, []);
+    }
+
+    private ImmutableArray<byte> ReadFully(long offset, int length)
+    {
+        byte[] data = new byte[length];
+        int done = 0;
+        while (done < length)
+        {
+            int read = RandomAccess.Read(handle, data.AsSpan(done), offset + done);
+            if (read == 0)
+            {
+                break;   // The end of the file; what is missing stays zero.
+            }
+            done += read;
+        }
+        return ImmutableCollectionsMarshal.AsImmutableArray(data);
+    }
+
+    private void Zero(long offset, long length, bool mayUnmap)
+    {
+        if (mayUnmap && SparseFile.TryPunchHole(handle, offset, length))
+        {
+            return;
+        }
+        byte[] zeroes = new byte[(int)Math.Min(length, ZeroChunkBytes)];
+        for (long done = 0; done < length; done += zeroes.Length)
+        {
+            int chunk = (int)Math.Min(zeroes.Length, length - done);
+            RandomAccess.Write(handle, zeroes.AsSpan(0, chunk), offset + done);
+        }
+    }
+
+    private static DiskOutcome Succeeded(DiskRequest request, ImmutableArray<byte> data) =>
+        new(new DiskCompletion(request.Id, DiskStatus.Ok, data), null);
+
+    private static DiskOutcome Failed(DiskRequest request, string reason) =>
+        new(new DiskCompletion(request.Id, DiskStatus.IoError, []), reason);
+}

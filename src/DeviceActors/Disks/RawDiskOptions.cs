@@ -1,0 +1,18 @@
+namespace FtAkka.DeviceActors.Disks;
+
+/// <summary>How to open a raw disk image.</summary>
+/// <param name="Path">File or block device.</param>
+public sealed record RawDiskOptions(string Path)
+{
+    /// <summary>Open without write access and refuse writes.</summary>
+    public bool ReadOnly { get; init; }
+
+    /// <summary>
+    /// Take an advisory lock, so that a second process that asks for one is refused. Off for a disk shared between replicas: there the
+    /// arbiter decides who writes, and a paused primary's lock must not keep the backup from going live.
+    /// </summary>
+    public bool Exclusive { get; init; } = true;
+
+    /// <summary>Requests executed side by side, each on a thread of its own: 1 to 64.</summary>
+    public int ConcurrentRequests { get; init; } = 4;
+}

@@ -1,0 +1,145 @@
+using System.Buffers.Binary;
+using System.Collections.Immutable;
+using System.Runtime.InteropServices;
+using FtAkka.Machine.Virtio.Queues;
+
+namespace FtAkka.Machine.Virtio.Net;
+
+/// <summary>
+/// The network device (virtio 1.2 §5.1) with one pair of queues. Frames leave, all of one notification together, when the guest
+/// notifies the transmit queue; received frames go to guest buffers when their input event is delivered. The receive queue asks for
+/// notifications only while frames are held for want of buffers.
+/// </summary>
+public sealed partial class VirtioNetDevice : VirtioModel
+{
+    private readonly NetOptions options;
+    private readonly INetTransmitSink sink;
+    private readonly byte[] configuration = new byte[NetProtocol.ConfigurationBytes];
+
+    /// <summary>A device of the given shape whose frames go to <paramref name="sink"/>.</summary>
+    public VirtioNetDevice(NetOptions options, INetTransmitSink sink)
+        : base(NetProtocol.DeviceId, OfferedBy(options), options.QueueSize, options.QueueSize)
+    {
+        ArgumentNullException.ThrowIfNull(sink);
+        this.options = options;
+        this.sink = sink;
+        options.Mac.CopyTo(configuration);
+        BinaryPrimitives.WriteUInt16LittleEndian(configuration.AsSpan(6), NetProtocol.StatusLinkUp);
+        BinaryPrimitives.WriteUInt16LittleEndian(configuration.AsSpan(10), options.Mtu);
+    }
+
+    /// <summary>Frames handed to the sink since power-on.</summary>
+    public ulong TransmittedFrames { get; private set; }
+
+    /// <summary>Frames of the guest that were no frames: too short, too long, or with a checksum position outside.</summary>
+    public ulong TransmitDrops { get; private set; }
+
+    /// <summary>Frames put into guest buffers since power-on.</summary>
+    public ulong ReceivedFrames { get; private set; }
+
+    /// <summary>Received frames dropped: driver not up, link down, frame or backlog too large, or guest buffers too small.</summary>
+    public ulong ReceiveDrops { get; private set; }
+
+    /// <summary>The link state as the guest reads it.</summary>
+    public bool LinkUp => configuration[6] == NetProtocol.StatusLinkUp;
+
+    /// <inheritdoc/>
+    public override ReadOnlySpan<byte> Configuration => configuration;
+
+    /// <summary>Plugs or unplugs the cable; the guest hears of a change by a configuration interrupt (§5.1.4).</summary>
+    public void SetLink(bool up)
+    {
+        if (up != LinkUp)
+        {
+            configuration[6] = up ? (byte)NetProtocol.StatusLinkUp : (byte)0;
+            ConfigurationChanged();
+        }
+    }
+
+    /// <inheritdoc/>
+    protected internal override void Notified(int queue)
+    {
+        if (queue == NetProtocol.TransmitQueue)
+        {
+            TransmitAll();
+        }
+        else
+        {
+            DeliverHeld();
+        }
+    }
+
+    /// <inheritdoc/>
+    protected internal override void Reset()
+    {
+        ReceiveDrops += (ulong)held.Count;
+        held.Clear();
+        heldBytes = 0;
+        starved = true;
+    }
+
+    private void TransmitAll()
+    {
+        ImmutableArray<ImmutableArray<byte>>.Builder? frames = null;
+        while (TryPop(NetProtocol.TransmitQueue, out DescriptorChain chain))
+        {
+            if (chain.WritableBytes != 0)
+            {
+                NeedsReset(VirtqueueFault.WrongDirection);
+                break;
+            }
+            if (TryTakeFrame(chain, out byte[] frame))
+            {
+                frames ??= ImmutableArray.CreateBuilder<ImmutableArray<byte>>();
+                frames.Add(ImmutableCollectionsMarshal.AsImmutableArray(frame));
+                TransmittedFrames++;
+            }
+            else
+            {
+                TransmitDrops++;
+            }
+            Push(NetProtocol.TransmitQueue, chain.Head, 0);
+        }
+        WantNotifications(NetProtocol.TransmitQueue, wanted: true);
+        SignalUsed(NetProtocol.TransmitQueue);
+        if (frames is not null)
+        {
+            sink.Transmit(frames.ToImmutable());
+        }
+    }
+
+    private bool TryTakeFrame(DescriptorChain chain, out byte[] frame)
+    {
+        frame = [];
+        Span<byte> header = stackalloc byte[NetProtocol.HeaderBytes];
+        if (chain.ReadableBytes < (ulong)(NetProtocol.HeaderBytes + NetProtocol.EthernetHeaderBytes)
+            || chain.ReadableBytes > (ulong)(NetProtocol.HeaderBytes + options.FrameBytesMax))
+        {
+            return false;
+        }
+        chain.Read(Memory, 0, header);
+        if (header[1] != NetProtocol.GsoNone)
+        {
+            return false;   // Segmentation was not offered.
+        }
+        frame = new byte[(int)chain.ReadableBytes - NetProtocol.HeaderBytes];
+        chain.Read(Memory, NetProtocol.HeaderBytes, frame);
+        if ((header[0] & NetProtocol.HeaderNeedsChecksum) == 0)
+        {
+            return true;
+        }
+        return (Features & NetProtocol.FeatureChecksum) != 0
+            && InternetChecksum.TryComplete(
+                frame,
+                BinaryPrimitives.ReadUInt16LittleEndian(header[6..]),
+                BinaryPrimitives.ReadUInt16LittleEndian(header[8..]));
+    }
+
+    private static ulong OfferedBy(NetOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        options.Validate();
+        return NetProtocol.FeatureChecksum | NetProtocol.FeatureGuestChecksum | NetProtocol.FeatureMtu | NetProtocol.FeatureMac
+            | NetProtocol.FeatureMergeableBuffers | NetProtocol.FeatureStatus;
+    }
+}
