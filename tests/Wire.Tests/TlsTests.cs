@@ -38,6 +38,20 @@ public sealed class TlsTests : IDisposable
     }
 
     [Fact]
+    public async Task One_pfx_with_the_authority_in_it_is_enough()
+    {
+        await using var a = Node("node-a");
+        using var certificate = Certificates.IssueNode(_authority, "node-p", ["127.0.0.1"], DateTimeOffset.UtcNow, TimeSpan.FromDays(1));
+        Certificates.WritePfx(certificate, _authority, PathOf("p.pfx"), "hush");
+        await using var b = WireNode.Start("akka.remote.wire.node-name = node-p", tls: $"""
+            certificate.path = "{PathOf("p.pfx")}"
+            certificate.password = "hush"
+            """);
+
+        Assert.Equal("echo: pfx", (await b.SelectEcho(a).Ask<Note>(new Note("pfx"), Patience)).Text);
+    }
+
+    [Fact]
     public async Task Large_and_many_messages_arrive_whole_and_in_order_under_tls()
     {
         const int Count = 3_000;
