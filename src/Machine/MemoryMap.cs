@@ -50,7 +50,4 @@ public static class MemoryMap
 
     /// <summary>Index port of the real-time clock; the data port follows.</summary>
     public const ushort RtcPort = 0x70;
-
-    /// <summary>IOAPIC pin of the real-time clock, edge-triggered, active high.</summary>
-    public const int RtcGsi = 8;
 }

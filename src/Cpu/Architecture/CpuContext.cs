@@ -11,6 +11,12 @@ internal sealed unsafe class CpuContext
 
     public required Mmu Mmu { get; init; }
 
+    /// <summary>The model CPUID describes.</summary>
+    public CpuModel Model { get; init; } = CpuModel.Default;
+
+    /// <summary>Optional listener for events a developer wants to see and the guest does not (unknown MSRs). Not called on hot paths.</summary>
+    public Action<string>? Trace { get; set; }
+
     /// <summary>Set by a handler that answers <see cref="InstructionOutcome.Fault"/>.</summary>
     public GuestFault Fault { get; set; }
 }

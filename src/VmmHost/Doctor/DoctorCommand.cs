@@ -29,7 +29,7 @@ public sealed class DoctorCommand : ICommandModule
     /// <inheritdoc/>
     public Command Create(Terminal terminal)
     {
-        Option<bool> json = CommonOptions.Json();
+        Option<bool> json = ReportOptions.Json();
         var command = new Command("doctor", "Say what this host can do and how to get the rest. Fails when guests cannot run here.") { json };
         command.SetAction(parsed => Run(terminal, parsed.GetValue(json)));
         return command;

@@ -1,0 +1,315 @@
+using FtAkka.Cpu.Memory;
+using FtAkka.Cpu.Translation;
+using Iced.Intel;
+
+namespace FtAkka.Cpu.Engine;
+
+/// <summary>Block cache: look-up, translation, linking, invalidation, eviction.</summary>
+internal sealed unsafe partial class ExecutionEngine
+{
+    /// <summary>No block's code is longer: 64 instructions of at most a few hundred host bytes each.</summary>
+    private const int BlockCodeBytesMax = 64 * 1024;
+
+    private readonly record struct BlockKey(ulong LinearAddress, ulong PhysicalAddress, BlockMode Mode)
+    {
+        // Never seen by the guest: only spreads the dictionary's buckets.
+        public override int GetHashCode() => (int)((LinearAddress ^ (LinearAddress >> 17)) * 0x9E3779B1) ^ (int)(PhysicalAddress >> 12) ^ ((int)Mode << 24);
+
+        public bool Equals(BlockKey other) =>
+            LinearAddress == other.LinearAddress && PhysicalAddress == other.PhysicalAddress && Mode == other.Mode;
+    }
+
+    private readonly Dictionary<BlockKey, Block> _blocks = [];
+    private readonly Block?[] _pageBlocks;
+    private readonly byte[] _crossingBytes = new byte[32];
+    private nint _next;
+    private bool _codeChanged = true;
+    private int _generation;
+
+    /// <summary>Finds or translates the block at a linear address, with all effects of an instruction fetch there. Null: <see cref="Mmu.Fault"/>.</summary>
+    private Block? FindOrTranslate(ulong rip, BlockMode mode, out bool global)
+    {
+        bool user = (mode & BlockMode.User) != 0;
+        if (!_mmu.TryTranslateFetch(rip, user, out ulong physical, out global))
+        {
+            return null;
+        }
+        var key = new BlockKey(rip, physical, mode);
+        if (_blocks.TryGetValue(key, out Block? block))
+        {
+            if (!block.Crossing)
+            {
+                return block;
+            }
+            if (!_mmu.TryTranslateFetch(SecondPage(rip), user, out ulong second, out bool secondGlobal))
+            {
+                return null;
+            }
+            global &= secondGlobal;
+            if (second == block.SecondPhysicalAddress)
+            {
+                return block;
+            }
+            Kill(block);
+        }
+        return Translate(key, user, ref global);
+    }
+
+    private static ulong SecondPage(ulong rip) => (rip & ~0xFFFUL) + 4096;
+
+    private Block? Translate(BlockKey key, bool user, ref bool global)
+    {
+        if (_next + BlockCodeBytesMax > _code.Base + _code.SizeBytes)
+        {
+            Flush();
+        }
+        byte* bytes = _mmu.HostPointer(key.PhysicalAddress);
+        int available = 4096 - (int)(key.PhysicalAddress & 0xFFF);
+        ulong secondPhysical = ulong.MaxValue;
+        Block block = NewBlock(key, secondPhysical);
+        int limit = Math.Clamp(MaxBlockInstructions, 1, BlockTranslator.MaxInstructions);
+        fixed (byte* gathered = _crossingBytes)
+        {
+            if (bytes == null)
+            {
+                // No device answers instruction fetches: all ones, which is no instruction.
+                new Span<byte>(gathered, 15).Fill(0xFF);
+                bytes = gathered;
+                available = 15;
+            }
+            if (!_translator.Translate(block, bytes, available, limit, _next))
+            {
+                if (!_mmu.TryTranslateFetch(SecondPage(key.LinearAddress), user, out secondPhysical, out bool secondGlobal))
+                {
+                    return null;
+                }
+                global &= secondGlobal;
+                Gather(gathered, bytes, available, secondPhysical);
+                block = NewBlock(key, secondPhysical);
+                bool complete = _translator.Translate(block, gathered, available + 15, 1, _next);
+                System.Diagnostics.Debug.Assert(complete);
+            }
+        }
+        ReadOnlySpan<byte> code = _translator.EmittedBytes;
+        code.CopyTo(new Span<byte>(_code.Writable(_next), code.Length));
+        _next = (_next + code.Length + 15) & ~15;
+        _codeChanged = true;
+        _tables.AddBlock(block);
+        _statistics.BlocksTranslated++;
+        _statistics.InstructionsTranslated += (ulong)block.InstructionCount + (block.EndsSpecial ? 1UL : 0);
+        Enlist(key, block);
+        return block;
+    }
+
+    private void Gather(byte* gathered, byte* first, int available, ulong secondPhysical)
+    {
+        new ReadOnlySpan<byte>(first, available).CopyTo(_crossingBytes);
+        byte* second = _mmu.HostPointer(secondPhysical);
+        if (second == null)
+        {
+            new Span<byte>(gathered + available, 15).Fill(0xFF);
+        }
+        else
+        {
+            new ReadOnlySpan<byte>(second, 15).CopyTo(new Span<byte>(gathered + available, 15));
+        }
+    }
+
+    private Block NewBlock(BlockKey key, ulong secondPhysical) => new()
+    {
+        LinearAddress = key.LinearAddress,
+        PhysicalAddress = key.PhysicalAddress,
+        SecondPhysicalAddress = secondPhysical,
+        Mode = key.Mode,
+        Id = _tables.NextBlockId,
+    };
+
+    private void Enlist(BlockKey key, Block block)
+    {
+        _blocks[key] = block;
+        int page = _memory.PageIndexOf(block.PhysicalAddress);
+        if (page >= 0)
+        {
+            block.NextOnPage = _pageBlocks[page];
+            _pageBlocks[page] = block;
+            _mmu.MarkCodePage(block.PhysicalAddress);
+        }
+        int second = block.Crossing ? _memory.PageIndexOf(block.SecondPhysicalAddress) : -1;
+        if (second >= 0 && second != page)
+        {
+            block.NextOnSecondPage = _pageBlocks[second];
+            _pageBlocks[second] = block;
+            _mmu.MarkCodePage(block.SecondPhysicalAddress);
+        }
+    }
+
+    /// <summary>Makes a direct branch lead straight to its target.</summary>
+    private void Connect(int linkId, Block target)
+    {
+        ref Link link = ref _tables.Link(linkId);
+        Patch(link.Patch, target.Entry);
+        link.NextIncoming = target.FirstIncomingLink;
+        target.FirstIncomingLink = linkId;
+    }
+
+    private void Patch(int at, nint destination)
+    {
+        *(int*)_code.Writable(at) = checked((int)(destination - (at + 4)));
+        _codeChanged = true;
+    }
+
+    /// <summary>The block's bytes or mapping are gone: nothing may enter it any more.</summary>
+    private void Kill(Block block)
+    {
+        if (block.Dead)
+        {
+            return;
+        }
+        block.Dead = true;
+        _statistics.BlocksInvalidated++;
+        _blocks.Remove(new BlockKey(block.LinearAddress, block.PhysicalAddress, block.Mode));
+        _jumps.Remove(SetOf(block.Mode), block.LinearAddress, block.Entry);
+        for (int id = block.FirstIncomingLink; id >= 0;)
+        {
+            ref Link link = ref _tables.Link(id);
+            Patch(link.Patch, link.Stub);
+            id = link.NextIncoming;
+            link.NextIncoming = -1;
+        }
+        block.FirstIncomingLink = -1;
+    }
+
+    /// <inheritdoc/>
+    public void InvalidateCode(ulong physicalAddress, int lengthBytes)
+    {
+        ulong page = physicalAddress & ~0xFFFUL;
+        int index = _memory.PageIndexOf(page);
+        if (index < 0)
+        {
+            return;
+        }
+        Block? block = _pageBlocks[index];
+        Block? kept = null;
+        while (block != null)
+        {
+            bool first = (block.PhysicalAddress & ~0xFFFUL) == page;
+            Block? next = first ? block.NextOnPage : block.NextOnSecondPage;
+            if (!block.Dead && Overlaps(block, first, physicalAddress, lengthBytes))
+            {
+                Kill(block);
+            }
+            if (!block.Dead)
+            {
+                if (first)
+                {
+                    block.NextOnPage = kept;
+                }
+                else
+                {
+                    block.NextOnSecondPage = kept;
+                }
+                kept = block;
+            }
+            block = next;
+        }
+        _pageBlocks[index] = kept;
+        if (kept == null)
+        {
+            _mmu.UnmarkCodePage(page);
+        }
+    }
+
+    private static bool Overlaps(Block block, bool first, ulong address, int length)
+    {
+        ulong start = block.PhysicalAddress;
+        ulong end = start + (ulong)block.LengthBytes;
+        if (block.Crossing)
+        {
+            ulong onFirst = 4096 - (start & 0xFFF);
+            if (first)
+            {
+                end = start + onFirst;
+            }
+            else
+            {
+                start = block.SecondPhysicalAddress;
+                end = start + (ulong)block.LengthBytes - onFirst;
+            }
+        }
+        return address < end && address + (ulong)length > start;
+    }
+
+    /// <inheritdoc/>
+    public void InvalidateLinearPage(ulong linearPage)
+    {
+        _jumps.Drop(linearPage & ~0xFFFUL);
+        _droppedPage = linearPage & ~0xFFFUL;
+        _mappingDropped = true;
+    }
+
+    /// <inheritdoc/>
+    public void InvalidateLinear(bool keepGlobal)
+    {
+        _jumps.Clear(keepGlobal);
+        _droppedPage = ulong.MaxValue;
+        _mappingDropped = true;
+    }
+
+    private ulong _droppedPage;
+
+    /// <summary>Drops all translated code: the cache is full, or a test asks for it.</summary>
+    public void Flush()
+    {
+        _generation++;
+        _statistics.CodeCacheFlushes++;
+        foreach (Block block in _blocks.Values)
+        {
+            block.Dead = true;
+            Unmark(block.PhysicalAddress);
+            if (block.Crossing)
+            {
+                Unmark(block.SecondPhysicalAddress);
+            }
+        }
+        _blocks.Clear();
+        _jumps.ClearSet(0);
+        _jumps.ClearSet(1);
+        _tables.Clear();
+        _next = _stubs.End;
+    }
+
+    /// <summary>State and RAM were replaced: drops translated code, translations and tracking.</summary>
+    public void ForgetEverything()
+    {
+        Flush();
+        _mmu.FlushAll();
+    }
+
+    private void Unmark(ulong physicalAddress)
+    {
+        int page = _memory.PageIndexOf(physicalAddress);
+        if (page >= 0 && _pageBlocks[page] != null)
+        {
+            _pageBlocks[page] = null;
+            _mmu.UnmarkCodePage(physicalAddress & ~0xFFFUL);
+        }
+    }
+
+    /// <summary>Decodes the instruction at a byte offset of a live block again.</summary>
+    private Instruction DecodeAt(Block block, int offset)
+    {
+        fixed (byte* gathered = _crossingBytes)
+        {
+            ulong physical = block.PhysicalAddress + (ulong)offset;
+            byte* bytes = _mmu.HostPointer(physical);
+            int available = 4096 - (int)(physical & 0xFFF);
+            if (block.Crossing)
+            {
+                Gather(gathered, bytes, available, block.SecondPhysicalAddress);
+                bytes = gathered;
+                available += 15;
+            }
+            return _translator.DecodeOne(block.LinearAddress + (ulong)offset, bytes, available);
+        }
+    }
+}

@@ -1,0 +1,33 @@
+using System.Collections.Immutable;
+using FtAkka.Machine.Virtio.Block;
+
+namespace FtAkka.Machine.Events;
+
+/// <summary>Something that leaves the machine, to be performed in order by whoever drives it.</summary>
+/// <param name="Icount">Instructions retired when it happened; the instruction that caused it is the next.</param>
+public abstract record MachineEffect(ulong Icount);
+
+/// <summary>Bytes from a console.</summary>
+/// <param name="Icount">When.</param>
+/// <param name="Console">Which console.</param>
+/// <param name="StreamOffset">How many bytes that console sent before, since power-on: a replica that goes live repeats none and skips none.</param>
+/// <param name="Bytes">The bytes.</param>
+public sealed record ConsoleOutput(ulong Icount, ConsoleKind Console, ulong StreamOffset, ImmutableArray<byte> Bytes) : MachineEffect(Icount);
+
+/// <summary>Frames for the network, sent together.</summary>
+/// <param name="Icount">When.</param>
+/// <param name="Nic">Index in <see cref="MachineConfig.Nics"/>.</param>
+/// <param name="Frames">Ethernet frames without frame check sequence, in order.</param>
+public sealed record NetTransmit(ulong Icount, int Nic, ImmutableArray<ImmutableArray<byte>> Frames) : MachineEffect(Icount);
+
+/// <summary>A request to a disk; answered by <see cref="DiskCompleted"/>.</summary>
+/// <param name="Icount">When.</param>
+/// <param name="Disk">Index in <see cref="MachineConfig.Disks"/>.</param>
+/// <param name="Request">What to do.</param>
+public sealed record DiskRequested(ulong Icount, int Disk, DiskRequest Request) : MachineEffect(Icount);
+
+/// <summary>The machine is off; it does not run on.</summary>
+public sealed record PoweredOff(ulong Icount) : MachineEffect(Icount);
+
+/// <summary>The machine wants to be started anew; it does not run on.</summary>
+public sealed record ResetRequested(ulong Icount) : MachineEffect(Icount);

@@ -1,0 +1,30 @@
+using FtAkka.Cpu;
+using FtAkka.Machine.Boot;
+using FtAkka.Machine.Snapshots;
+
+namespace FtAkka.Machine;
+
+/// <summary>What the machine needs of its CPU. The product has one implementation; tests script another.</summary>
+internal interface IMachineCpu : ISnapshotable, IDisposable
+{
+    /// <inheritdoc cref="Vcpu.Icount"/>
+    ulong Icount { get; }
+
+    /// <inheritdoc cref="Vcpu.InterruptLine"/>
+    bool InterruptLine { get; set; }
+
+    /// <summary>IA32_TSC_ADJUST: what the guest added to its TSC.</summary>
+    ulong TscAdjust { get; }
+
+    /// <inheritdoc cref="Vcpu.Run"/>
+    VcpuExitReason Run(ulong instructionBudget);
+
+    /// <inheritdoc cref="Vcpu.RaiseNmi"/>
+    void RaiseNmi();
+
+    /// <inheritdoc cref="Vcpu.RequestStop"/>
+    void RequestStop();
+
+    /// <summary>Sets the state in which the kernel is entered.</summary>
+    void EnterKernel(in BootEntry entry);
+}

@@ -1,0 +1,36 @@
+using FtAkka.Machine.Events;
+
+namespace FtAkka.Machine;
+
+/// <summary>Why <see cref="GuestMachine.Run"/> returned.</summary>
+public enum MachineExitReason
+{
+    /// <summary>The asked number of instructions has retired.</summary>
+    BudgetSpent,
+    /// <summary>
+    /// The CPU waits in HLT. It goes on after an input event; if a timer is armed, a <see cref="ClockAdvance"/> to
+    /// <see cref="MachineExit.NextTimerTsc"/> or later is such an event.
+    /// </summary>
+    Idle,
+    /// <summary>Many effects wait to be performed (<see cref="MachineLimits.EffectsPerRunMax"/>). Run again afterwards.</summary>
+    EffectsPending,
+    /// <summary>The guest, or an operator, switched the machine off. Final.</summary>
+    PowerOff,
+    /// <summary>The guest wrote the reset register, or an operator pressed reset. Final.</summary>
+    Reset,
+    /// <summary>The CPU is in shutdown after a triple fault: a crash, or a guest that reboots this way (<c>reboot=t</c>, also after a panic). Final.</summary>
+    TripleFault,
+    /// <summary>
+    /// The CPU halted before the icount of a scheduled input event: this is not the execution the events were recorded from.
+    /// </summary>
+    ScheduledInputUnreachable,
+    /// <summary>A debug stop asked for by the host.</summary>
+    Debug,
+}
+
+/// <summary>What a run came to.</summary>
+/// <param name="Reason">Why it ended.</param>
+/// <param name="Icount">Instructions retired since power-on.</param>
+/// <param name="NextTimerTsc">When the guest's timer expires next, if it is armed; in the scale of <see cref="ClockAdvance"/>.</param>
+/// <param name="Effects">What left the machine, in order.</param>
+public sealed record MachineExit(MachineExitReason Reason, ulong Icount, ulong? NextTimerTsc, IReadOnlyList<MachineEffect> Effects);

@@ -1,0 +1,164 @@
+using System.Net.Security;
+using System.Security.Authentication;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
+using Akka.Configuration;
+
+namespace FtAkka.Wire.Tcp;
+
+/// <summary>This node's certificate and the authorities it trusts; makes and checks both ends of TLS connections.</summary>
+internal sealed class TlsIdentity : IDisposable
+{
+    private const string Section = "akka.remote.dot-netty.tcp.ssl";
+    private readonly WireTlsSettings _settings;
+    private readonly X509Certificate2 _certificate;
+    private readonly X509Certificate2Collection _authorities = [];
+    private readonly SslStreamCertificateContext _context;
+
+    /// <exception cref="ConfigurationException">A file is missing or holds no usable certificate.</exception>
+    public TlsIdentity(WireTlsSettings settings, string nodeName)
+    {
+        _settings = settings;
+        if (settings.CertificatePath.Length == 0)
+        {
+            throw new ConfigurationException(
+                $"TLS is on and {Section}.certificate.path is empty: name this node's certificate, or set enable-ssl = off.");
+        }
+
+        try
+        {
+            _certificate = Load(settings);
+            if (settings.AuthorityPath.Length > 0)
+            {
+                _authorities.ImportFromPemFile(settings.AuthorityPath);
+            }
+        }
+        catch (Exception failure) when (failure is CryptographicException or IOException or UnauthorizedAccessException)
+        {
+            throw new ConfigurationException($"{Section}: {failure.Message}", failure);
+        }
+
+        if (!_certificate.HasPrivateKey)
+        {
+            throw new ConfigurationException($"{Section}.certificate.path: '{settings.CertificatePath}' has no private key.");
+        }
+
+        if (!settings.SuppressValidation)
+        {
+            RequireUsable(nodeName);
+        }
+
+        _context = SslStreamCertificateContext.Create(_certificate, _authorities, offline: true);
+    }
+
+    /// <summary>Runs the server's side of the handshake.</summary>
+    public void AuthenticateAsServer(SslStream stream) =>
+        stream.AuthenticateAsServer(new SslServerAuthenticationOptions
+        {
+            ServerCertificateContext = _context,
+            ClientCertificateRequired = _settings.RequireMutualAuthentication,
+            RemoteCertificateValidationCallback = (_, certificate, chain, _) =>
+                certificate is null
+                    ? !_settings.RequireMutualAuthentication
+                    : IsTrusted(certificate, chain, Certificates.ClientAuthentication),
+            EnabledSslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13,
+            CertificateRevocationCheckMode = X509RevocationMode.NoCheck,
+            AllowRenegotiation = false,
+            AllowTlsResume = false,   // each connection proves itself anew
+        });
+
+    /// <summary>Runs the client's side of the handshake.</summary>
+    public void AuthenticateAsClient(SslStream stream, string targetHost) =>
+        stream.AuthenticateAsClient(new SslClientAuthenticationOptions
+        {
+            TargetHost = targetHost,
+            ClientCertificateContext = _context,
+            RemoteCertificateValidationCallback = (_, certificate, chain, _) =>
+                certificate is not null && IsTrusted(certificate, chain, Certificates.ServerAuthentication),
+            EnabledSslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13,
+            CertificateRevocationCheckMode = X509RevocationMode.NoCheck,
+            AllowRenegotiation = false,
+            AllowTlsResume = false,
+        });
+
+    /// <summary>True if the peer's certificate carries the node name that it claims and, where that is asked for, its host.</summary>
+    public bool Certifies(SslStream stream, string nodeName, string host)
+    {
+        if (_settings.SuppressValidation || (stream.RemoteCertificate is null && !_settings.RequireMutualAuthentication))
+        {
+            return true;
+        }
+
+        return stream.RemoteCertificate is X509Certificate2 certificate
+            && Matches(certificate, nodeName)
+            && (!_settings.ValidateHostname || Matches(certificate, host));
+    }
+
+    public void Dispose()
+    {
+        _certificate.Dispose();
+        foreach (var authority in _authorities)
+        {
+            authority.Dispose();
+        }
+    }
+
+    private static bool Matches(X509Certificate2 certificate, string name)
+    {
+        try
+        {
+            return certificate.MatchesHostname(name, allowWildcards: false, allowCommonName: false);
+        }
+        catch (Exception failure) when (failure is CryptographicException or ArgumentException)
+        {
+            return false;   // malformed alternative names, or a claimed name that cannot be a host name
+        }
+    }
+
+    private static X509Certificate2 Load(WireTlsSettings settings)
+    {
+        if (settings.KeyPath.Length == 0)
+        {
+            return X509CertificateLoader.LoadPkcs12FromFile(settings.CertificatePath, settings.Password);
+        }
+
+        return settings.Password.Length == 0
+            ? X509Certificate2.CreateFromPemFile(settings.CertificatePath, settings.KeyPath)
+            : X509Certificate2.CreateFromEncryptedPemFile(settings.CertificatePath, settings.Password, settings.KeyPath);
+    }
+
+    private void RequireUsable(string nodeName)
+    {
+        if (_authorities.Count == 0)
+        {
+            throw new ConfigurationException($"{Section}.ca.path names no certificate authority; without one no peer can be trusted.");
+        }
+
+        if (!Matches(_certificate, nodeName))
+        {
+            throw new ConfigurationException(
+                $"{Section}.certificate.path: the certificate ({_certificate.Subject}) does not carry the node name '{nodeName}'.");
+        }
+    }
+
+    private bool IsTrusted(X509Certificate certificate, X509Chain? presented, string purpose)
+    {
+        if (_settings.SuppressValidation)
+        {
+            return true;
+        }
+
+        using var chain = new X509Chain();
+        chain.ChainPolicy.TrustMode = X509ChainTrustMode.CustomRootTrust;
+        chain.ChainPolicy.CustomTrustStore.AddRange(_authorities);
+        chain.ChainPolicy.RevocationMode = X509RevocationMode.NoCheck;
+        chain.ChainPolicy.DisableCertificateDownloads = true;
+        chain.ChainPolicy.ApplicationPolicy.Add(new Oid(purpose));
+        if (presented is not null)
+        {
+            chain.ChainPolicy.ExtraStore.AddRange(presented.ChainPolicy.ExtraStore);
+        }
+
+        return certificate is X509Certificate2 full && chain.Build(full);
+    }
+}

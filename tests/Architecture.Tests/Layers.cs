@@ -1,0 +1,56 @@
+namespace FtAkka.Architecture.Tests;
+
+/// <summary>
+/// Who may reference whom, and which packages appear where. This is the table of docs/architecture.md; whoever changes one changes
+/// the other.
+/// </summary>
+internal static class Layers
+{
+    private static readonly string[] Core = ["Cpu", "Machine", "Replication"];
+    private static readonly string[] Shells = ["Actors", "LogChannelActors", "DeviceActors"];
+
+    /// <summary>The FtAkka projects that each project under src may reference. A project that is not listed may not exist.</summary>
+    public static IReadOnlyDictionary<string, string[]> AllowedReferences { get; } = new Dictionary<string, string[]>
+    {
+        ["Cpu"] = [],
+        ["Machine"] = ["Cpu"],
+        ["Replication"] = ["Cpu", "Machine"],
+        ["Wire"] = [],
+        ["Actors"] = Core,
+        ["LogChannelActors"] = Core,
+        ["DeviceActors"] = Core,
+        ["DeterministicSim"] = [.. Core, .. Shells, "Wire"],
+        // The host runs the benchmarks under bench/, which are libraries, and is told about the wire by configuration only.
+        ["VmmHost"] = [.. Core, .. Shells, "CpuBench", "WireBench"],
+    };
+
+    /// <summary>The pure projects: see build/BannedSymbols.Pure.txt.</summary>
+    public static IReadOnlyList<string> Pure => Core;
+
+    /// <summary>Which projects may reference a package or assembly, by the beginning of its name. Others are free.</summary>
+    public static IReadOnlyList<(string Package, string[] Projects)> GuardedPackages { get; } =
+    [
+        ("Akka", [.. Shells, "DeterministicSim", "VmmHost", "Wire"]),
+        ("Iced", ["Cpu"]),
+        ("MessagePack", ["Replication"]),
+    ];
+
+    /// <summary>The one project with unsafe code.</summary>
+    public const string UnsafeProject = "Cpu";
+
+    /// <summary>What one pure project may use although the rule names it, and why that is harmless.</summary>
+    public static IReadOnlyList<(string Project, string Use, string Reason)> PureExceptions { get; } =
+    [
+        ("Cpu", "System.IO.MemoryStream", "Iced's assembler writes to a stream; this one is memory"),
+        ("Cpu", "System.IO.Stream", "parameter type of Iced's StreamCodeWriter, given the memory stream above"),
+        ("Cpu", "System.Collections.Generic.Dictionary`2.get_Values", "a flush marks every block dead; no order can be seen from it"),
+    ];
+
+    /// <summary>Native functions that a project may declare. Cpu maps memory; the outer projects are free; the others have none.</summary>
+    public static IReadOnlyDictionary<string, string[]> AllowedNativeFunctions { get; } = new Dictionary<string, string[]>
+    {
+        ["Cpu"] = ["mmap", "munmap", "mprotect", "madvise", "memfd_create", "ftruncate", "close"],
+        ["DeviceActors"] = ["*"],
+        ["VmmHost"] = ["*"],
+    };
+}
