@@ -1,3 +1,4 @@
+using FtAkka.Cpu.Translation;
 using Iced.Intel;
 using static Iced.Intel.AssemblerRegisters;
 
@@ -84,12 +85,11 @@ internal sealed unsafe class Stubs
     {
         var assembler = new Assembler(64);
         build(assembler);
-        using var stream = new MemoryStream();
-        assembler.Assemble(new StreamCodeWriter(stream), (ulong)at);
-        byte[] bytes = stream.ToArray();
-        bytes.CopyTo(new Span<byte>(code.Writable(at), bytes.Length));
+        var bytes = new HostAssembler();
+        assembler.Assemble(bytes, (ulong)at);
+        bytes.Bytes.CopyTo(new Span<byte>(code.Writable(at), bytes.Position));
         nint result = at;
-        at = (at + bytes.Length + 63) & ~63;
+        at = (at + bytes.Position + 63) & ~63;
         return result;
     }
 

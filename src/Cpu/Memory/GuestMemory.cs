@@ -43,7 +43,7 @@ public sealed unsafe partial class GuestMemory : IGuestPhysicalMemory, IDisposab
         PageCount = (int)(sizeBytes / PageSizeBytes);
         _lowSizeBytes = Math.Min(sizeBytes, LowRamEndMax);
         _highSizeBytes = sizeBytes - _lowSizeBytes;
-        _ram = NativeMapping.CreateFileBacked("ftakka-guest-ram", sizeBytes);
+        _ram = NativeMapping.CreateRam(sizeBytes);
         try
         {
             _track = NativeMapping.CreateSparse((ulong)PageCount);

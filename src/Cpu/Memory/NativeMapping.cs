@@ -15,13 +15,13 @@ internal sealed unsafe partial class NativeMapping : IDisposable
     private const int AdviseHugePage = 14;
     private const ulong Low2GiB = 0x8000_0000;
 
-    private readonly int _descriptor;
+    /// <summary>Smaller RAM gains nothing and would be zeroed 2 MiB at a time.</summary>
+    private const ulong HugePageRamBytesMin = 64UL << 20;
 
-    private NativeMapping(byte* pointer, ulong sizeBytes, int descriptor)
+    private NativeMapping(byte* pointer, ulong sizeBytes)
     {
         Pointer = pointer;
         SizeBytes = sizeBytes;
-        _descriptor = descriptor;
     }
 
     /// <summary>First byte; null after <see cref="Dispose"/>.</summary>
@@ -29,29 +29,59 @@ internal sealed unsafe partial class NativeMapping : IDisposable
 
     public ulong SizeBytes { get; }
 
-    /// <summary>Memory backed by an anonymous file (memfd), pages allocated by the host at first touch.</summary>
+    /// <summary>
+    /// Guest RAM: private memory in huge pages where the host has them, allocated at first touch. Not a memfd: hosts seldom allow huge
+    /// pages for shared memory, and random reads over 256 MiB then cost 40 % more.
+    /// </summary>
     /// <exception cref="Win32Exception">The host refused.</exception>
-    public static NativeMapping CreateFileBacked(string name, ulong sizeBytes)
+    public static NativeMapping CreateRam(ulong sizeBytes)
+    {
+        NativeMapping mapping = CreateAnonymous(sizeBytes, ProtectionRead | ProtectionWrite, MapNoReserve);
+        if (sizeBytes >= HugePageRamBytesMin)
+        {
+            // Only a hint: nothing but speed depends on it.
+            _ = MAdvise((nint)mapping.Pointer, (nuint)sizeBytes, AdviseHugePage);
+        }
+        return mapping;
+    }
+
+    /// <summary>
+    /// One anonymous file (memfd) mapped twice: writable, and executable below 2 GiB. No page is writable and executable at one
+    /// address.
+    /// </summary>
+    /// <exception cref="Win32Exception">The host refused: no memfd, or executable mappings are forbidden.</exception>
+    /// <exception cref="InvalidOperationException">The host gave memory above 2 GiB.</exception>
+    public static (NativeMapping Writable, NativeMapping Executable) CreateDualMapped(string name, ulong sizeBytes)
     {
         int descriptor = MemfdCreate(name, MemfdCloseOnExec);
         if (descriptor < 0) throw Failure($"memfd_create for {sizeBytes} bytes");
-        if (FTruncate(descriptor, (long)sizeBytes) != 0)
+        try
         {
-            Win32Exception failure = Failure($"ftruncate of a memfd to {sizeBytes} bytes");
-            _ = Close(descriptor);
-            throw failure;
+            if (FTruncate(descriptor, (long)sizeBytes) != 0) throw Failure($"ftruncate of a memfd to {sizeBytes} bytes");
+            nint writable = MMap(0, (nuint)sizeBytes, ProtectionRead | ProtectionWrite, MapShared, descriptor, 0);
+            if (writable == -1) throw Failure($"mmap of a {sizeBytes} byte memfd");
+            var first = new NativeMapping((byte*)writable, sizeBytes);
+            nint executable = MMap(0, (nuint)sizeBytes, ProtectionRead | ProtectionExecute, MapShared | Map32Bit, descriptor, 0);
+            if (executable == -1)
+            {
+                Win32Exception failure = Failure($"mmap of {sizeBytes} executable bytes below 2 GiB");
+                first.Dispose();
+                throw failure;
+            }
+            var second = new NativeMapping((byte*)executable, sizeBytes);
+            if ((ulong)executable + sizeBytes <= Low2GiB) return (first, second);
+            first.Dispose();
+            second.Dispose();
+            throw Above2GiB(sizeBytes);
         }
-        nint address = MMap(0, (nuint)sizeBytes, ProtectionRead | ProtectionWrite, MapShared | MapNoReserve, descriptor, 0);
-        if (address == -1)
+        finally
         {
-            Win32Exception failure = Failure($"mmap of a {sizeBytes} byte memfd");
             _ = Close(descriptor);
-            throw failure;
         }
-        // Only a hint: hosts that do not allow huge shared pages refuse it, and nothing but speed depends on it.
-        _ = MAdvise(address, (nuint)sizeBytes, AdviseHugePage);
-        return new NativeMapping((byte*)address, sizeBytes, descriptor);
     }
+
+    private static InvalidOperationException Above2GiB(ulong sizeBytes) => new(
+        $"The host gave no {sizeBytes} byte mapping below 2 GiB, which emitted code needs for its 32-bit addresses.");
 
     /// <summary>Private memory, allocated by the host at first touch: large sparse tables cost only what is used.</summary>
     /// <exception cref="Win32Exception">The host refused.</exception>
@@ -61,14 +91,12 @@ internal sealed unsafe partial class NativeMapping : IDisposable
     /// <summary>Private memory below 2 GiB, so that emitted code reaches it by a 32-bit displacement.</summary>
     /// <exception cref="Win32Exception">The host refused.</exception>
     /// <exception cref="InvalidOperationException">The host gave memory above 2 GiB.</exception>
-    public static NativeMapping CreateBelow2GiB(ulong sizeBytes, bool executable = false)
+    public static NativeMapping CreateBelow2GiB(ulong sizeBytes)
     {
-        NativeMapping mapping = CreateAnonymous(
-            sizeBytes, ProtectionRead | ProtectionWrite | (executable ? ProtectionExecute : 0), Map32Bit);
+        NativeMapping mapping = CreateAnonymous(sizeBytes, ProtectionRead | ProtectionWrite, Map32Bit);
         if ((ulong)mapping.Pointer + sizeBytes <= Low2GiB) return mapping;
         mapping.Dispose();
-        throw new InvalidOperationException(
-            $"The host gave no {sizeBytes} byte mapping below 2 GiB, which emitted code needs for its 32-bit addresses.");
+        throw Above2GiB(sizeBytes);
     }
 
     /// <inheritdoc/>
@@ -76,7 +104,6 @@ internal sealed unsafe partial class NativeMapping : IDisposable
     {
         if (Pointer == null) return;
         _ = MUnmap((nint)Pointer, (nuint)SizeBytes);
-        if (_descriptor >= 0) _ = Close(_descriptor);
         Pointer = null;
     }
 
@@ -84,7 +111,7 @@ internal sealed unsafe partial class NativeMapping : IDisposable
     {
         nint address = MMap(0, (nuint)sizeBytes, protection, MapPrivate | MapAnonymous | flags, -1, 0);
         if (address == -1) throw Failure($"mmap of {sizeBytes} bytes");
-        return new NativeMapping((byte*)address, sizeBytes, -1);
+        return new NativeMapping((byte*)address, sizeBytes);
     }
 
     private static Win32Exception Failure(string what)

@@ -6,14 +6,14 @@ namespace FtAkka.Cpu.Verification;
 /// </summary>
 internal sealed unsafe class NativeProgram : IDisposable
 {
-    private readonly NativeMapping _code;
-    private readonly NativeMapping _arena;
+    private readonly LowMapping _code;
+    private readonly LowMapping _arena;
 
     /// <summary>Loads <paramref name="image"/> and reserves an arena for it.</summary>
     public NativeProgram(ReadOnlySpan<byte> image, int arenaBytes)
     {
-        _code = new NativeMapping(image.Length, executable: true);
-        _arena = new NativeMapping(arenaBytes, executable: false);
+        _code = new LowMapping(image.Length, executable: true);
+        _arena = new LowMapping(arenaBytes, executable: false);
         image.CopyTo(_code.Bytes);
     }
 

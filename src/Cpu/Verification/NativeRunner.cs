@@ -30,10 +30,10 @@ internal sealed unsafe class NativeRunner : IDisposable
     private const int InFx = 0, OutFx = 512, HostFx = 1024, Gprs = 1536, Flags = 1664, HostRsp = 1672, ExitRip = 1680,
         GsBase = 1688, HostGsBase = 1696, EntryRip = 1704, FrameBytes = 1712;
 
-    private readonly NativeMapping _frame = new(FrameBytes, executable: false);
-    private readonly NativeMapping _data = new(DataBytes, executable: false);
-    private readonly NativeMapping _code = new(CodeBytes, executable: true);
-    private readonly NativeMapping _trampoline = new(4096, executable: true);
+    private readonly LowMapping _frame = new(FrameBytes, executable: false);
+    private readonly LowMapping _data = new(DataBytes, executable: false);
+    private readonly LowMapping _code = new(CodeBytes, executable: true);
+    private readonly LowMapping _trampoline = new(4096, executable: true);
     private readonly delegate* unmanaged<void*, void> _enter;
     private readonly ulong _exit;
     private readonly bool _gsBase;

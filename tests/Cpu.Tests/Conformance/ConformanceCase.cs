@@ -35,6 +35,9 @@ internal sealed class ConformanceCase
 
     public int OperandBytes { get; set; }
 
+    /// <summary>Addresses near which the generator has written data since the case before this.</summary>
+    public required IReadOnlyList<ulong> Touched { get; init; }
+
     public OperandPlace Place { get; set; }
 
     /// <summary>Segment override that counts: FS, GS or none.</summary>
@@ -76,6 +79,14 @@ internal sealed class ConformanceCase
             runner.Run(state, NativeBytes(), BranchTarget);
         }
     }
+
+    /// <summary>
+    /// Flags to compare. All of them, since the host executes the very instruction; but divisions are partly ours, and leave the
+    /// undefined flags as they were.
+    /// </summary>
+    public ulong ComparedFlags => Instruction.Mnemonic is Mnemonic.Div or Mnemonic.Idiv
+        ? MachineState.FlagMask & ~(ulong)InstructionPolicy.UndefinedFlags(Instruction)
+        : MachineState.FlagMask;
 
     public override string ToString()
     {

@@ -32,7 +32,7 @@ internal sealed partial class InstructionGenerator
             long offset = bits switch { 16 => (short)State.Gpr[register], 32 => (int)State.Gpr[register], _ => (long)State.Gpr[register] };
             _case.OperandAddress = operand + (ulong)((offset >> BitOperations.Log2((uint)bits)) * _case.OperandBytes);
         }
-        if (Rule.Access != OperandAccess.None) { random.Fill(DataAt(_case.OperandAddress, _case.OperandBytes)); }
+        if (Rule.Access != OperandAccess.None) { FillData(_case.OperandAddress, _case.OperandBytes); }
 
         bool use32Bit = random.Percent(12);
         if (kind == OpCodeOperandKind.mem_offs)

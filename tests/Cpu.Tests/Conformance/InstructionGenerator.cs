@@ -14,6 +14,7 @@ internal sealed partial class InstructionGenerator(SeededRandom random, NativeRu
 
     private readonly OperandAddressing _addressing = new(random);
     private readonly ByteListWriter _writer = new();
+    private List<ulong> _touched = [];
     private ConformanceCase _case = null!;
     private Instruction _instruction;
     private uint _pinned; // registers whose value the instruction's meaning fixes, by number
@@ -27,6 +28,7 @@ internal sealed partial class InstructionGenerator(SeededRandom random, NativeRu
     /// <summary>One random case of <paramref name="code"/>.</summary>
     public ConformanceCase Generate(Code code)
     {
+        _touched = []; // across attempts: those that failed have written as well
         for (int attempt = 0; attempt < Attempts; attempt++)
         {
             if (TryGenerate(code)) { return _case; }
@@ -37,14 +39,14 @@ internal sealed partial class InstructionGenerator(SeededRandom random, NativeRu
     private bool TryGenerate(Code code)
     {
         OpCodeInfo info = code.ToOpCode();
-        _case = new ConformanceCase { Code = code };
+        _case = new ConformanceCase { Code = code, Touched = _touched };
         _instruction = default;
         _instruction.Code = code;
         _pinned = 1 << 4;
         RandomState.Fill(State, random);
         State.Gpr[4] = runner.DataAddress + (ulong)random.Between(ScratchLayout.StackStart + 256, ScratchLayout.StackEnd - 256);
         if (random.Percent(80)) { State.Gpr[4] &= ~7ul; }
-        random.Fill(DataAt(State.Gpr[4] - 64, 128));
+        FillData(State.Gpr[4] - 64, 128);
         PlaceCode();
 
         int memoryOperand = -1;
@@ -167,6 +169,12 @@ internal sealed partial class InstructionGenerator(SeededRandom random, NativeRu
         if (target is < 16 or > NativeRunner.CodeBytes - 64 || Math.Abs(distance) < 48) { return false; }
         _case.BranchTarget = runner.CodeAddress + (ulong)target;
         return true;
+    }
+
+    private void FillData(ulong address, int length)
+    {
+        random.Fill(DataAt(address, length));
+        _touched.Add(address + ((ulong)length / 2));
     }
 
     private Span<byte> DataAt(ulong address, int length) => runner.Data.Slice((int)(address - runner.DataAddress), length);

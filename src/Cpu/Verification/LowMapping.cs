@@ -7,7 +7,7 @@ namespace FtAkka.Cpu.Verification;
 /// Zeroed memory of this process below 2 GiB, so that 32-bit addresses and displacements reach it. An executable mapping has two
 /// addresses for the same pages, one writable and one executable: no page is ever both.
 /// </summary>
-internal sealed unsafe partial class NativeMapping : IDisposable
+internal sealed unsafe partial class LowMapping : IDisposable
 {
     private const int ProtRead = 1, ProtWrite = 2, ProtExec = 4;
     private const int MapShared = 1, Map32Bit = 0x40;
@@ -18,7 +18,7 @@ internal sealed unsafe partial class NativeMapping : IDisposable
 
     /// <summary>Maps <paramref name="lengthBytes"/> (rounded up to pages).</summary>
     /// <exception cref="Win32Exception">The host refuses, for example because its limit on mappings is reached.</exception>
-    public NativeMapping(int lengthBytes, bool executable)
+    public LowMapping(int lengthBytes, bool executable)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(lengthBytes);
         _length = (nuint)((lengthBytes + 4095) & ~4095);
