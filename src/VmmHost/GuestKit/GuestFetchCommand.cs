@@ -82,7 +82,7 @@ public sealed partial class GuestFetchCommand : ICommandModule
     /// <inheritdoc/>
     public Command Create(Terminal terminal)
     {
-        Option<bool> json = CommonOptions.Json();
+        Option<bool> json = ReportOptions.Json();
         name.Validators.Add(MustBeFileName);
         files.Validators.Add(MustBeFilePair);
         var command = new Command("fetch", "Fetch the Debian cloud kernel through apt, without root, and build an initramfs with busybox.")
