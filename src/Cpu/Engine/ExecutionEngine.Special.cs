@@ -47,7 +47,8 @@ internal sealed unsafe partial class ExecutionEngine
                 _s->InterruptShadow = 0;
             }
         }
-        if (trap && _s->Icount != icount && !_delivered && (_s->Rflags & TrapFlag) != 0)
+        const byte afterMovSs = 2; // MOV SS also holds debug traps for one instruction (Intel SDM vol. 3A, 6.8.3)
+        if (trap && _s->InterruptShadow != afterMovSs && _s->Icount != icount && !_delivered && (_s->Rflags & TrapFlag) != 0)
         {
             const ulong singleStep = 1UL << 14; // DR6.BS
             ExceptionDelivery.DeliverDebug(_context, singleStep);
@@ -70,7 +71,9 @@ internal sealed unsafe partial class ExecutionEngine
         {
             return;
         }
-        if (rule.Class == InstructionClass.Reemit)
+        // With x87 exceptions unmasked, the status word has an error summary bit that only our handlers know.
+        bool ours = (mode & BlockMode.X87Unmasked) != 0 && SystemInstructions.Handles(instruction.Code);
+        if (rule.Class == InstructionClass.Reemit && !ours)
         {
             ExecuteGuarded(rule, mode);
             return;

@@ -1,0 +1,103 @@
+using System.Collections.Immutable;
+using FtAkka.Cpu.Architecture;
+
+namespace FtAkka.Actors.Configuration;
+
+/// <summary>A VM as its owner describes it, in a HOCON file or by flags. Paths are as written; nothing has been opened.</summary>
+public sealed record VmSpec
+{
+    /// <summary>Memory when none is given.</summary>
+    public const ulong DefaultMemoryBytes = 256UL << 20;
+
+    /// <summary>Name, for people and for what is derived from it (MAC addresses).</summary>
+    public string Name { get; init; } = "vm";
+
+    /// <summary>RAM.</summary>
+    public ulong MemoryBytes { get; init; } = DefaultMemoryBytes;
+
+    /// <summary>Path of the kernel: bzImage or ELF vmlinux. Null: none was given.</summary>
+    public string? Kernel { get; init; }
+
+    /// <summary>Path of the initial RAM disk, or null.</summary>
+    public string? Initrd { get; init; }
+
+    /// <summary>Appended to the kernel's command line.</summary>
+    public string Append { get; init; } = "";
+
+    /// <summary>Disks: vda, vdb, ...</summary>
+    public ImmutableArray<DiskSpec> Disks { get; init; } = [];
+
+    /// <summary>Network cards: eth0, eth1, ...</summary>
+    public ImmutableArray<NicSpec> Nics { get; init; } = [];
+
+    /// <summary>Where the serial console is.</summary>
+    public ConsoleSpec Console { get; init; } = new(ConsoleTarget.Stdio, null);
+
+    /// <summary>Name of the CPU model.</summary>
+    public string CpuModel { get; init; } = Cpu.Architecture.CpuModel.V1Name;
+
+    /// <summary>Seed of everything random in the guest; null for one of the host's choosing.</summary>
+    public ulong? RngSeed { get; init; }
+}
+
+/// <summary>A disk.</summary>
+/// <param name="Path">Image file or block device.</param>
+/// <param name="Format">Format of the image.</param>
+/// <param name="ReadOnly">The guest may not write, and the image is opened for reading.</param>
+public sealed record DiskSpec(string Path, DiskFormat Format = DiskFormat.Raw, bool ReadOnly = false);
+
+/// <summary>Formats of disk images.</summary>
+public enum DiskFormat
+{
+    /// <summary>Byte N of the disk is byte N of the file.</summary>
+    Raw,
+}
+
+/// <summary>A network card.</summary>
+/// <param name="Target">What it is connected to.</param>
+/// <param name="Name">Interface or path, as the target needs.</param>
+public sealed record NicSpec(NicTarget Target, string? Name)
+{
+    /// <summary>Six bytes; null for one derived from the VM's name.</summary>
+    public ImmutableArray<byte>? Mac { get; init; }
+
+    /// <summary>For <see cref="NicTarget.Unix"/>: listen on the path instead of connecting to it.</summary>
+    public bool Listen { get; init; }
+
+    /// <summary>Largest IP packet.</summary>
+    public ushort Mtu { get; init; } = 1500;
+}
+
+/// <summary>What a network card can be connected to.</summary>
+public enum NicTarget
+{
+    /// <summary>Nothing: frames are dropped.</summary>
+    None,
+
+    /// <summary>A TAP interface of the host.</summary>
+    Tap,
+
+    /// <summary>A unix stream socket with QEMU's framing, as passt offers.</summary>
+    Unix,
+}
+
+/// <summary>Where a console is.</summary>
+/// <param name="Target">Kind of place.</param>
+/// <param name="Path">File or socket, as the target needs.</param>
+public sealed record ConsoleSpec(ConsoleTarget Target, string? Path);
+
+/// <summary>Places a console can have.</summary>
+public enum ConsoleTarget
+{
+    /// <summary>Standard input and output of the process.</summary>
+    Stdio,
+
+    /// <summary>A unix socket, one client at a time.</summary>
+    Unix,
+
+    /// <summary>A file, output only.</summary>
+    File,
+
+    /// <summary>Nowhere: output is dropped.</summary>
+    None,
+}

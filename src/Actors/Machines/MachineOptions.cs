@@ -1,0 +1,41 @@
+using FtAkka.Cpu;
+using FtAkka.Machine;
+
+namespace FtAkka.Actors.Machines;
+
+/// <summary>What a machine actor runs, and how.</summary>
+public sealed record MachineOptions
+{
+    /// <summary>The hardware.</summary>
+    public required MachineConfig Config { get; init; }
+
+    /// <summary>Linux kernel (bzImage or ELF), or any ELF image for the 64-bit boot protocol.</summary>
+    public required ReadOnlyMemory<byte> Kernel { get; init; }
+
+    /// <summary>Initial RAM disk; may be empty.</summary>
+    public ReadOnlyMemory<byte> Initrd { get; init; }
+
+    /// <summary>
+    /// Time of day at the start beyond the whole second of <see cref="MachineConfig.BootUnixSeconds"/>, so that the guest's seconds change with
+    /// the host's.
+    /// </summary>
+    public TimeSpan BootSecondFraction { get; init; }
+
+    /// <summary>Limits of the vCPU; null for its defaults.</summary>
+    public VcpuOptions? CpuOptions { get; init; }
+
+    /// <summary>Put between machine and devices; by default nothing is held back.</summary>
+    public Func<IOutputGate> CreateGate { get; init; } = () => new OpenOutputGate();
+
+    /// <summary>Put around the machine once its kernel is loaded; by default nothing is recorded.</summary>
+    public Func<GuestMachine, IMachineRunner> CreateRunner { get; init; } = machine => new PlainRunner(machine);
+
+    /// <summary>A digest is taken at each multiple of this icount; 0 for none.</summary>
+    public ulong DigestEvery { get; init; }
+
+    /// <summary>The run ends at this icount; 0 for no end.</summary>
+    public ulong IcountMax { get; init; }
+
+    /// <summary>Limit at the start; see <see cref="MachineProtocol.SetPace"/>.</summary>
+    public ulong? InstructionsPerMillisecond { get; init; }
+}

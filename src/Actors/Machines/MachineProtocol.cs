@@ -1,0 +1,76 @@
+using FtAkka.Machine.Digest;
+using FtAkka.Machine.Events;
+
+namespace FtAkka.Actors.Machines;
+
+/// <summary>Messages of <see cref="MachineActor"/>.</summary>
+public static class MachineProtocol
+{
+    /// <summary>Anyone to machine: deliver this input event at the next icount at which the machine stops. Not answered.</summary>
+    public sealed record Deliver(InputEvent Input);
+
+    /// <summary>Operator to machine: stop executing, with the guest's clock. Answered by <see cref="Paused"/>, also if it is paused already.</summary>
+    public sealed record Pause;
+
+    /// <summary>Machine to the sender of <see cref="Pause"/>: no instruction is executed until <see cref="Resume"/>.</summary>
+    public sealed record Paused(ulong Icount);
+
+    /// <summary>Operator to machine: go on. Answered by <see cref="Resumed"/>.</summary>
+    public sealed record Resume;
+
+    /// <summary>Machine to the sender of <see cref="Resume"/>.</summary>
+    public sealed record Resumed(ulong Icount);
+
+    /// <summary>Lag control or operator to machine: execute no more than this from now on. Not answered.</summary>
+    /// <param name="InstructionsPerMillisecond">On average; null for no limit, 0 to execute nothing (the guest's clock goes on).</param>
+    public sealed record SetPace(ulong? InstructionsPerMillisecond);
+
+    /// <summary>Gate to machine: outputs may have been released. Not answered.</summary>
+    public sealed record OutputsReleased;
+
+    /// <summary>Anyone to machine: end the run without the guest's doing, as a process is killed. Leads to <see cref="Ended"/>.</summary>
+    public sealed record Stop;
+
+    /// <summary>Anyone to machine. Answered by <see cref="MachineReport"/>.</summary>
+    public sealed record GetReport;
+
+    /// <summary>Machine to its parent: digest at an icount that <see cref="MachineOptions.DigestEvery"/> asked for.</summary>
+    public sealed record DigestTaken(MachineDigest Digest);
+
+    /// <summary>Machine to its parent, once: it does not run on. All its outputs have been sent to the devices before.</summary>
+    /// <param name="Reason">Why.</param>
+    /// <param name="Detail">For people, where there is more to say; otherwise null.</param>
+    /// <param name="Report">The state at the end; null if the machine could not be built.</param>
+    public sealed record Ended(MachineEndReason Reason, string? Detail, MachineReport? Report);
+}
+
+/// <summary>Why a machine does not run on.</summary>
+public enum MachineEndReason
+{
+    /// <summary>The guest or an operator switched it off.</summary>
+    PowerOff,
+
+    /// <summary>The guest or an operator reset it.</summary>
+    Reset,
+
+    /// <summary>The CPU shut down after a triple fault: a crash, or a guest that restarts this way.</summary>
+    TripleFault,
+
+    /// <summary>The icount of <see cref="MachineOptions.IcountMax"/> was reached.</summary>
+    IcountMax,
+
+    /// <summary><see cref="MachineProtocol.Stop"/>.</summary>
+    Stopped,
+
+    /// <summary>The person at the console asked to leave.</summary>
+    LeaveRequested,
+
+    /// <summary>A device cannot go on.</summary>
+    DeviceFailed,
+
+    /// <summary>The machine could not be built, or its kernel not be loaded.</summary>
+    StartFailed,
+
+    /// <summary>An error of the monitor itself.</summary>
+    Failed,
+}

@@ -1,0 +1,140 @@
+using System.Collections.Immutable;
+using Akka.Actor;
+using Akka.Event;
+
+namespace FtAkka.DeviceActors.Nics;
+
+/// <summary>
+/// Carries frames between a virtual network card and a link. One receive and one send are under way at a time; frames to send wait in
+/// a bounded queue, whose overflow is dropped. Owns the link: closes it when it stops.
+/// </summary>
+public sealed class NicActor : ReceiveActor
+{
+    /// <summary>Frames that wait for a slow link; further ones are dropped.</summary>
+    public const int QueuedFramesMax = 4096;
+
+    private sealed record ReceiveEnded(LinkInput Input);
+
+    private sealed record ReceiveBroke(string Reason);
+
+    private sealed record SendEnded(int Offered, int Sent);
+
+    private readonly ILoggingAdapter log = Context.GetLogger();
+    private readonly IFrameLink link;
+    private readonly Queue<ImmutableArray<byte>> queue = new();
+    private IActorRef? owner;
+    private bool receiving;
+    private bool sending;
+    private bool awaitingCredit;
+    private bool connected;
+    private ulong sentFrames;
+    private ulong sendDrops;
+    private ulong receivedFrames;
+
+    /// <summary>A card on <paramref name="link"/>.</summary>
+    public NicActor(IFrameLink link)
+    {
+        this.link = link;
+        Receive<NicProtocol.Transmit>(message => Enqueue(message.Frames));
+        Receive<NicProtocol.Announce>(message => Enqueue([RarpAnnouncement.Build(message.Mac.AsSpan())]));
+        Receive<NicProtocol.Attach>(_ =>
+        {
+            owner = Sender;
+            awaitingCredit = false;
+            owner.Tell(new NicProtocol.LinkState(connected));
+            StartReceive();
+        });
+        Receive<NicProtocol.ReceiveMore>(_ =>
+        {
+            if (Sender.Equals(owner))
+            {
+                awaitingCredit = false;
+                StartReceive();
+            }
+        });
+        Receive<ReceiveEnded>(message => Deliver(message.Input));
+        Receive<ReceiveBroke>(message =>
+        {
+            connected = false;
+            log.Error("The network link failed: {0}", message.Reason);
+            owner?.Tell(new NicProtocol.LinkFailed(message.Reason));
+        });
+        Receive<SendEnded>(message =>
+        {
+            sending = false;
+            sentFrames += (ulong)message.Sent;
+            sendDrops += (ulong)(message.Offered - message.Sent);
+            StartSend();
+        });
+        Receive<NicProtocol.GetStatus>(_ => Sender.Tell(
+            new NicProtocol.Status(connected, sentFrames, sendDrops, receivedFrames, queue.Count)));
+    }
+
+    /// <summary>Props of a card that owns <paramref name="link"/>.</summary>
+    public static Props Props(IFrameLink link) => Akka.Actor.Props.Create(() => new NicActor(link));
+
+    /// <inheritdoc/>
+    protected override void PostStop() => link.Dispose();
+
+    private void Enqueue(ImmutableArray<ImmutableArray<byte>> frames)
+    {
+        foreach (ImmutableArray<byte> frame in frames)
+        {
+            if (queue.Count >= QueuedFramesMax)
+            {
+                sendDrops++;
+                continue;
+            }
+            queue.Enqueue(frame);
+        }
+        StartSend();
+    }
+
+    private void StartSend()
+    {
+        if (sending || queue.Count == 0)
+        {
+            return;
+        }
+        sending = true;
+        ImmutableArray<ImmutableArray<byte>> batch = [.. queue];
+        queue.Clear();
+        int offered = batch.Length;
+        link.SendAsync(batch).PipeTo(
+            Self,
+            useConfigureAwait: true,
+            success: sent => new SendEnded(offered, sent),
+            failure: _ => new SendEnded(offered, 0));
+    }
+
+    private void StartReceive()
+    {
+        if (receiving || awaitingCredit || owner is null)
+        {
+            return;
+        }
+        receiving = true;
+        link.ReceiveAsync().PipeTo(
+            Self,
+            useConfigureAwait: true,
+            success: input => new ReceiveEnded(input),
+            failure: error => new ReceiveBroke(error.Message));
+    }
+
+    private void Deliver(LinkInput input)
+    {
+        receiving = false;
+        if (input.Connected != connected)
+        {
+            connected = input.Connected;
+            owner?.Tell(new NicProtocol.LinkState(connected));
+        }
+        if (!input.Frames.IsEmpty)
+        {
+            receivedFrames += (ulong)input.Frames.Length;
+            awaitingCredit = true;
+            owner?.Tell(new NicProtocol.Received(input.Frames));
+        }
+        StartReceive();
+    }
+}

@@ -1,0 +1,150 @@
+using System.Collections.Immutable;
+using System.Text;
+using Microsoft.Win32.SafeHandles;
+
+namespace FtAkka.DeviceActors.Nics;
+
+/// <summary>
+/// Frames through a Linux TAP device, without the packet information header and without offloads: each read and write is one Ethernet
+/// frame, complete with checksums. A thread of its own waits in <c>poll</c>; writes do not block.
+/// </summary>
+public sealed class TapLink : IFrameLink
+{
+    private const string CloneDevice = "/dev/net/tun";
+    private const int InterfaceNameBytes = 16;          // IFNAMSIZ, with the terminating zero
+    private const int InterfaceRequestBytes = 40;       // sizeof(struct ifreq) on x86-64
+    private const ulong SetInterface = 0x4004_54CA;     // TUNSETIFF
+    private const short FlagTap = 0x0002;               // IFF_TAP
+    private const short FlagNoPacketInformation = 0x1000;   // IFF_NO_PI
+
+    private readonly SafeFileHandle device;
+    private readonly SafeFileHandle wake;
+    private readonly Thread reader;
+    private readonly SemaphoreSlim asked = new(0);
+    private readonly byte[] frameBuffer = new byte[LinkLimits.FrameBytesMax];
+    private TaskCompletionSource<LinkInput>? receiving;
+    private volatile bool disposed;
+
+    private TapLink(SafeFileHandle device, SafeFileHandle wake, string name)
+    {
+        this.device = device;
+        this.wake = wake;
+        Name = name;
+        reader = new Thread(Read) { IsBackground = true, Name = $"tap {name}" };
+        reader.Start();
+    }
+
+    /// <summary>Name of the network interface.</summary>
+    public string Name { get; }
+
+    /// <summary>
+    /// Opens the TAP interface <paramref name="name"/>, which is created if it does not exist and the process may do so (CAP_NET_ADMIN);
+    /// one made beforehand for this user with <c>ip tuntap add</c> needs no privilege.
+    /// </summary>
+    /// <exception cref="IOException">The interface cannot be opened; the message says why.</exception>
+    /// <exception cref="UnauthorizedAccessException">No permission for the clone device.</exception>
+    public static TapLink Open(string name)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(name);
+        if (Encoding.ASCII.GetByteCount(name) >= InterfaceNameBytes)
+        {
+            throw new IOException($"The interface name '{name}' is longer than {InterfaceNameBytes - 1} characters.");
+        }
+        SafeFileHandle device = File.OpenHandle(CloneDevice, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite);
+        try
+        {
+            byte[] request = new byte[InterfaceRequestBytes];
+            Encoding.ASCII.GetBytes(name, request);
+            BitConverter.TryWriteBytes(request.AsSpan(InterfaceNameBytes), (short)(FlagTap | FlagNoPacketInformation));
+            if (LinuxCalls.Control(device, SetInterface, request) != 0)
+            {
+                throw LinuxCalls.LastError($"Cannot open the TAP interface '{name}'");
+            }
+            LinuxCalls.SetNonBlocking(device);
+            int end = Array.IndexOf(request, (byte)0);
+            return new TapLink(device, LinuxCalls.NewEvent(), Encoding.ASCII.GetString(request, 0, Math.Min(end, InterfaceNameBytes)));
+        }
+        catch
+        {
+            device.Dispose();
+            throw;
+        }
+    }
+
+    /// <inheritdoc/>
+    public Task<LinkInput> ReceiveAsync()
+    {
+        var done = new TaskCompletionSource<LinkInput>(TaskCreationOptions.RunContinuationsAsynchronously);
+        if (disposed || Interlocked.CompareExchange(ref receiving, done, null) is not null)
+        {
+            done.SetException(new InvalidOperationException("The TAP link is closed, or a receive is under way."));
+            return done.Task;
+        }
+        asked.Release();
+        return done.Task;
+    }
+
+    /// <inheritdoc/>
+    public Task<int> SendAsync(ImmutableArray<ImmutableArray<byte>> frames)
+    {
+        int sent = 0;
+        foreach (ImmutableArray<byte> frame in frames)
+        {
+            byte[] bytes = System.Runtime.InteropServices.ImmutableCollectionsMarshal.AsArray(frame) ?? [];
+            // Interface down, or its queue full: the frame is lost, as on a wire.
+            sent += !disposed && LinuxCalls.Write(device, bytes, bytes.Length) == bytes.Length ? 1 : 0;
+        }
+        return Task.FromResult(sent);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        if (disposed)
+        {
+            return;
+        }
+        disposed = true;
+        asked.Release();
+        LinuxCalls.Signal(wake);
+        reader.Join();
+        Interlocked.Exchange(ref receiving, null)?.TrySetCanceled();
+        device.Dispose();
+        wake.Dispose();
+        asked.Dispose();
+    }
+
+    private void Read()
+    {
+        while (true)
+        {
+            asked.Wait();
+            ImmutableArray<ImmutableArray<byte>> frames = [];
+            while (!disposed && frames.IsEmpty)
+            {
+                LinuxCalls.WaitReadable(device, wake);
+                frames = ReadFrames();
+            }
+            if (disposed)
+            {
+                return;
+            }
+            Interlocked.Exchange(ref receiving, null)?.TrySetResult(new LinkInput(frames, Connected: true));
+        }
+    }
+
+    private ImmutableArray<ImmutableArray<byte>> ReadFrames()
+    {
+        ImmutableArray<ImmutableArray<byte>>.Builder frames = ImmutableArray.CreateBuilder<ImmutableArray<byte>>();
+        while (frames.Count < LinkLimits.FramesPerReceive)
+        {
+            nint length = LinuxCalls.Read(device, frameBuffer, frameBuffer.Length);
+            if (length <= 0)
+            {
+                break;   // Nothing more for now (EAGAIN), or the interface is down; poll tells when it is worth trying again.
+            }
+            frames.Add(ImmutableArray.Create(frameBuffer.AsSpan(0, (int)length)));
+        }
+        return frames.ToImmutable();
+    }
+}

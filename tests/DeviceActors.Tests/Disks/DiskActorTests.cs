@@ -1,0 +1,178 @@
+using Akka.Actor;
+using Akka.TestKit.Xunit2;
+using FtAkka.DeviceActors.Disks;
+using FtAkka.Machine.Virtio.Block;
+
+namespace FtAkka.DeviceActors.Tests.Disks;
+
+/// <summary>The disk actor over a backend whose requests end when the test says so, and over a real file.</summary>
+public sealed class DiskActorTests : TestKit
+{
+    private sealed class ManualBackend : IDiskBackend
+    {
+        private readonly Dictionary<ulong, TaskCompletionSource<DiskOutcome>> running = [];
+
+        public List<ulong> Issued { get; } = [];
+
+        public bool Disposed { get; private set; }
+
+        public ulong CapacitySectors => 100;
+
+        public bool ReadOnly => false;
+
+        public Task<DiskOutcome> ExecuteAsync(DiskRequest request)
+        {
+            lock (running)
+            {
+                Issued.Add(request.Id);
+                running[request.Id] = new TaskCompletionSource<DiskOutcome>();
+                return running[request.Id].Task;
+            }
+        }
+
+        public ulong[] IssuedNow()
+        {
+            lock (running)
+            {
+                return [.. Issued];
+            }
+        }
+
+        public void End(ulong id, DiskStatus status = DiskStatus.Ok, string? reason = null)
+        {
+            TaskCompletionSource<DiskOutcome> done;
+            lock (running)
+            {
+                done = running[id];
+            }
+            done.SetResult(new DiskOutcome(new DiskCompletion(id, status, []), reason));
+        }
+
+        public void Break(ulong id) => running[id].SetException(new IOException("gone"));
+
+        public void Dispose() => Disposed = true;
+    }
+
+    private static DiskProtocol.Execute Write(ulong id, ulong sector, uint sectors = 1) =>
+        new(new DiskRequest(id, DiskRequestKind.Write, sector, sectors * 512ul, [.. new byte[sectors * 512]]));
+
+    private static DiskProtocol.Execute Read(ulong id, ulong sector, uint sectors = 1) =>
+        new(new DiskRequest(id, DiskRequestKind.Read, sector, sectors * 512ul, []));
+
+    [Fact]
+    public void Paper_3_4_conflicting_requests_are_issued_in_submission_order()
+    {
+        var backend = new ManualBackend();
+        IActorRef disk = Sys.ActorOf(DiskActor.Props(backend));
+        disk.Tell(Write(1, 0, 8));
+        disk.Tell(Read(2, 4, 8));
+        disk.Tell(Read(3, 50));
+        disk.Tell(Write(4, 11));
+        AwaitAssert(() => Assert.Equal([1ul, 3ul], backend.IssuedNow()));
+        backend.End(1);
+        Assert.Equal(1ul, ExpectMsg<DiskProtocol.Completed>().Completion.Id);
+        AwaitAssert(() => Assert.Equal([1ul, 3ul, 2ul], backend.IssuedNow()));
+        backend.End(2);
+        Assert.Equal(2ul, ExpectMsg<DiskProtocol.Completed>().Completion.Id);
+        AwaitAssert(() => Assert.Equal([1ul, 3ul, 2ul, 4ul], backend.IssuedNow()));
+    }
+
+    [Fact]
+    public void Errors_and_faulted_tasks_become_error_completions_with_the_reason()
+    {
+        var backend = new ManualBackend();
+        IActorRef disk = Sys.ActorOf(DiskActor.Props(backend));
+        disk.Tell(Write(1, 0));
+        disk.Tell(Write(2, 9));
+        AwaitAssert(() => Assert.Equal(2, backend.IssuedNow().Length));
+        backend.End(1, DiskStatus.IoError, "medium error");
+        DiskProtocol.Completed first = ExpectMsg<DiskProtocol.Completed>();
+        Assert.Equal((1ul, DiskStatus.IoError, "medium error"), (first.Completion.Id, first.Completion.Status, first.HostError));
+        backend.Break(2);
+        DiskProtocol.Completed second = ExpectMsg<DiskProtocol.Completed>();
+        Assert.Equal((2ul, DiskStatus.IoError, "gone"), (second.Completion.Id, second.Completion.Status, second.HostError));
+        disk.Tell(new DiskProtocol.GetStatus());
+        Assert.Equal(2ul, ExpectMsg<DiskProtocol.Status>().Errors);
+    }
+
+    [Fact]
+    public void Drain_answers_when_the_last_request_has_ended()
+    {
+        var backend = new ManualBackend();
+        IActorRef disk = Sys.ActorOf(DiskActor.Props(backend));
+        disk.Tell(new DiskProtocol.Drain());
+        ExpectMsg<DiskProtocol.Drained>();
+        disk.Tell(Write(1, 0));
+        disk.Tell(Write(2, 0));
+        disk.Tell(new DiskProtocol.Drain());
+        AwaitAssert(() => Assert.Equal([1ul], backend.IssuedNow()));
+        backend.End(1);
+        ExpectMsg<DiskProtocol.Completed>();
+        AwaitAssert(() => Assert.Equal([1ul, 2ul], backend.IssuedNow()));
+        ExpectNoMsg(TimeSpan.FromMilliseconds(50));
+        backend.End(2);
+        ExpectMsg<DiskProtocol.Completed>();
+        ExpectMsg<DiskProtocol.Drained>();
+    }
+
+    [Fact]
+    public void Request_issued_again_runs_once_and_answers_the_last_asker()
+    {
+        var backend = new ManualBackend();
+        IActorRef disk = Sys.ActorOf(DiskActor.Props(backend));
+        Akka.TestKit.TestProbe first = CreateTestProbe();
+        disk.Tell(Write(1, 0), first.Ref);
+        disk.Tell(Write(1, 0), TestActor);
+        disk.Tell(new DiskProtocol.GetStatus());
+        Assert.Equal(1, ExpectMsg<DiskProtocol.Status>().Running);
+        backend.End(1);
+        Assert.Equal(1ul, ExpectMsg<DiskProtocol.Completed>().Completion.Id);
+        Assert.Equal([1ul], backend.IssuedNow());
+        first.ExpectNoMsg(TimeSpan.FromMilliseconds(50));
+    }
+
+    [Fact]
+    public void Medium_changes_only_when_nothing_is_outstanding()
+    {
+        var backend = new ManualBackend();
+        var other = new ManualBackend();
+        IActorRef disk = Sys.ActorOf(DiskActor.Props(backend));
+        disk.Tell(Write(1, 0));
+        disk.Tell(new DiskProtocol.ChangeMedium(other));
+        ExpectMsg<DiskProtocol.MediumRefused>();
+        backend.End(1);
+        ExpectMsg<DiskProtocol.Completed>();
+        disk.Tell(new DiskProtocol.ChangeMedium(other));
+        Assert.Equal(100ul, ExpectMsg<DiskProtocol.MediumChanged>().CapacitySectors);
+        Assert.True(backend.Disposed);
+        Watch(disk);
+        Sys.Stop(disk);
+        ExpectTerminated(disk);
+        Assert.True(other.Disposed);
+    }
+
+    [Fact]
+    public void Overlapping_writes_to_a_real_file_end_as_the_last_submitted()
+    {
+        using var folder = new TemporaryFolder();
+        string path = folder.File("disk.img");
+        File.WriteAllBytes(path, new byte[64 * 512]);
+        IActorRef disk = Sys.ActorOf(DiskActor.Props(RawDiskImage.Open(new RawDiskOptions(path))));
+        for (int i = 1; i <= 200; i++)
+        {
+            byte[] data = new byte[32 * 512];
+            Array.Fill(data, (byte)i);
+            disk.Tell(new DiskProtocol.Execute(new DiskRequest((ulong)i, DiskRequestKind.Write, (ulong)(i % 3), (ulong)data.Length, [.. data])));
+        }
+        DiskProtocol.Completed[] ends = [.. Enumerable.Range(0, 200).Select(_ => ExpectMsg<DiskProtocol.Completed>(TimeSpan.FromSeconds(20)))];
+        Assert.Equal(Enumerable.Range(1, 200).Select(i => (ulong)i), ends.Select(e => e.Completion.Id));   // all overlap: strictly serial
+        Watch(disk);
+        Sys.Stop(disk);   // the image is locked until the actor has closed it
+        ExpectTerminated(disk);
+        byte[] content = File.ReadAllBytes(path);
+        Assert.Equal(198, content[0]);               // the last write that starts at sector 0
+        Assert.Equal(199, content[512]);             // ... at sector 1
+        Assert.Equal(200, content[2 * 512]);         // ... at sector 2
+        Assert.Equal(200, content[(33 * 512) + 511]);
+    }
+}
