@@ -94,6 +94,7 @@ public sealed class MachinePlayer
         var end = start > ulong.MaxValue - maxInstructions ? ulong.MaxValue : start + maxInstructions;
         _effects.Clear();
         var stop = Replay(end);
+        CollectEffects();
         return new PlayerExit(stop, _effects.Count == 0 ? [] : _effects.ToArray());
     }
 
