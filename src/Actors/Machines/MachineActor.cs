@@ -347,10 +347,6 @@ public sealed class MachineActor : ReceiveActor
             actor.Tell(receipt);
         }
         WakeIfIdle();
-        if (news.Failure is { } failure)
-        {
-            End(MachineEndReason.DeviceFailed, failure);
-        }
         if (news.LeaveRequested)
         {
             End(MachineEndReason.LeaveRequested, null);

@@ -28,9 +28,6 @@ public sealed record DeviceNews
     /// <summary>Sent to the device once the machine has taken the inputs, so that it delivers more; null if it does not wait for that.</summary>
     public object? Receipt { get; init; }
 
-    /// <summary>Why the device cannot go on, or null.</summary>
-    public string? Failure { get; init; }
-
     /// <summary>The person at the console asked to leave.</summary>
     public bool LeaveRequested { get; init; }
 }
