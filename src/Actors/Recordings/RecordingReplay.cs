@@ -73,7 +73,7 @@ public sealed class RecordingReplay : IDisposable
         {
             ReadAhead();
             PlayerExit exit = Player.Run(end - Machine.Icount);
-            if (exit.Stop != PlayerStop.Starved || logEnded)
+            if (exit.Stop != PlayerStop.Starved || (logEnded && Player.Backlog == 0))
             {
                 return effects is null ? exit : exit with { Effects = [.. effects, .. exit.Effects] };
             }

@@ -246,6 +246,7 @@ public sealed class RecordingWriter : IDisposable
             LogBytes += frame.Length;
         }
         log.Flush(sync == RecordingSync.Always);
+        index.Flush();
     }
 
     private void WriteKeyframe(SnapshotCapture keyframe)
