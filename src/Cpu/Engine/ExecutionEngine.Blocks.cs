@@ -7,9 +7,6 @@ namespace FtAkka.Cpu.Engine;
 /// <summary>Block cache: look-up, translation, linking, invalidation, eviction.</summary>
 internal sealed unsafe partial class ExecutionEngine
 {
-    /// <summary>No block's code is longer: 64 instructions of at most a few hundred host bytes each.</summary>
-    private const int BlockCodeBytesMax = 64 * 1024;
-
     private readonly record struct BlockKey(ulong LinearAddress, ulong PhysicalAddress, BlockMode Mode)
     {
         // Never seen by the guest: only spreads the dictionary's buckets.
@@ -59,7 +56,7 @@ internal sealed unsafe partial class ExecutionEngine
 
     private Block? Translate(BlockKey key, bool user, ref bool global)
     {
-        if (_next + BlockCodeBytesMax > _code.Base + _code.SizeBytes)
+        if (_next + BlockTranslator.BlockCodeBytesMax > _code.Base + _code.SizeBytes)
         {
             Flush();
         }
@@ -312,4 +309,46 @@ internal sealed unsafe partial class ExecutionEngine
             return _translator.DecodeOne(block.LinearAddress + (ulong)offset, bytes, available);
         }
     }
+
+    /// <summary>
+    /// Whether the bytes at <paramref name="rip"/>, which do not decode, are an instruction of more than 15 bytes: #GP(0) instead of #UD (Intel SDM vol. 3A,
+    /// 6.15, interrupt 13). Only redundant prefixes can make one, so it decodes without the repeated ones.
+    /// </summary>
+    private bool IsTooLong(ulong rip)
+    {
+        const int lengthMax = 15;
+        Span<byte> bytes = stackalloc byte[lengthMax];
+        for (int i = 0; i < lengthMax; i++)
+        {
+            if (!_mmu.TryPeek(rip + (ulong)i, out ulong physical) || _mmu.HostPointer(physical) is var host && host == null)
+            {
+                return false;
+            }
+            bytes[i] = *host;
+        }
+        int prefixes = 0;
+        while (prefixes < lengthMax && IsPrefix(bytes[prefixes]))
+        {
+            prefixes++;
+        }
+        // What lies behind the 15th byte does not matter: zeros make the instruction as long as it gets.
+        byte* distinct = stackalloc byte[2 * lengthMax];
+        new Span<byte>(distinct, 2 * lengthMax).Clear();
+        int kept = 0;
+        for (int i = 0; i < prefixes; i++)
+        {
+            bool last = i == prefixes - 1;
+            bool rex = (bytes[i] & 0xF0) == 0x40;
+            if (rex ? last : bytes[(i + 1)..prefixes].IndexOf(bytes[i]) < 0)
+            {
+                distinct[kept++] = bytes[i];
+            }
+        }
+        bytes[prefixes..].CopyTo(new Span<byte>(distinct + kept, lengthMax));
+        Instruction instruction = _translator.DecodeOne(rip, distinct, 2 * lengthMax);
+        return prefixes == lengthMax || (!instruction.IsInvalid && instruction.Length - kept + prefixes > lengthMax);
+    }
+
+    private static bool IsPrefix(byte value) =>
+        value is 0x66 or 0x67 or 0xF0 or 0xF2 or 0xF3 or 0x26 or 0x2E or 0x36 or 0x3E or 0x64 or 0x65 or (>= 0x40 and <= 0x4F);
 }

@@ -268,6 +268,10 @@ internal sealed unsafe partial class ExecutionEngine : ITranslationObserver, IDi
         long remaining = (long)_es->Budget - BudgetBias + counted;
         long ran = _chunk - remaining;
         _chunk = 0;
+        if (ran != 0)
+        {
+            _s->Rflags &= ~ResumeFlag;
+        }
         Count(ran);
     }
 
@@ -278,7 +282,6 @@ internal sealed unsafe partial class ExecutionEngine : ITranslationObserver, IDi
         if (instructions != 0)
         {
             _deliveries = 0;
-            _s->Rflags &= ~ResumeFlag;
         }
     }
 
