@@ -1,4 +1,5 @@
 using FtAkka.Cpu.Architecture;
+using FtAkka.Cpu.Engine;
 using FtAkka.Cpu.State;
 
 namespace FtAkka.Cpu;
@@ -25,6 +26,7 @@ public sealed unsafe partial class Vcpu
     /// </summary>
     public bool TryRestoreState(ReadOnlySpan<byte> source)
     {
+        ExecutionEngine engine = Engine;
         if (source.Length != StateBytes)
         {
             return false;
@@ -37,9 +39,9 @@ public sealed unsafe partial class Vcpu
                 return false;
             }
             Sanitize(ref candidate);
-            *Engine.State = candidate;
+            *engine.State = candidate;
         }
-        Engine.ForgetEverything();
+        engine.ForgetEverything();
         return true;
     }
 
