@@ -80,6 +80,7 @@ internal sealed unsafe partial class ExecutionEngine
             // The instructions behind the store may not be what was translated: run it alone, then look again.
             Abandon(block, site);
             ExecuteOne(block.Mode);
+            _shortBlock = true;
             return 0;
         }
         int set = SetOf(block.Mode);
@@ -170,6 +171,7 @@ internal sealed unsafe partial class ExecutionEngine
             }
         }
         _s->Icount = after;
+        _shortBlock = true;
     }
 
     /// <summary>Lists the accesses of a re-emitted instruction or one with emission of its own, in the order the emission makes them.</summary>

@@ -62,6 +62,7 @@ internal sealed unsafe partial class ExecutionEngine : ITranslationObserver, IDi
         _translator = new BlockTranslator(_stubs, _mmu.Tlb, _jumps, _tables, (long)(nint)_es->Bounce, InstructionFeatures.Ftvm64V1);
         _next = _stubs.End;
         _pageBlocks = new Block?[memory.PageCount];
+        _pageLines = new ulong[memory.PageCount];
         MaxBlockInstructions = options.MaxBlockInstructions;
         CpuReset.ForLongMode(_s, new LongModeEntry { Rip = 0, Cr3 = 0, GdtBase = 0, GdtLimit = 0 });
     }
