@@ -81,7 +81,6 @@ public sealed class RunCommand : ICommandModule
         {
             RunStatistics.Of(ended, report, definition.Machine.Config.RngSeed, digests).Write(statsFile);
         }
-        cancelled.ThrowIfCancellationRequested();
         return Conclude(ended);
     }
 
@@ -95,6 +94,7 @@ public sealed class RunCommand : ICommandModule
         opened.HandOver();
         IActorRef vm = system.ActorOf(VmActor.Props(definition with { Observers = [observer] }), "vm");
         using CancellationTokenRegistration stop = cancelled.Register(() => vm.Tell(new MachineProtocol.Stop()));
+        using var signals = new EndingSignals(() => vm.Tell(new MachineProtocol.Stop()));
         VmProtocol.Ended ended = await end.Task.ConfigureAwait(false);
         await system.Terminate().ConfigureAwait(false);
         return ended;
@@ -117,6 +117,8 @@ public sealed class RunCommand : ICommandModule
             case MachineEndReason.TripleFault:
                 Console.Error.WriteLine($"ftakka: triple fault{icount}: the guest crashed, or rebooted that way (reboot=t), as after a panic");
                 return ExitCode.GuestCrashed;
+            case MachineEndReason.Stopped:
+                throw new OperationCanceledException();
             default:
                 throw new CommandFailedException(ended.Detail ?? $"The VM ended: {ended.Reason}.");
         }
