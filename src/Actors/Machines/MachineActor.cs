@@ -101,7 +101,10 @@ public sealed class MachineActor : ReceiveActor
     protected override void PostStop()
     {
         wake?.Cancel();
-        runner?.Machine.Dispose();
+        GuestMachine? machine = runner?.Machine;
+        // A runner that records has its last entries to write, and needs the machine for it.
+        (runner as IDisposable)?.Dispose();
+        machine?.Dispose();
     }
 
     /// <summary>Builds the machine and loads the kernel. Returns null, or what is wrong.</summary>

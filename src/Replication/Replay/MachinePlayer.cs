@@ -12,6 +12,8 @@ public enum PlayerStop
     BudgetSpent,
     /// <summary>Everything received is replayed: without the next entry it is not known how far the machine may run.</summary>
     Starved,
+    /// <summary>A checkpoint was passed, with entries of the same icount perhaps still to come (<see cref="MachinePlayer.StopsAtCheckpoints"/>).</summary>
+    Checkpoint,
     /// <summary>The machine ended as the log says.</summary>
     Ended,
     /// <summary>This is not the execution that was recorded; see <see cref="MachinePlayer.Divergence"/>.</summary>
@@ -55,6 +57,9 @@ public sealed class MachinePlayer
 
     public GuestMachine Machine => _machine;
 
+    /// <summary>Whether to stop behind each checkpoint, where the state is exactly that of the snapshot taken there.</summary>
+    public bool StopsAtCheckpoints { get; set; }
+
     /// <summary>Number of the newest entry received.</summary>
     public Lsn LastReceived { get; private set; }
 
@@ -94,6 +99,7 @@ public sealed class MachinePlayer
         var end = start > ulong.MaxValue - maxInstructions ? ulong.MaxValue : start + maxInstructions;
         _effects.Clear();
         var stop = Replay(end);
+        CollectEffects();
         return new PlayerExit(stop, _effects.Count == 0 ? [] : _effects.ToArray());
     }
 
@@ -113,6 +119,8 @@ public sealed class MachinePlayer
                 if (!Perform(entry))
                     return PlayerStop.Diverged;
                 LastExecuted = entry.Lsn;
+                if (StopsAtCheckpoints && entry.Payload is CheckpointPayload)
+                    return PlayerStop.Checkpoint;
                 continue;
             }
             if (_machine.Icount >= end)
