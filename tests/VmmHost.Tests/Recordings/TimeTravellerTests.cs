@@ -42,13 +42,8 @@ public sealed class TimeTravellerTests : IDisposable
         const ulong Length = 3000;
         RecordingReader recording = Record();
         using var traveller = new TimeTraveller(recording);
-        ulong from = 20_000;
-        ulong? word;
-        while ((word = WordThatChanges(traveller, from, from + Length)) is null)
-        {
-            from += 10_000;
-        }
-        (ulong watched, ulong to) = (word.Value, from + Length);
+        (ulong from, ulong watched) = FindWordThatChanges(recording, Length);
+        ulong to = from + Length;
         traveller.Seek(from);
 
         // The oracle: one instruction at a time.
@@ -122,6 +117,19 @@ public sealed class TimeTravellerTests : IDisposable
         Assert.Null(traveller.Divergence);
         Assert.True(stops > 10, $"{stops} stops");
         Assert.True(traveller.Icount > recording.Keyframes[^1].Icount);
+    }
+
+    /// <summary>A stretch of so many instructions, and a word of RAM that has another value at its end.</summary>
+    internal static (ulong From, ulong Word) FindWordThatChanges(RecordingReader recording, ulong length)
+    {
+        using var traveller = new TimeTraveller(recording);
+        for (ulong from = 20_000; ; from += 10_000)
+        {
+            if (WordThatChanges(traveller, from, from + length) is { } word)
+            {
+                return (from, word);
+            }
+        }
     }
 
     private static ulong? WordThatChanges(TimeTraveller traveller, ulong from, ulong to)

@@ -67,14 +67,15 @@ internal static class TinyRecording
     };
 
     /// <summary>Replays from a keyframe to the end. Returns the console's bytes.</summary>
-    public static (string Console, MachinePlayer Player, ulong Icount, ulong FullMemory) Replay(RecordingReader recording, Keyframe start, int? stopsSeed = null)
+    public static (string Console, MachinePlayer Player, ulong Icount, ulong FullMemory) Replay(
+        RecordingReader recording, Keyframe start, int? stopsSeed = null, int stopsWithin = 5000)
     {
         using var replay = new RecordingReplay(recording, start);
         var console = new List<byte>();
         var random = new Random(stopsSeed ?? 0);
         while (true)
         {
-            PlayerExit exit = replay.Run(stopsSeed is null ? 1_000_000_000 : (ulong)random.Next(1, 5000));
+            PlayerExit exit = replay.Run(stopsSeed is null ? 1_000_000_000 : (ulong)random.Next(1, stopsWithin));
             foreach (ConsoleOutput output in exit.Effects.OfType<ConsoleOutput>())
             {
                 console.AddRange(output.Bytes);
