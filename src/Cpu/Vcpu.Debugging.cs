@@ -16,27 +16,27 @@ public sealed unsafe partial class Vcpu
     {
         ArgumentNullException.ThrowIfNull(breakpoints);
         ArgumentNullException.ThrowIfNull(watchpoints);
-        _engine.SetStops(breakpoints, watchpoints);
+        Engine.SetStops(breakpoints, watchpoints);
     }
 
     /// <summary>Executes the next instruction although a breakpoint is on it. To be called before going on from a stop.</summary>
-    public void PassHostBreakpoint() => _engine.PassBreakpoint();
+    public void PassHostBreakpoint() => Engine.PassBreakpoint();
 
     /// <summary>The watched access since the last call that stopped the vCPU; null: none.</summary>
     public HostWatchHit? TakeHostWatchHit()
     {
-        HostWatchHit? hit = _engine.Mmu.WatchHit;
-        _engine.Mmu.WatchHit = null;
+        HostWatchHit? hit = Engine.Mmu.WatchHit;
+        Engine.Mmu.WatchHit = null;
         return hit;
     }
 
     /// <summary>Guest physical address behind a linear one under the present CR3, whatever the rights and without setting accessed bits.</summary>
-    public bool TryTranslate(ulong linearAddress, out ulong physicalAddress) => _engine.Mmu.TryPeek(linearAddress, out physicalAddress);
+    public bool TryTranslate(ulong linearAddress, out ulong physicalAddress) => Engine.Mmu.TryPeek(linearAddress, out physicalAddress);
 
     /// <summary>All registers.</summary>
     public CpuRegisters ReadRegisters()
     {
-        CpuState* s = _engine.State;
+        CpuState* s = Engine.State;
         return new CpuRegisters
         {
             General = [.. new ReadOnlySpan<ulong>(s->Gpr, 16)],
@@ -69,17 +69,17 @@ public sealed unsafe partial class Vcpu
         ArgumentOutOfRangeException.ThrowIfGreaterThan((uint)number, 16u);
         if (number == 16)
         {
-            _engine.State->Rip = value;
+            Engine.State->Rip = value;
         }
         else
         {
-            _engine.State->Gpr[number] = value;
+            Engine.State->Gpr[number] = value;
         }
     }
 
     private SegmentView View(int index)
     {
-        ref SegmentRegister segment = ref CpuState.Segment(_engine.State, (SegmentIndex)index);
+        ref SegmentRegister segment = ref CpuState.Segment(Engine.State, (SegmentIndex)index);
         return new SegmentView(segment.Selector, segment.Base);
     }
 
