@@ -104,7 +104,7 @@ internal sealed class SimulatedNode(string name, SimulatedPair pair)
         if (IsLive)
             RunLive();
         else
-            RunReplay(pair.Random.Next(1, 64));
+            RunReplay(pair.Random.Next(1, pair.ReplayMax));
         Step(new ReplicaInput.Tick());
         StepClone(new CloneSenderInput.Tick(), new CloneReceiverInput.Tick());
         if (Machine?.BadRead is { } bad)

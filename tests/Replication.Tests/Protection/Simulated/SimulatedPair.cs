@@ -11,6 +11,7 @@ internal sealed class SimulatedPair
 {
     private const long Millisecond = 10_000;
     private const long FaultsEnd = 3_000 * Millisecond;
+    private const int StepsMax = 200_000;
     private const long End = 6_500 * Millisecond;
 
     private readonly PriorityQueue<(SimulatedNode? Node, long Incarnation, Action Action), (long Time, long Order)> _events = new();
@@ -35,11 +36,12 @@ internal sealed class SimulatedPair
         _loss = Random.Next(3) == 0 ? Random.NextDouble() * 0.1 : 0;
         _tail = Random.Next(2) == 0 ? Random.NextDouble() * 0.02 : 0;
         _powerOff = Random.Next(12) == 0;
+        ReplayMax = Random.Next(4) == 0 ? 4 : 64;
         bool small = Random.Next(4) == 0;
         Options = new ProtectionOptions
         {
             OutputsMax = small ? 24 : 512,
-            LogEntriesMax = small ? 160 : 4096,
+            LogEntriesMax = small ? 60 : 4096,
             BatchBytesMax = small ? 200 : 64 << 10,
         };
     }
@@ -61,6 +63,9 @@ internal sealed class SimulatedPair
     public Dictionary<ulong, (FakeMachine Machine, int History, KeyValuePair<ulong, Machine.Virtio.Block.DiskRequest>[] Pending, bool[] IsOutput)> Snapshots { get; } = [];
 
     public long Time { get; private set; }
+
+    /// <summary>Entries a backup replays in a quantum, at most.</summary>
+    public int ReplayMax { get; }
 
     public bool Faulty => Time < FaultsEnd;
 
@@ -86,7 +91,8 @@ internal sealed class SimulatedPair
         while (_events.TryDequeue(out var next, out var at) && at.Time <= End)
         {
             Time = at.Time;
-            Steps++;
+            if (++Steps > StepsMax)
+                throw new InvariantViolation($"{StepsMax} events, and virtual time is {Time / Millisecond} ms: somebody talks without end");
             if (next.Node is { } node)
             {
                 if (!node.Up || node.Incarnation != next.Incarnation)
