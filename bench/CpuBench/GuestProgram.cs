@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using FtAkka.Cpu;
 using FtAkka.Cpu.Verification;
 
@@ -17,7 +18,9 @@ internal sealed class GuestProgram : IDisposable
         _guest = new VerificationGuest(64ul << 20, new EmptyBus());
         MapRange(CodeBase, (image.Length + 4095) / 4096, PageRights.User, image);
         MapRange(ReturnAddress, 1, PageRights.User, [0x0F, 0x05]); // SYSCALL: enters a HLT in ring 0
-        MapRange(StackTop - (StackPages * 4096), StackPages, PageRights.User | PageRights.Write | PageRights.NoExecute, []);
+        byte[] stack = new byte[StackPages * 4096];
+        BinaryPrimitives.WriteUInt64LittleEndian(stack.AsSpan(stack.Length - 8), ReturnAddress);
+        MapRange(StackTop - (StackPages * 4096), StackPages, PageRights.User | PageRights.Write | PageRights.NoExecute, stack);
         MapRange(ArenaBase, ProgramImage.ArenaBytes / 4096, PageRights.User | PageRights.Write | PageRights.NoExecute, []);
     }
 
@@ -66,12 +69,6 @@ internal sealed class GuestProgram : IDisposable
             _guest.Map(linear + ((ulong)i * 4096), physical, rights);
             ReadOnlySpan<byte> rest = contents.Length > i * 4096 ? contents[(i * 4096)..] : [];
             _guest.WritePhysical(physical, rest[..Math.Min(4096, rest.Length)]);
-            if (linear + ((ulong)i * 4096) == StackTop - 4096)
-            {
-                Span<byte> address = stackalloc byte[8];
-                System.Buffers.Binary.BinaryPrimitives.WriteUInt64LittleEndian(address, ReturnAddress);
-                _guest.WritePhysical(physical + 4096 - 8, address);
-            }
         }
     }
 

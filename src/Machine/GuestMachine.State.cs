@@ -71,6 +71,17 @@ public sealed partial class GuestMachine : ISnapshotable
         return Digest(digestPages, pages);
     }
 
+    /// <summary>
+    /// What the next <see cref="ComputeDigest"/> covers starts now: recorder and player, or both sides of a clone, call it at the same icount, for
+    /// what each wrote to reach that state differs.
+    /// </summary>
+    public void StartDigests()
+    {
+        digestLog ??= Memory.CreateDirtyLog();
+        digestPages.Clear();
+        digestLog.Drain(digestPages);
+    }
+
     /// <summary>Digest of CPU, devices and all of RAM.</summary>
     public MachineDigest ComputeFullDigest() => Digest(Enumerable.Range(0, Memory.PageCount), null);
 

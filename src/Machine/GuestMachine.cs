@@ -45,9 +45,7 @@ public sealed partial class GuestMachine : IDisposable
     }
 
     private static CpuModel ModelOf(MachineConfig config) =>
-        CpuModel.TryGet(CpuModel.V1Name, config.TscHz, config.TscTicksPerTimerTick, out var model)
-            ? model
-            : throw new ArgumentException("The TSC frequency or crystal ratio does not fit the CPU model.", nameof(config));
+        config.FindCpuModel() ?? throw new ArgumentException(config.FindError(), nameof(config));
 
     /// <summary>The CPU, for debuggers and statistics; null when a test scripts another one.</summary>
     public Vcpu? Vcpu => (cpu as MachineCpu)?.Vcpu;
@@ -62,7 +60,7 @@ public sealed partial class GuestMachine : IDisposable
         Memory = new GuestMemory(config.MemoryBytes);
         clock = new VirtualClock(config.ClockNumerator, config.ClockDenominator);
         localApic = new LocalApic(
-            new LocalApicOptions { TscTicksPerTimerTick = config.TscTicksPerTimerTick, X2ApicSupported = config.X2ApicSupported }, () => Tsc);
+            new LocalApicOptions { TscTicksPerTimerTick = config.TscTicksPerTimerTick, X2ApicSupported = config.ShowsX2Apic }, () => Tsc);
         ioApic = new IoApic(message => localApic.Accept(message));
         localApic.EndOfInterruptBroadcast = ioApic.EndOfInterrupt;
         effects = new EffectLog(config.Limits.EffectsPerRunMax, () => cpu!.RequestStop());

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using FtAkka.Cpu.Architecture;
 using FtAkka.Cpu.Memory;
 using FtAkka.Machine.Virtio.Block;
 using FtAkka.Machine.Virtio.Net;
@@ -35,8 +36,8 @@ public sealed record MachineConfig
     /// <summary>See <see cref="ClockNumerator"/> and <see cref="Time.VirtualClock"/>.</summary>
     public uint ClockDenominator { get; init; } = 32;
 
-    /// <summary>Whether the CPU model shows x2APIC.</summary>
-    public bool X2ApicSupported { get; init; } = true;
+    /// <summary>Name of the CPU model.</summary>
+    public string CpuModelName { get; init; } = CpuModel.V1Name;
 
     /// <summary>Virtual disks: vda, vdb, ...</summary>
     public ImmutableArray<BlockOptions> Disks { get; init; } = [];
@@ -56,6 +57,13 @@ public sealed record MachineConfig
     /// <summary>Virtio-mmio windows in use: disks, then NICs, then entropy, then console.</summary>
     internal int WindowCount => Disks.Length + Nics.Length + (Entropy ? 1 : 0) + (VirtioConsole ? 1 : 0);
 
+    /// <summary>Whether the CPU model shows x2APIC (CPUID.1:ECX[21]).</summary>
+    internal bool ShowsX2Apic => FindCpuModel() is { } model && (model.Cpuid(1, 0).Ecx & 1 << 21) != 0;
+
+    /// <summary>The CPU model at the configured frequencies; null if there is none.</summary>
+    internal CpuModel? FindCpuModel() =>
+        CpuModel.TryGet(CpuModelName, TscHz, TscTicksPerTimerTick, out var model) ? model : null;
+
     /// <summary>What is wrong with the configuration, for people; null if nothing is.</summary>
     public string? FindError()
     {
@@ -66,8 +74,13 @@ public sealed record MachineConfig
         }
         if (WindowCount > MemoryMap.VirtioWindowsMax)
             return $"The machine has {WindowCount} virtio devices; {MemoryMap.VirtioWindowsMax} are possible.";
-        if (TscHz == 0 || TscTicksPerTimerTick == 0 || ClockNumerator == 0 || ClockDenominator == 0)
-            return "Frequencies and the clock's rate must not be zero.";
+        if (ClockNumerator == 0 || ClockDenominator == 0)
+            return "The clock's rate must not be zero.";
+        if (FindCpuModel() is null)
+        {
+            return $"There is no CPU model {CpuModelName} with a TSC of {TscHz} Hz and {TscTicksPerTimerTick} TSC ticks per crystal tick: the frequency "
+                + "must be a whole number of MHz from 1 to 4000 and a multiple of the ratio.";
+        }
         return null;
     }
 }

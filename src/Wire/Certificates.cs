@@ -82,18 +82,35 @@ public static class Certificates
         using var key = certificate.GetECDsaPrivateKey()
             ?? throw new ArgumentException("The certificate has no ECDSA private key.", nameof(certificate));
         File.WriteAllText(certificatePath, certificate.ExportCertificatePem() + "\n");
-        var options = new FileStreamOptions
-        {
-            Mode = FileMode.Create,
-            Access = FileAccess.Write,
-        };
+        using var file = new StreamWriter(keyPath, OwnerOnly());
+        file.Write(key.ExportPkcs8PrivateKeyPem() + "\n");
+    }
+
+    /// <summary>Writes certificate, key and the cluster's authority as one PFX file, readable by its owner only.</summary>
+    /// <param name="certificate">The node's certificate with its private key.</param>
+    /// <param name="authority">The authority; its private key is left out.</param>
+    /// <param name="path">The file.</param>
+    /// <param name="password">Protects the file; may be empty.</param>
+    public static void WritePfx(X509Certificate2 certificate, X509Certificate2 authority, string path, string password)
+    {
+        ArgumentNullException.ThrowIfNull(certificate);
+        ArgumentNullException.ThrowIfNull(authority);
+        using var publicAuthority = X509CertificateLoader.LoadCertificate(authority.RawData);
+        var bytes = new X509Certificate2Collection { certificate, publicAuthority }.Export(X509ContentType.Pkcs12, password)
+            ?? throw new CryptographicException("The certificate cannot be exported.");
+        using var file = new FileStream(path, OwnerOnly());
+        file.Write(bytes);
+    }
+
+    private static FileStreamOptions OwnerOnly()
+    {
+        var options = new FileStreamOptions { Mode = FileMode.Create, Access = FileAccess.Write };
         if (!OperatingSystem.IsWindows())
         {
             options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
         }
 
-        using var file = new StreamWriter(keyPath, options);
-        file.Write(key.ExportPkcs8PrivateKeyPem() + "\n");
+        return options;
     }
 
     private static X500DistinguishedName CommonName(string name)

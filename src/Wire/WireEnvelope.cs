@@ -1,3 +1,5 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Globalization;
 using System.Text;
 using Akka.Actor;
 
@@ -47,6 +49,36 @@ internal static class WireEnvelope
     {
         var text = path.ToStringWithoutAddress();
         return path.Uid == ActorCell.UndefinedUid ? text : $"{text}#{path.Uid}";
+    }
+
+    /// <summary>Parses a path from a frame. Akka's parser throws on some malformed texts; those never reach it.</summary>
+    public static bool TryParsePath(string address, string text, [NotNullWhen(true)] out ActorPath? path)
+    {
+        path = null;
+        var uid = text.IndexOf('#', StringComparison.Ordinal);
+        var digits = uid < 0 ? "0" : text.AsSpan(uid + 1);
+        if (!int.TryParse(digits, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out _))
+        {
+            return false;
+        }
+
+        foreach (var c in text)
+        {
+            if (c is <= ' ' or > '~')
+            {
+                return false;
+            }
+        }
+
+        try
+        {
+            return ActorPath.TryParse(address + text, out path) && path.Elements.All(element => !element.Contains('#', StringComparison.Ordinal));
+        }
+        // What the checks above may have missed in some version of Akka; the connection is closed, so it happens once.
+        catch (Exception failure) when (failure is FormatException or ArgumentException or OverflowException or IndexOutOfRangeException)
+        {
+            return false;
+        }
     }
 
     public static void WriteRecipient(WireWriter writer, byte kind, WireActorRef recipient)
@@ -140,6 +172,12 @@ internal static class WireEnvelope
         {
             var type = reader.Byte();
             var text = reader.Text(MaxSelectionElementBytes);
+            if (type == ElementPattern ? !IsHarmlessPattern(text) : text.AsSpan().ContainsAny('#', '/'))
+            {
+                reader.Refuse(WireRefusal.BadField);   // '#': a UID, which Akka parses and may throw on
+                return [];
+            }
+
             switch (type)
             {
                 case ElementParent:
@@ -158,6 +196,29 @@ internal static class WireEnvelope
         }
 
         return elements;
+    }
+
+    /// <summary>
+    /// True for what may go to Akka's matcher, which makes a regular expression of a pattern without escaping it: a peer must
+    /// be able neither to send an expression of its own, nor one that takes for ever.
+    /// </summary>
+    private static bool IsHarmlessPattern(string pattern)
+    {
+        const int MaxWildcards = 4;
+        var wildcards = 0;
+        foreach (var c in pattern)
+        {
+            if (c is '*' or '?')
+            {
+                wildcards++;
+            }
+            else if (!char.IsAsciiLetterOrDigit(c) && c is not ('-' or '_'))
+            {
+                return false;
+            }
+        }
+
+        return wildcards <= MaxWildcards;
     }
 
     /// <summary>Writes the correlation value of an Identify: null, a text, an int or a long; false for anything else.</summary>

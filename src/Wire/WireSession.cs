@@ -1,4 +1,5 @@
 using Akka.Actor;
+using Akka.Event;
 using Akka.Serialization;
 
 namespace FtAkka.Wire;
@@ -171,7 +172,7 @@ internal sealed class WireSession(WireActorRefProvider provider, WirePeer peer) 
             return Target.Nowhere;
         }
 
-        if (!ActorPath.TryParse(provider.LocalAddressText + path, out var parsed))
+        if (!WireEnvelope.TryParsePath(provider.LocalAddressText, path, out var parsed))
         {
             reader.Refuse(WireRefusal.BadField);
             return Target.Nowhere;
@@ -213,7 +214,7 @@ internal sealed class WireSession(WireActorRefProvider provider, WirePeer peer) 
             return provider.DeadLetters;
         }
 
-        if (!ActorPath.TryParse(form == WireEnvelope.RefOfSender ? _peerAddress + path : path, out var parsed))
+        if (!WireEnvelope.TryParsePath(form == WireEnvelope.RefOfSender ? _peerAddress : string.Empty, path, out var parsed))
         {
             reader.Refuse(WireRefusal.BadField);
             return provider.DeadLetters;

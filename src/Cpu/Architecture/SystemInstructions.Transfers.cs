@@ -115,7 +115,11 @@ internal static unsafe partial class SystemInstructions
 
         ulong mask = Rflags.Arithmetic | Rflags.Trap | Rflags.Direction | Rflags.NestedTask;
         if (size != 2)
-            mask |= Rflags.Resume | Rflags.AlignmentCheck | Rflags.Id;
+            mask |= Rflags.AlignmentCheck | Rflags.Id;
+        // RF does nothing but suppress instruction breakpoints. Restoring it only while DR7 enables something spares the engine a
+        // single step after each return from a page fault, whose frame always has RF set.
+        if (size != 2 && DebugTraps.AnyEnabled(s))
+            mask |= Rflags.Resume;
         if (s->Cpl <= Rflags.IoPrivilege(s->Rflags))
             mask |= Rflags.InterruptEnable;
         if (s->Cpl == 0)

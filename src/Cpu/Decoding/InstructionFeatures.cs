@@ -34,5 +34,5 @@ internal enum InstructionFeatures : uint
 
     /// <summary>Features of the model <c>ftvm64-v1</c> that instructions depend on.</summary>
     Ftvm64V1 = Sse3 | Ssse3 | Sse41 | Sse42 | Popcnt | Cmpxchg16b | Movbe | Lzcnt | Bmi1 | Bmi2 | Adx | Aes | Pclmulqdq | Sha
-        | FsGsBase | Rdtscp | Sysenter | Clflush | Clflushopt | Clwb,
+        | FsGsBase | Rdtscp | Clflush | Clflushopt,
 }

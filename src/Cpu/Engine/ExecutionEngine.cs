@@ -62,6 +62,7 @@ internal sealed unsafe partial class ExecutionEngine : ITranslationObserver, IDi
         _translator = new BlockTranslator(_stubs, _mmu.Tlb, _jumps, _tables, (long)(nint)_es->Bounce, InstructionFeatures.Ftvm64V1);
         _next = _stubs.End;
         _pageBlocks = new Block?[memory.PageCount];
+        _pageLines = new ulong[memory.PageCount];
         MaxBlockInstructions = options.MaxBlockInstructions;
         CpuReset.ForLongMode(_s, new LongModeEntry { Rip = 0, Cr3 = 0, GdtBase = 0, GdtLimit = 0 });
     }
@@ -268,6 +269,10 @@ internal sealed unsafe partial class ExecutionEngine : ITranslationObserver, IDi
         long remaining = (long)_es->Budget - BudgetBias + counted;
         long ran = _chunk - remaining;
         _chunk = 0;
+        if (ran != 0)
+        {
+            _s->Rflags &= ~ResumeFlag;
+        }
         Count(ran);
     }
 
@@ -278,7 +283,6 @@ internal sealed unsafe partial class ExecutionEngine : ITranslationObserver, IDi
         if (instructions != 0)
         {
             _deliveries = 0;
-            _s->Rflags &= ~ResumeFlag;
         }
     }
 

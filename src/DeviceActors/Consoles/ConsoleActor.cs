@@ -23,7 +23,7 @@ public sealed record ConsoleOptions
 /// </summary>
 public sealed class ConsoleActor : ReceiveActor
 {
-    private sealed record ReceiveEnded(ConsoleInput Input);
+    private sealed record ReceiveEnded(ConsoleLinkInput Input);
 
     private sealed record ReceiveBroke(string Reason);
 
@@ -158,7 +158,7 @@ public sealed class ConsoleActor : ReceiveActor
             failure: error => new ReceiveBroke(error.Message));
     }
 
-    private void Deliver(ConsoleInput input)
+    private void Deliver(ConsoleLinkInput input)
     {
         receiving = false;
         connected = input.Connected;

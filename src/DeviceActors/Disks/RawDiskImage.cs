@@ -76,7 +76,8 @@ public sealed class RawDiskImage : IDiskBackend
     public Task<DiskOutcome> ExecuteAsync(DiskRequest request)
     {
         ArgumentNullException.ThrowIfNull(request);
-        var done = new TaskCompletionSource<DiskOutcome>();
+        // Not on the worker: a continuation that closes the image would wait for its own thread.
+        var done = new TaskCompletionSource<DiskOutcome>(TaskCreationOptions.RunContinuationsAsynchronously);
         try
         {
             jobs.Add(new Job(request, done));

@@ -8,8 +8,8 @@ public sealed record RawDiskOptions(string Path)
     public bool ReadOnly { get; init; }
 
     /// <summary>
-    /// Take an advisory lock, so that a second process that asks for one is refused. Off for a disk shared between replicas: there the
-    /// arbiter decides who writes, and a paused primary's lock must not keep the backup from going live.
+    /// Refuse to share the image with any other process that opens it through this class (advisory lock). Off for a disk shared between
+    /// replicas: there the arbiter decides who writes, and a paused primary's lock must not keep the backup from going live.
     /// </summary>
     public bool Exclusive { get; init; } = true;
 

@@ -10,5 +10,6 @@ public sealed record CommandGroup(string Name, string Description)
     [
         new("bench", "Measure parts of the monitor beside what a user would run instead."),
         new("guest", "Prepare Linux guests."),
+        new("log", "Look into recordings."),
     ];
 }

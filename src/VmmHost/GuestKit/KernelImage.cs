@@ -50,7 +50,7 @@ public static class KernelImage
         {
             reason = (magic & 0xffffff) switch
             {
-                0x377afd => "it is packed with XZ",
+                0x7a37fd => "it is packed with XZ",
                 0x2fb528 => "it is packed with Zstandard",
                 _ => $"its packing is unknown (first bytes {magic:x8})",
             };

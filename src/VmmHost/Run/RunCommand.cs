@@ -85,7 +85,7 @@ public sealed class RunCommand : ICommandModule
     }
 
     /// <summary>Runs the VM to its end; cancelling stops it, and still lets its devices finish.</summary>
-    private static async Task<VmProtocol.Ended> ExecuteAsync(
+    internal static async Task<VmProtocol.Ended> ExecuteAsync(
         VmDefinition definition, VmComposition opened, Action<MachineDigest> digestTaken, CancellationToken cancelled)
     {
         using ActorSystem system = HostActorSystem.Start("ftakka");
@@ -100,7 +100,8 @@ public sealed class RunCommand : ICommandModule
         return ended;
     }
 
-    private static int Conclude(Terminal terminal, VmProtocol.Ended ended)
+    /// <summary>Says how a VM ended, as text and exit code.</summary>
+    internal static int Conclude(Terminal terminal, VmProtocol.Ended ended)
     {
         string icount = ended.Report is { } report ? $" at icount {report.Icount}" : "";
         switch (ended.Reason)

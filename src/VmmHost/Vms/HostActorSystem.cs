@@ -6,6 +6,12 @@ namespace FtAkka.VmmHost.Vms;
 /// <summary>The process's actor system.</summary>
 internal static class HostActorSystem
 {
+    /// <summary>A run on its own needs no peer and handles signals itself.</summary>
+    private const string Alone = """
+        akka.actor.provider = local
+        akka.coordinated-shutdown.run-by-clr-shutdown-hook = off
+        """;
+
     private const string ResourceName = "FtAkka.VmmHost.akka.hocon";
 
     /// <summary>The configuration built into the program.</summary>
@@ -17,6 +23,7 @@ internal static class HostActorSystem
         return ConfigurationFactory.ParseString(reader.ReadToEnd());
     }
 
-    /// <summary>Starts an actor system of this name.</summary>
-    public static ActorSystem Start(string name) => ActorSystem.Create(name, BuiltInConfig());
+    /// <summary>Starts an actor system of this name, which no other process can reach.</summary>
+    public static ActorSystem Start(string name) =>
+        ActorSystem.Create(name, ConfigurationFactory.ParseString(Alone).WithFallback(BuiltInConfig()));
 }

@@ -27,7 +27,7 @@ internal sealed class TlsIdentity : IDisposable
 
         try
         {
-            _certificate = Load(settings);
+            _certificate = Load(settings, _authorities);
             if (settings.AuthorityPath.Length > 0)
             {
                 _authorities.ImportFromPemFile(settings.AuthorityPath);
@@ -115,11 +115,17 @@ internal sealed class TlsIdentity : IDisposable
         }
     }
 
-    private static X509Certificate2 Load(WireTlsSettings settings)
+    private static X509Certificate2 Load(WireTlsSettings settings, X509Certificate2Collection authorities)
     {
         if (settings.KeyPath.Length == 0)
         {
-            return X509CertificateLoader.LoadPkcs12FromFile(settings.CertificatePath, settings.Password);
+            // A PFX may bring the authorities along: everything in it that is not the node's own certificate.
+            var all = X509CertificateLoader.LoadPkcs12CollectionFromFile(settings.CertificatePath, settings.Password);
+            var own = all.FirstOrDefault(certificate => certificate.HasPrivateKey)
+                ?? throw new CryptographicException($"'{settings.CertificatePath}' has no certificate with a private key.");
+            all.Remove(own);
+            authorities.AddRange(all);
+            return own;
         }
 
         return settings.Password.Length == 0
@@ -131,7 +137,7 @@ internal sealed class TlsIdentity : IDisposable
     {
         if (_authorities.Count == 0)
         {
-            throw new ConfigurationException($"{Section}.ca.path names no certificate authority; without one no peer can be trusted.");
+            throw new ConfigurationException($"{Section}.ca.path names no certificate authority, and the PFX holds none; without one no peer can be trusted.");
         }
 
         if (!Matches(_certificate, nodeName))

@@ -18,6 +18,7 @@ public sealed unsafe class TransferTests : IDisposable
     public void IretToUserRestoresFlagsStackAndDropsKernelSegments()
     {
         S->NmiBlocked = 1;
+        S->Dr7 |= 1;
         S->Gs = new SegmentRegister { Base = 0x7777, Selector = 3 };
         S->Ds = Segmentation.FlatData(ArchitectureRig.UserData, 3);
         _rig.Push(ArchitectureRig.UserData, 0x99000, 0xFFFFFFFFFFFFFFFF & ~(Rflags.NestedTask | Rflags.Virtual8086), ArchitectureRig.UserCode, Target);
@@ -32,6 +33,17 @@ public sealed unsafe class TransferTests : IDisposable
         // Data usable at CPL 3 stays; privileged data and null selectors become zero, the base of GS stays.
         Assert.Equal(ArchitectureRig.UserData, S->Ds.Selector);
         Assert.Equal((0, 0, 0x7777ul), (S->Es.Selector, S->Gs.Selector, S->Gs.Base));
+    }
+
+    [Theory]
+    [InlineData(0, 0)]
+    [InlineData(1, 0x10000)]
+    public void IretRestoresResumeFlagForBreakpointsOnly(ulong enabled, ulong expected)
+    {
+        S->Dr7 |= enabled;
+        _rig.Push(0, 0x99000, Rflags.Resume | 2, ArchitectureRig.KernelCode, Target);
+        Assert.Equal(InstructionOutcome.Retired, _rig.Run(a => a.iretq()));
+        Assert.Equal(expected, S->Rflags & Rflags.Resume);
     }
 
     [Theory]

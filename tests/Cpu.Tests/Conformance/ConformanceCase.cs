@@ -14,6 +14,19 @@ internal enum OperandPlace
     Mmio,
     /// <summary>A page that may only be read; the case reads.</summary>
     ReadOnly,
+
+    // The places below fault. The host does not take part.
+
+    /// <summary>In, into or out of a page that is not present.</summary>
+    NotPresent,
+    /// <summary>A write to, or anything across the end of, a page that may only be read and is followed by one that is not present.</summary>
+    ReadOnlyFault,
+    /// <summary>A page that user mode may not touch.</summary>
+    Supervisor,
+    /// <summary>RAM, but not aligned as the instruction asks.</summary>
+    Misaligned,
+    /// <summary>An address that is not canonical.</summary>
+    NonCanonical,
 }
 
 /// <summary>One instruction with everything it starts from.</summary>
@@ -37,6 +50,9 @@ internal sealed class ConformanceCase
 
     /// <summary>Addresses near which the generator has written data since the case before this.</summary>
     public required IReadOnlyList<ulong> Touched { get; init; }
+
+    /// <summary>In a sequence: the registers that are loaded before the instruction, so that its operand is where it should be.</summary>
+    public IReadOnlyList<int> Loads { get; set; } = [];
 
     public OperandPlace Place { get; set; }
 

@@ -1,5 +1,3 @@
-using System.Globalization;
-using System.Text;
 using FtAkka.Cpu.Verification;
 using Iced.Intel;
 
@@ -8,7 +6,6 @@ namespace FtAkka.Cpu.Tests.Conformance;
 /// <summary>Every whitelisted instruction form gives the same registers, flags and memory through the engine as on the host CPU.</summary>
 public class ConformanceTests
 {
-    private const int FailuresShownMax = 40;
     private const int CasesBetweenFullComparisons = 500;
 
     [Fact]
@@ -19,7 +16,7 @@ public class ConformanceTests
         using var guest = new GuestUnderTest(runner);
         var random = new SeededRandom(options.Seed);
         var generator = new InstructionGenerator(random, runner);
-        var failures = new Failures();
+        var failures = new ConformanceFailures();
         random.Fill(runner.Data);
         guest.CopyInAll();
         for (int i = 0; i < options.Cases && failures.Count < 5000; i++)
@@ -67,31 +64,5 @@ public class ConformanceTests
         difference ??= guest.DataDifference(@case.Initial.Gpr[4]);
         if (@case.OperandAddress != 0) { difference ??= guest.DataDifference(@case.OperandAddress); }
         return difference is null ? null : where + difference;
-    }
-
-    /// <summary>One failure per code says more than thousands of the same.</summary>
-    private sealed class Failures
-    {
-        private readonly SortedDictionary<string, (int Count, string First)> _byCode = new(StringComparer.Ordinal);
-
-        public int Count { get; private set; }
-
-        public void Add(Code code, string text)
-        {
-            Count++;
-            string key = code.ToString();
-            _byCode[key] = _byCode.TryGetValue(key, out (int Count, string First) known) ? (known.Count + 1, known.First) : (1, text);
-        }
-
-        public string Report(string command)
-        {
-            var text = new StringBuilder();
-            text.Append(CultureInfo.InvariantCulture, $"{Count} cases of {_byCode.Count} codes differ from the host. Again: {command}\n");
-            foreach ((string code, (int count, string first)) in _byCode.Take(FailuresShownMax))
-            {
-                text.Append(CultureInfo.InvariantCulture, $"{code} ({count}): {first}\n");
-            }
-            return text.ToString();
-        }
     }
 }

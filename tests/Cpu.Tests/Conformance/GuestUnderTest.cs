@@ -18,10 +18,10 @@ internal sealed class GuestUnderTest : IDisposable
     private readonly ulong[] _dataPages = new ulong[NativeRunner.DataBytes / ScratchLayout.Page];
     private readonly ulong[] _codePages = new ulong[NativeRunner.CodeBytes / ScratchLayout.Page];
 
-    public GuestUnderTest(NativeRunner runner)
+    public GuestUnderTest(NativeRunner runner, VcpuOptions? options = null)
     {
         _runner = runner;
-        _guest = new VerificationGuest(4 << 20, _bus);
+        _guest = new VerificationGuest(4 << 20, _bus, options);
         for (int i = 0; i < _dataPages.Length; i++)
         {
             ulong linear = runner.DataAddress + (ulong)(i * ScratchLayout.Page);
@@ -89,19 +89,41 @@ internal sealed class GuestUnderTest : IDisposable
         WriteCode(@case.Initial.Rip + (ulong)@case.Bytes.Length, s_endlessLoop);
         if (@case.BranchTarget != 0) { WriteCode(@case.BranchTarget, s_endlessLoop); }
         WriteCode(@case.Initial.Rip, @case.Bytes);
+        CopyInTouched(@case);
+        Enter(@case.Initial, ring);
+    }
+
+    /// <summary>Puts a run of instructions, followed by an endless loop, into guest memory, and the state into the vCPU.</summary>
+    public void PrepareSequence(MachineState initial, ReadOnlySpan<byte> code, int ring)
+    {
+        WriteCode(initial.Rip, code);
+        WriteCode(initial.Rip + (ulong)code.Length, s_endlessLoop);
+        Enter(initial, ring);
+    }
+
+    /// <summary>Copies what the generator has written since the last case.</summary>
+    public void CopyInTouched(ConformanceCase @case)
+    {
         foreach (ulong address in @case.Touched) { CopyIn(address); }
-        _guest.EnterRing(ring);
-        _guest.Load(@case.Initial);
     }
 
     /// <summary>Runs <paramref name="budget"/> instructions: the one prepared, then rounds of the loop behind it.</summary>
     public VcpuExitReason Run(ulong budget) => _guest.Vcpu.Run(budget);
+
+    /// <summary>Drops every cached translation of addresses: nobody may notice.</summary>
+    public void FlushTranslations() => _guest.Vcpu.Mmu.FlushAll();
 
     public void Store(MachineState target) => _guest.Store(target);
 
     public DeliveredException? Exception() => _guest.Exception();
 
     public void Dispose() => _guest.Dispose();
+
+    private void Enter(MachineState state, int ring)
+    {
+        _guest.EnterRing(ring);
+        _guest.Load(state);
+    }
 
     /// <summary>Every second page: what runs over a page end must not find the linear neighbour by luck.</summary>
     private ulong AllocateScattered()

@@ -15,26 +15,28 @@ internal sealed partial class InstructionGenerator
     {
         bool bitString = Rule.Has(InstructionTraits.BitString);
         _case.OperandBytes = Math.Max(1, (int)Rule.MemoryBytes);
-        _case.Place = bitString || Rule.Has(InstructionTraits.Transfer) ? OperandPlace.Ram
+        _case.Place = _forcedPlace ?? (Rule.Has(InstructionTraits.Transfer) ? OperandPlace.Ram
             : random.Below(10) switch
             {
                 0 => OperandPlace.Mmio,
                 1 when Rule.Access == OperandAccess.Read => OperandPlace.ReadOnly,
                 _ => OperandPlace.Ram,
-            };
-        ulong operand = runner.DataAddress + (ulong)OperandOffset(bitString);
-        ulong effective = operand;
-        _case.OperandAddress = operand;
+            });
+        bool canonical = _case.Place != OperandPlace.NonCanonical;
+        _case.OperandAddress = canonical
+            ? runner.DataAddress + (ulong)OperandOffset()
+            : ((random.Next() >> 1) | (1ul << 62)) & ~(1ul << 63) & ~15ul; // bits 62 and 63 differ
+        ulong effective = _case.OperandAddress;
         if (bitString)
         {
             int register = _instruction.Op1Register.GetNumber();
             int bits = _case.OperandBytes * 8;
             long offset = bits switch { 16 => (short)State.Gpr[register], 32 => (int)State.Gpr[register], _ => (long)State.Gpr[register] };
-            _case.OperandAddress = operand + (ulong)((offset >> BitOperations.Log2((uint)bits)) * _case.OperandBytes);
+            effective -= (ulong)((offset >> BitOperations.Log2((uint)bits)) * _case.OperandBytes);
         }
-        if (Rule.Access != OperandAccess.None) { FillData(_case.OperandAddress, _case.OperandBytes); }
+        if (Rule.Access != OperandAccess.None && canonical) { FillData(_case.OperandAddress, _case.OperandBytes); }
 
-        bool use32Bit = random.Percent(12);
+        bool use32Bit = canonical && random.Percent(12);
         if (kind == OpCodeOperandKind.mem_offs)
         {
             SetSegment(ref effective, use32Bit: false);
@@ -60,11 +62,17 @@ internal sealed partial class InstructionGenerator
         return false;
     }
 
-    private int OperandOffset(bool bitString)
+    private int OperandOffset()
     {
-        if (bitString) { return random.Between(ScratchLayout.Page + 2200, (3 * ScratchLayout.Page) - 2200); }
+        const int Page = ScratchLayout.Page;
         (int start, int end) = _case.Place switch
         {
+            // Two pages, of which the first, the second or both cannot be accessed.
+            OperandPlace.NotPresent => random.Percent(50)
+                ? ((ScratchLayout.NotPresentPage - 1) * Page, (ScratchLayout.NotPresentPage + 1) * Page)
+                : (ScratchLayout.NotPresentPage * Page, (ScratchLayout.NotPresentPage + 2) * Page),
+            OperandPlace.ReadOnlyFault => (ScratchLayout.ReadOnlyPage * Page, (ScratchLayout.SecondNotPresentPage + 1) * Page),
+            OperandPlace.Supervisor => (ScratchLayout.SupervisorPage * Page, (ScratchLayout.SupervisorPage + 1) * Page),
             OperandPlace.Mmio => (ScratchLayout.MmioStart, ScratchLayout.MmioEnd),
             OperandPlace.ReadOnly => (ScratchLayout.ReadOnlyPage * ScratchLayout.Page, (ScratchLayout.ReadOnlyPage + 1) * ScratchLayout.Page),
             _ => (ScratchLayout.RamStart, ScratchLayout.RamEnd),
@@ -80,18 +88,19 @@ internal sealed partial class InstructionGenerator
         };
         // XCHG locks by itself: a host may trap or throttle locked accesses across cache lines.
         int alignment = _instruction.Mnemonic == Mnemonic.Xchg ? size : Rule.Alignment;
-        return offset & -alignment;
+        offset &= -alignment;
+        return _case.Place == OperandPlace.Misaligned ? Math.Min(offset, end - 32) + random.Between(1, 15) : offset;
     }
 
     /// <summary>Sometimes FS or GS with a base: takes it off the address to form.</summary>
     private void SetSegment(ref ulong effective, bool use32Bit)
     {
-        if (!runner.SupportsSegmentBase || random.Percent(80)) { return; }
+        if (!runner.SupportsSegmentBase || random.Percent(80) || (_current is not null && use32Bit)) { return; }
         _instruction.SegmentPrefix = random.Percent(50) ? Register.FS : Register.GS;
         ulong @base = use32Bit || random.Percent(30)
             ? (ulong)random.Below(0x10000)
             : random.Percent(50) ? random.Next() >> 18 : (ulong)(long)(int)random.Next();
-        State.SegmentBase = @base;
+        if (_current is null) { State.SegmentBase = @base; } else { @base = State.SegmentBase; }
         if (!Rule.Has(InstructionTraits.AddressOnly)) { effective -= @base; }
     }
 
@@ -148,9 +157,10 @@ internal sealed partial class InstructionGenerator
     private bool TryFixContents(int memoryOperand)
     {
         int size = _case.OperandBytes;
+        if (_case.Place == OperandPlace.NonCanonical) { return true; }
         switch (_instruction.Mnemonic)
         {
-            case Mnemonic.Jmp or Mnemonic.Call when memoryOperand >= 0:
+            case Mnemonic.Jmp or Mnemonic.Call when memoryOperand >= 0 && _case.Place != OperandPlace.NonCanonical:
                 BinaryPrimitives.WriteUInt64LittleEndian(DataAt(_case.OperandAddress, 8), _case.BranchTarget);
                 return true;
             case Mnemonic.Cmpxchg when memoryOperand >= 0 && (_pinned & 1) == 0 && random.Percent(50):
@@ -191,7 +201,8 @@ internal sealed partial class InstructionGenerator
             && (UsesRegister(_instruction.MemoryBase) || UsesRegister(_instruction.MemoryIndex));
         for (int attempt = 0; attempt < 20; attempt++)
         {
-            if (DivisionFits(State, memoryOperand, size, signed)) { return true; }
+            if (DivisionFits(State, memoryOperand, size, signed) != _wantDivideError) { return true; }
+            if (_current is not null) { return false; }
             ulong divisor = RandomState.Integer(random);
             if (memoryOperand >= 0)
             {

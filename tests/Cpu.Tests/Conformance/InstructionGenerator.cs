@@ -17,6 +17,8 @@ internal sealed partial class InstructionGenerator(SeededRandom random, NativeRu
     private List<ulong> _touched = [];
     private ConformanceCase _case = null!;
     private Instruction _instruction;
+    private OperandPlace? _forcedPlace;
+    private bool _wantDivideError;
     private uint _pinned; // registers whose value the instruction's meaning fixes, by number
 
     private MachineState State => _case.Initial;
@@ -26,8 +28,18 @@ internal sealed partial class InstructionGenerator(SeededRandom random, NativeRu
         .Where(code => InstructionPolicy.ClassOf(code, InstructionFeatures.Ftvm64V1) is InstructionClass.Reemit or InstructionClass.Emit).ToArray();
 
     /// <summary>One random case of <paramref name="code"/>.</summary>
-    public ConformanceCase Generate(Code code)
+    public ConformanceCase Generate(Code code) => Generate(code, null, wantDivideError: false);
+
+    /// <summary>A case of <paramref name="code"/> with a memory operand at <paramref name="place"/>.</summary>
+    public ConformanceCase GenerateAt(Code code, OperandPlace place) => Generate(code, place, wantDivideError: false);
+
+    /// <summary>A DIV or IDIV whose quotient does not fit.</summary>
+    public ConformanceCase GenerateDivideError(Code code) => Generate(code, null, wantDivideError: true);
+
+    private ConformanceCase Generate(Code code, OperandPlace? place, bool wantDivideError)
     {
+        _forcedPlace = place;
+        _wantDivideError = wantDivideError;
         _touched = []; // across attempts: those that failed have written as well
         for (int attempt = 0; attempt < Attempts; attempt++)
         {
@@ -43,17 +55,24 @@ internal sealed partial class InstructionGenerator(SeededRandom random, NativeRu
         _instruction = default;
         _instruction.Code = code;
         _pinned = 1 << 4;
-        RandomState.Fill(State, random);
-        State.Gpr[4] = runner.DataAddress + (ulong)random.Between(ScratchLayout.StackStart + 256, ScratchLayout.StackEnd - 256);
-        if (random.Percent(80)) { State.Gpr[4] &= ~7ul; }
-        FillData(State.Gpr[4] - 64, 128);
-        PlaceCode();
+        if (_current is null)
+        {
+            RandomState.Fill(State, random);
+            PlaceStack();
+            FillData(State.Gpr[4] - 64, 128);
+            PlaceCode();
+        }
+        else
+        {
+            State.CopyFrom(_current);
+            if (!IsStack(State.Gpr[4])) { PlaceStack(); }
+        }
 
         int memoryOperand = -1;
         for (int i = 0; i < info.OpCount; i++)
         {
             OpCodeOperandKind kind = info.GetOpKind(i);
-            if (kind is OpCodeOperandKind.mem or OpCodeOperandKind.mem_offs || (InstructionPolicy.IsModRmMemory(kind) && random.Percent(50)))
+            if (kind is OpCodeOperandKind.mem or OpCodeOperandKind.mem_offs || (InstructionPolicy.IsModRmMemory(kind) && (_forcedPlace is not null || random.Percent(50))))
             {
                 memoryOperand = i;
                 _instruction.SetOpKind(i, OpKind.Memory);
@@ -65,6 +84,12 @@ internal sealed partial class InstructionGenerator(SeededRandom random, NativeRu
         }
         return TryFixRegisters(memoryOperand) && (memoryOperand < 0 || TrySetMemory(info.GetOpKind(memoryOperand)))
             && TryFixContents(memoryOperand) && TryEncode(info, memoryOperand);
+    }
+
+    private void PlaceStack()
+    {
+        State.Gpr[4] = runner.DataAddress + (ulong)random.Between(ScratchLayout.StackStart + 256, ScratchLayout.StackEnd - 256);
+        if (random.Percent(80)) { State.Gpr[4] &= ~7ul; }
     }
 
     private void PlaceCode()
@@ -173,6 +198,7 @@ internal sealed partial class InstructionGenerator(SeededRandom random, NativeRu
 
     private void FillData(ulong address, int length)
     {
+        if (_current is not null) { return; } // The guest runs the whole sequence at once: memory cannot change in between.
         random.Fill(DataAt(address, length));
         _touched.Add(address + ((ulong)length / 2));
     }
@@ -183,7 +209,8 @@ internal sealed partial class InstructionGenerator(SeededRandom random, NativeRu
     {
         bool canLock = info.CanUseLockPrefix && memoryOperand == 0;
         _instruction.HasLockPrefix = canLock && random.Percent(40);
-        int junk = random.Percent(15) ? 1 : 0;
+        int junk = _forcedPlace is null && random.Percent(15) ? 1 : 0;
+        if (_current is not null) { AddLoads(_current); }
         _writer.Clear();
         var encoder = Iced.Intel.Encoder.Create(64, _writer);
         if (!encoder.TryEncode(_instruction, State.Rip + (ulong)junk, out _, out _)) { return false; } // AH with REX, for one

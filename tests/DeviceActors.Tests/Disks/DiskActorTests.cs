@@ -166,6 +166,9 @@ public sealed class DiskActorTests : TestKit
         }
         DiskProtocol.Completed[] ends = [.. Enumerable.Range(0, 200).Select(_ => ExpectMsg<DiskProtocol.Completed>(TimeSpan.FromSeconds(20)))];
         Assert.Equal(Enumerable.Range(1, 200).Select(i => (ulong)i), ends.Select(e => e.Completion.Id));   // all overlap: strictly serial
+        Watch(disk);
+        Sys.Stop(disk);   // the image is locked until the actor has closed it
+        ExpectTerminated(disk);
         byte[] content = File.ReadAllBytes(path);
         Assert.Equal(198, content[0]);               // the last write that starts at sector 0
         Assert.Equal(199, content[512]);             // ... at sector 1

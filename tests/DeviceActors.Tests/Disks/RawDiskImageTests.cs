@@ -37,7 +37,7 @@ public sealed class RawDiskImageTests : IDisposable
             DiskOutcome write = await image.ExecuteAsync(Write(10, Pattern(1024, 1)));
             Assert.Equal((2ul, DiskStatus.Ok, null), (write.Completion.Id, write.Completion.Status, write.HostError));
             DiskOutcome read = await image.ExecuteAsync(Read(9, 4));
-            Assert.Equal([.. Enumerable.Repeat((byte)0xEE, 512), .. Pattern(1024, 1), .. Enumerable.Repeat((byte)0xEE, 512)], read.Completion.Data);
+            Assert.Equal([.. Enumerable.Repeat((byte)0xEE, 512), .. Pattern(1024, 1), .. Enumerable.Repeat((byte)0xEE, 512)], read.Completion.Data.ToArray());
         }
         Assert.Equal(Pattern(1024, 1), File.ReadAllBytes(path)[(10 * Sector)..(12 * Sector)]);
         Assert.Equal(64 * Sector, new FileInfo(path).Length);
@@ -50,7 +50,7 @@ public sealed class RawDiskImageTests : IDisposable
         Assert.Equal(2ul, image.CapacitySectors);
         DiskOutcome read = await image.ExecuteAsync(Read(1, 1));
         Assert.Equal(DiskStatus.Ok, read.Completion.Status);
-        Assert.Equal([.. Enumerable.Repeat((byte)0xEE, 100), .. new byte[412]], read.Completion.Data);
+        Assert.Equal([.. Enumerable.Repeat((byte)0xEE, 100), .. new byte[412]], read.Completion.Data.ToArray());
     }
 
     [Fact]
@@ -63,7 +63,7 @@ public sealed class RawDiskImageTests : IDisposable
             other.SetLength(Sector);
         }
         DiskOutcome read = await image.ExecuteAsync(Read(0, 2));
-        Assert.Equal([.. Enumerable.Repeat((byte)0xEE, 512), .. new byte[512]], read.Completion.Data);
+        Assert.Equal([.. Enumerable.Repeat((byte)0xEE, 512), .. new byte[512]], read.Completion.Data.ToArray());
     }
 
     [Theory]
@@ -112,14 +112,17 @@ public sealed class RawDiskImageTests : IDisposable
         Assert.True(content.AsSpan(Sector + (3 * 1024 * 1024)).IndexOfAnyExcept((byte)0xEE) < 0);
     }
 
-    [Fact]
-    public void Second_opening_for_writing_is_refused_while_the_first_is_exclusive()
+    [Theory]
+    [InlineData(true, true, true)]
+    [InlineData(true, false, true)]
+    [InlineData(false, true, true)]
+    [InlineData(false, false, false)]
+    public void Image_is_opened_twice_only_if_both_share_it(bool firstExclusive, bool secondExclusive, bool refused)
     {
         string path = NewFile(8 * Sector);
-        using RawDiskImage image = RawDiskImage.Open(new RawDiskOptions(path));
-        Assert.ThrowsAny<IOException>(() => RawDiskImage.Open(new RawDiskOptions(path)));
-        using RawDiskImage shared = RawDiskImage.Open(new RawDiskOptions(path) { Exclusive = false });
-        Assert.Equal(8ul, shared.CapacitySectors);
+        using RawDiskImage image = RawDiskImage.Open(new RawDiskOptions(path) { Exclusive = firstExclusive });
+        Exception? outcome = Record.Exception(() => RawDiskImage.Open(new RawDiskOptions(path) { Exclusive = secondExclusive }).Dispose());
+        Assert.Equal(refused, outcome is IOException);
     }
 
     [Fact]

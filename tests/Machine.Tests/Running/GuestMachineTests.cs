@@ -282,6 +282,24 @@ public sealed class GuestMachineTests
         Assert.NotEqual(first.Machine.ComputeFullDigest().Memory, second.Machine.ComputeFullDigest().Memory);
     }
 
+    [Fact]
+    public void Restarted_digests_forget_how_the_state_was_reached()
+    {
+        using var first = new ScriptedMachine(Idle);
+        using var second = new ScriptedMachine(Idle);
+        first.Machine.ComputeDigest();
+        first.Machine.Memory.TryWrite(0x5000, [1]);
+        first.Machine.Memory.TryWrite(0x6000, [0]);
+        second.Machine.Memory.TryWrite(0x5000, [1]);
+        first.Machine.StartDigests();
+        second.Machine.StartDigests();
+        first.Machine.Memory.TryWrite(0x7000, [1]);
+        Assert.NotEqual(first.Machine.ComputeDigest(), second.Machine.ComputeDigest());
+        second.Machine.Memory.TryWrite(0x7000, [1]);
+        first.Machine.Memory.TryWrite(0x7000, [1]);
+        Assert.Equal(first.Machine.ComputeDigest(), second.Machine.ComputeDigest());
+    }
+
     [Theory]
     [InlineData(1UL << 20)]
     [InlineData((64UL << 20) + 5)]

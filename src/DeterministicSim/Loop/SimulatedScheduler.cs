@@ -1,0 +1,83 @@
+using Akka.Actor;
+using Akka.Configuration;
+using Akka.Dispatch;
+using Akka.Event;
+
+namespace FtAkka.DeterministicSim.Loop;
+
+/// <summary>
+/// Akka's scheduler in virtual time. It must not implement <c>IDateTimeOffsetNowTimeProvider</c>: Akka would then time its
+/// cancelables by the wall clock.
+/// </summary>
+public sealed class SimulatedScheduler : SchedulerBase, IDisposable
+{
+    /// <summary>The date at virtual time zero.</summary>
+    private static readonly DateTimeOffset Epoch = new(2000, 1, 1, 0, 0, 0, TimeSpan.Zero);
+
+    private readonly SimulationLoop _loop = SimulationLoop.Current;
+    private readonly int _system;
+    private bool _disposed;
+
+    /// <summary>The constructor that Akka calls.</summary>
+    public SimulatedScheduler(Config config, ILoggingAdapter log)
+        : base(config, log) =>
+        // Akka does not say for which system; Simulation.Start makes one at a time and does.
+        _system = Simulation.SystemBeingStarted;
+
+    /// <inheritdoc/>
+    protected override DateTimeOffset TimeNow => Epoch + _loop.Now;
+
+    /// <inheritdoc/>
+    public override TimeSpan MonotonicClock => _loop.Now;
+
+    /// <inheritdoc/>
+    public override TimeSpan HighResMonotonicClock => _loop.Now;
+
+    /// <inheritdoc/>
+    public void Dispose() => _disposed = true;
+
+    /// <inheritdoc/>
+    protected override void InternalScheduleTellOnce(
+        TimeSpan delay, ICanTell receiver, object message, IActorRef sender, ICancelable cancelable) =>
+        Once(delay, () => receiver.Tell(message, sender), cancelable);
+
+    /// <inheritdoc/>
+    protected override void InternalScheduleTellRepeatedly(TimeSpan initialDelay, TimeSpan interval, ICanTell receiver, object message,
+        IActorRef sender, ICancelable cancelable) =>
+        Repeatedly(initialDelay, interval, () => receiver.Tell(message, sender), cancelable);
+
+    /// <inheritdoc/>
+    protected override void InternalScheduleOnce(TimeSpan delay, Action action, ICancelable cancelable) => Once(delay, action, cancelable);
+
+    /// <inheritdoc/>
+    protected override void InternalScheduleOnce(TimeSpan delay, IRunnable action, ICancelable cancelable) =>
+        Once(delay, action.Run, cancelable);
+
+    /// <inheritdoc/>
+    protected override void InternalScheduleRepeatedly(TimeSpan initialDelay, TimeSpan interval, Action action, ICancelable cancelable) =>
+        Repeatedly(initialDelay, interval, action, cancelable);
+
+    /// <inheritdoc/>
+    protected override void InternalScheduleRepeatedly(
+        TimeSpan initialDelay, TimeSpan interval, IRunnable action, ICancelable cancelable) =>
+        Repeatedly(initialDelay, interval, action.Run, cancelable);
+
+    private void Once(TimeSpan delay, Action action, ICancelable? cancelable) =>
+        _loop.Schedule(_system, delay, () =>
+        {
+            if (!_disposed && cancelable?.IsCancellationRequested != true)
+            {
+                action();
+            }
+        });
+
+    private void Repeatedly(TimeSpan delay, TimeSpan interval, Action action, ICancelable? cancelable) =>
+        _loop.Schedule(_system, delay, () =>
+        {
+            if (!_disposed && cancelable?.IsCancellationRequested != true)
+            {
+                action();
+                Repeatedly(interval, interval, action, cancelable);
+            }
+        });
+}

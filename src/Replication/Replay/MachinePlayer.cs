@@ -1,0 +1,204 @@
+using FtAkka.Machine;
+using FtAkka.Machine.Digest;
+using FtAkka.Machine.Events;
+using FtAkka.Replication.Log;
+
+namespace FtAkka.Replication.Replay;
+
+/// <summary>Why <see cref="MachinePlayer.Run"/> returned.</summary>
+public enum PlayerStop
+{
+    /// <summary>The asked number of instructions has retired.</summary>
+    BudgetSpent,
+    /// <summary>Everything received is replayed: without the next entry it is not known how far the machine may run.</summary>
+    Starved,
+    /// <summary>A checkpoint was passed, with entries of the same icount perhaps still to come (<see cref="MachinePlayer.StopsAtCheckpoints"/>).</summary>
+    Checkpoint,
+    /// <summary>The machine ended as the log says.</summary>
+    Ended,
+    /// <summary>This is not the execution that was recorded; see <see cref="MachinePlayer.Divergence"/>.</summary>
+    Diverged,
+}
+
+/// <summary>Where replay left the recording.</summary>
+/// <param name="Icount">Instructions retired.</param>
+/// <param name="Lsn">The entry that shows it.</param>
+/// <param name="What">For people.</param>
+/// <param name="Expected">The recorder's digest, if a digest shows it.</param>
+/// <param name="Actual">This machine's.</param>
+public sealed record Divergence(ulong Icount, Lsn Lsn, string What, MachineDigest? Expected = null, MachineDigest? Actual = null);
+
+/// <summary>What a stretch of replay came to.</summary>
+/// <param name="Stop">Why it stopped.</param>
+/// <param name="Effects">Outputs the machine made; a replica that replays holds or drops them.</param>
+public sealed record PlayerExit(PlayerStop Stop, IReadOnlyList<MachineEffect> Effects);
+
+/// <summary>
+/// Replays a log on a machine: delivers every input at its icount, compares digests, never runs beyond what the log vouches for.
+/// Pure; the mirror of <see cref="MachineRecorder"/>.
+/// </summary>
+public sealed class MachinePlayer
+{
+    private readonly GuestMachine _machine;
+    private readonly Queue<LogEntry> _entries = new();
+    private readonly List<MachineEffect> _effects = [];
+    private MachineExitReason? _ended;
+
+    /// <param name="machine">A machine in the state of the snapshot the log follows.</param>
+    /// <param name="start">Position of that snapshot; default when the log starts at power-on.</param>
+    public MachinePlayer(GuestMachine machine, LogPosition start = default)
+    {
+        ArgumentNullException.ThrowIfNull(machine);
+        _machine = machine;
+        LastReceived = LastExecuted = start.LastLsn;
+        LastOutput = start.LastOutput;
+        machine.StartDigests();
+    }
+
+    public GuestMachine Machine => _machine;
+
+    /// <summary>Whether to stop behind each checkpoint, where the state is exactly that of the snapshot taken there.</summary>
+    public bool StopsAtCheckpoints { get; set; }
+
+    /// <summary>Number of the newest entry received.</summary>
+    public Lsn LastReceived { get; private set; }
+
+    /// <summary>Number of the newest entry replayed.</summary>
+    public Lsn LastExecuted { get; private set; }
+
+    /// <summary>Number of the newest output made.</summary>
+    public ulong LastOutput { get; private set; }
+
+    /// <summary>Entries received and not yet replayed.</summary>
+    public int Backlog => _entries.Count;
+
+    /// <summary>Digests that were compared and equal.</summary>
+    public ulong DigestsChecked { get; private set; }
+
+    /// <summary>Set once replay has left the recording; final.</summary>
+    public Divergence? Divergence { get; private set; }
+
+    /// <summary>Where the log stands at the point replay has reached.</summary>
+    public LogPosition Position => new(LastExecuted, LastOutput);
+
+    /// <summary>Takes the next entry. False, and nothing changed, if it does not follow the one before without gap.</summary>
+    public bool TryAppend(LogEntry entry)
+    {
+        ArgumentNullException.ThrowIfNull(entry);
+        if (entry.Lsn != LastReceived.Next)
+            return false;
+        LastReceived = entry.Lsn;
+        _entries.Enqueue(entry);
+        return true;
+    }
+
+    /// <summary>Replays at most <paramref name="maxInstructions"/> instructions of what was received.</summary>
+    public PlayerExit Run(ulong maxInstructions)
+    {
+        var start = _machine.Icount;
+        var end = start > ulong.MaxValue - maxInstructions ? ulong.MaxValue : start + maxInstructions;
+        _effects.Clear();
+        var stop = Replay(end);
+        CollectEffects();
+        return new PlayerExit(stop, _effects.Count == 0 ? [] : _effects.ToArray());
+    }
+
+    private PlayerStop Replay(ulong end)
+    {
+        while (Divergence is null)
+        {
+            if (_ended is not null && _entries.Count == 0)
+                return PlayerStop.Ended;
+            if (!_entries.TryPeek(out var entry))
+                return PlayerStop.Starved;
+            if (entry.Icount < _machine.Icount)
+                return Diverge(entry, $"the log has an entry for icount {entry.Icount}, which has passed");
+            if (entry.Icount == _machine.Icount && !(entry.Payload is EndPayload && _ended is null))
+            {
+                _entries.Dequeue();
+                if (!Perform(entry))
+                    return PlayerStop.Diverged;
+                LastExecuted = entry.Lsn;
+                if (StopsAtCheckpoints && entry.Payload is CheckpointPayload)
+                    return PlayerStop.Checkpoint;
+                continue;
+            }
+            if (_machine.Icount >= end)
+                return PlayerStop.BudgetSpent;
+            if (!RunTowards(entry, end))
+                return PlayerStop.Diverged;
+        }
+        return PlayerStop.Diverged;
+    }
+
+    /// <summary>Runs to the entry's icount or to the budget's end.</summary>
+    private bool RunTowards(LogEntry entry, ulong end)
+    {
+        // A machine ends while it tries to go on: for the end entry let it try one instruction more.
+        var target = entry.Payload is EndPayload && entry.Icount == _machine.Icount ? entry.Icount + 1 : entry.Icount;
+        var exit = _machine.Run(Math.Min(end, target) - _machine.Icount);
+        _effects.AddRange(exit.Effects);
+        LastOutput += (ulong)exit.Effects.Count;
+        if (MachineRecorder.IsFinal(exit.Reason))
+        {
+            _ended = exit.Reason;
+            if (_machine.Icount < entry.Icount)
+                return Fail(entry, $"the machine ended ({exit.Reason}) before the next entry");
+        }
+        else if (exit.Reason == MachineExitReason.Idle && _machine.Icount < entry.Icount)
+        {
+            return Fail(entry, "the machine halted before the next entry");
+        }
+        return true;
+    }
+
+    private bool Perform(LogEntry entry)
+    {
+        switch (entry.Payload)
+        {
+            case InputPayload input:
+                _machine.Inject(input.Input);
+                return true;
+            case CheckpointPayload:
+                _machine.StartDigests();
+                return true;
+            case DigestPayload digest:
+                var actual = _machine.ComputeDigest();
+                if (actual != digest.Digest)
+                {
+                    Divergence = new Divergence(entry.Icount, entry.Lsn, "the state differs from the recorder's", digest.Digest, actual);
+                    return false;
+                }
+                DigestsChecked++;
+                return true;
+            case OutputMarkPayload mark:
+                CollectEffects();
+                return mark.LastOutput == LastOutput
+                    || Fail(entry, $"the recorder had made {mark.LastOutput} outputs, this machine {LastOutput}");
+            case EndPayload ended:
+                return _ended == ended.Reason || Fail(entry, $"the recorder's machine ended by {ended.Reason}, this one by {_ended?.ToString() ?? "nothing"}");
+            default:
+                return Fail(entry, $"an entry of a kind this version cannot replay: {entry.Payload.GetType().Name}");
+        }
+    }
+
+    /// <summary>Takes over outputs that the delivery of an input made, which the machine hands out with its next run.</summary>
+    private void CollectEffects()
+    {
+        var exit = _machine.Run(0);
+        _effects.AddRange(exit.Effects);
+        LastOutput += (ulong)exit.Effects.Count;
+    }
+
+    private bool Fail(LogEntry entry, string what)
+    {
+        Divergence = new Divergence(_machine.Icount, entry.Lsn, what);
+        return false;
+    }
+
+    private PlayerStop Diverge(LogEntry entry, string what)
+    {
+        Fail(entry, what);
+        return PlayerStop.Diverged;
+    }
+}

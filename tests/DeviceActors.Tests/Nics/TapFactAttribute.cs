@@ -1,0 +1,26 @@
+using FtAkka.DeviceActors.Nics;
+
+namespace FtAkka.DeviceActors.Tests.Nics;
+
+/// <summary>A test that needs to make a TAP interface; skipped, with the reason, where the host does not let it.</summary>
+[AttributeUsage(AttributeTargets.Method)]
+public sealed class TapFactAttribute : FactAttribute
+{
+    private static readonly string? Obstacle = Probe();
+
+    public TapFactAttribute() => Skip = Obstacle;
+
+    private static string? Probe()
+    {
+        try
+        {
+            using TapLink link = TapLink.Open("ftprobe%d");
+            bool hasTool = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Any(folder => File.Exists(Path.Combine(folder, "ip")));
+            return hasTool ? null : "The ip tool (iproute2) is not installed.";
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            return $"No TAP interface can be made here: {error.Message}";
+        }
+    }
+}

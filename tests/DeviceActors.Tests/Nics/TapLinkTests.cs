@@ -1,0 +1,78 @@
+using System.Collections.Immutable;
+using System.Diagnostics;
+using System.Net.NetworkInformation;
+using FtAkka.DeviceActors.Nics;
+
+namespace FtAkka.DeviceActors.Tests.Nics;
+
+/// <summary>Frames through a real TAP interface.</summary>
+public sealed class TapLinkTests
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+
+    private static int Ip(string arguments)
+    {
+        using Process process = Process.Start(new ProcessStartInfo("ip", arguments) { RedirectStandardError = true })!;
+        process.WaitForExit();
+        return process.ExitCode;
+    }
+
+    [Fact]
+    public void Name_that_is_too_long_is_refused() =>
+        Assert.ThrowsAny<IOException>(() => TapLink.Open("sixteen-letters-"));
+
+    [TapFact]
+    public void Interface_exists_while_the_link_is_open()
+    {
+        string name;
+        using (TapLink link = TapLink.Open("ftt%d"))
+        {
+            name = link.Name;
+            Assert.StartsWith("ftt", name, StringComparison.Ordinal);
+            Assert.Contains(NetworkInterface.GetAllNetworkInterfaces(), i => i.Name == name);
+        }
+        Assert.DoesNotContain(NetworkInterface.GetAllNetworkInterfaces(), i => i.Name == name);
+    }
+
+    [TapFact]
+    public void Interface_in_use_is_refused_with_the_reason()
+    {
+        using TapLink link = TapLink.Open("ftt%d");
+        IOException error = Assert.ThrowsAny<IOException>(() => TapLink.Open(link.Name));
+        Assert.Contains(link.Name, error.Message, StringComparison.Ordinal);
+    }
+
+    [TapFact]
+    public async Task Kernel_answers_an_ARP_request_sent_through_the_link()
+    {
+        using TapLink link = TapLink.Open("ftt%d");
+        Assert.Equal(0, Ip($"addr add 10.213.7.1/24 dev {link.Name}"));
+        Assert.Equal(0, Ip($"link set {link.Name} up"));
+        byte[] mac = [2, 0, 0, 0, 0, 7];
+        byte[] request =
+        [
+            0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, .. mac, 8, 6,
+            0, 1, 8, 0, 6, 4, 0, 1, .. mac, 10, 213, 7, 2, 0, 0, 0, 0, 0, 0, 10, 213, 7, 1, .. new byte[18],
+        ];
+        Assert.Equal(1, await link.SendAsync([[.. request]]));
+        ImmutableArray<byte> reply = [];
+        for (int i = 0; i < 50 && reply.IsEmpty; i++)   // the kernel also says hello on its own (IPv6)
+        {
+            LinkInput input = await link.ReceiveAsync().WaitAsync(Patience);
+            Assert.False(input.Frames.IsEmpty);
+            reply = input.Frames.FirstOrDefault(f => f.Length >= 42 && f[12] == 8 && f[13] == 6 && f[21] == 2, []);
+        }
+        Assert.Equal(mac, reply[..6].ToArray());
+        Assert.Equal([10, 213, 7, 1], reply[28..32].ToArray());
+    }
+
+    [TapFact]
+    public async Task Closing_cancels_a_receive_and_frames_to_a_downed_interface_are_dropped()
+    {
+        TapLink link = TapLink.Open("ftt%d");
+        Assert.Equal(0, await link.SendAsync([[.. new byte[60]]]));
+        Task<LinkInput> receive = link.ReceiveAsync();
+        link.Dispose();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => receive.WaitAsync(Patience));
+    }
+}
