@@ -43,7 +43,7 @@ internal static class LinuxGuest
     public static async Task<GuestRun> RunAsync(TemporaryFolder folder, string script, string? kernel = null, params string[] flags)
     {
         GuestFolder guest = Fetched();
-        string console = folder.Sub($"console-{Guid.NewGuid():N}");
+        string console = Path.Combine(folder.Path, $"console-{Guid.NewGuid():N}");
         string command = Convert.ToBase64String(Encoding.UTF8.GetBytes(script));
         using var errors = new StringWriter();
         CommandLineApplication application = new(CommandLineApplication.FindModules(), TextWriter.Null, errors);
