@@ -21,12 +21,12 @@ public sealed class PreciseSchedulerTests : IDisposable
     {
         var fired = new BlockingCollection<(int Delay, TimeSpan Late)>();
         TimeSpan start = scheduler.HighResMonotonicClock;
-        foreach (int delay in new[] { 40, 5, 0, 20, 5 })
+        foreach (int delay in new[] { 500, 0, 5, 5, 250 })
         {
             ((IActionScheduler)scheduler).ScheduleOnce(Ms(delay), () => fired.Add((delay, scheduler.HighResMonotonicClock - start - Ms(delay))));
         }
         (int Delay, TimeSpan Late)[] order = [.. Enumerable.Range(0, 5).Select(_ => Take(fired))];
-        Assert.Equal([0, 5, 5, 20, 40], order.Select(timer => timer.Delay));
+        Assert.Equal([0, 5, 5, 250, 500], order.Select(timer => timer.Delay));
         Assert.All(order, timer => Assert.True(timer.Late >= TimeSpan.Zero, $"{timer.Delay} ms was early by {-timer.Late}"));
     }
 
