@@ -312,7 +312,10 @@ public sealed class MachineActor : ReceiveActor
         advancedAt = now;
         if (tsc > machine.Tsc)
         {
-            tally.ClockWasBehind(phase == MachinePhase.Running ? TimeSpan.FromSeconds((double)(tsc - machine.Tsc) / options.Config.TscHz) : TimeSpan.Zero);
+            if (phase == MachinePhase.Running)
+            {
+                tally.ClockWasBehind(TimeSpan.FromSeconds((double)(tsc - machine.Tsc) / options.Config.TscHz));
+            }
             Inject(new ClockAdvance(tsc));
         }
     }

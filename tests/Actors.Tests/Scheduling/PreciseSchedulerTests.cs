@@ -56,9 +56,12 @@ public sealed class PreciseSchedulerTests : IDisposable
         for (int i = 0; i < 10_000; i++)
         {
             using var cancelable = new Cancelable((IActionScheduler)scheduler);
-            ((IActionScheduler)scheduler).ScheduleOnce(Ms(20), () => fired.Add((1, default)), cancelable);
+            ((IActionScheduler)scheduler).ScheduleOnce(Ms(60_000), () => fired.Add((1, default)), cancelable);
             cancelable.Cancel();
         }
+        using var soon = new Cancelable((IActionScheduler)scheduler);
+        soon.Cancel();
+        ((IActionScheduler)scheduler).ScheduleOnce(Ms(10), () => fired.Add((1, default)), soon);
         ((IActionScheduler)scheduler).ScheduleOnce(Ms(30), () => fired.Add((2, default)));
         Assert.Equal(2, Take(fired).Item1);
         Assert.Empty(fired);
