@@ -22,7 +22,6 @@ internal sealed class GuestProcess : IDisposable
     private GuestProcess(Process process)
     {
         this.process = process;
-        process.StandardInput.Close();
         reading = Task.WhenAll(Task.Run(ReadConsole), Task.Run(ReadComplaints));
     }
 
@@ -92,6 +91,13 @@ internal sealed class GuestProcess : IDisposable
             Assert.False(process.HasExited && reading.IsCompleted, $"ended before '{beginning}' came\n{Story()}");
         }
         throw new TimeoutException($"'{beginning}' has not come\n{Story()}");
+    }
+
+    /// <summary>Types on the guest's console.</summary>
+    public void Type(string text)
+    {
+        process.StandardInput.Write(text);
+        process.StandardInput.Flush();
     }
 
     /// <summary>Waits for the end and gives the exit status.</summary>

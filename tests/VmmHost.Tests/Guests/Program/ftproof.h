@@ -28,7 +28,8 @@ void prove_processes(void);
 /* Writes the given number of MiB of fixed, compressible bytes to standard output. */
 void write_data(int megabytes);
 
-/* Prints a line "CLOCK <seconds>.<nanoseconds> <mode>" every quarter of a second; fails when any clock goes back. */
-void watch_clock(const char *mode, int seconds);
+/* Answers each line of standard input with "CLOCK <line> <seconds>.<nanoseconds>" until "end" comes; between the lines it sleeps, or with the mode
+ * "busy" reads clocks without pause. Fails when any clock goes back. */
+void watch_clock(const char *mode);
 
 #endif

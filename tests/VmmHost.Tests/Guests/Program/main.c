@@ -58,8 +58,8 @@ int main(int argc, char **argv)
         return 0;
     }
     setvbuf(stdout, NULL, _IOLBF, 4096);
-    if (argc == 4 && !strcmp(argv[1], "clock")) {
-        watch_clock(argv[2], atoi(argv[3]));
+    if (argc == 3 && !strcmp(argv[1], "clock")) {
+        watch_clock(argv[2]);
         return 0;
     }
     if (argc == 2 && !strcmp(argv[1], "nothing"))

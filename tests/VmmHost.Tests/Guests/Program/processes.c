@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "ftproof.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -78,14 +79,15 @@ static uint64_t nanoseconds(clockid_t clock)
     return (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec;
 }
 
-void watch_clock(const char *mode, int seconds)
+void watch_clock(const char *mode)
 {
     static const clockid_t clocks[] = {CLOCK_MONOTONIC, CLOCK_REALTIME, CLOCK_BOOTTIME, CLOCK_MONOTONIC_RAW};
     enum { CLOCKS = sizeof clocks / sizeof *clocks };
-    const uint64_t quarter = 250000000;
-    uint64_t last[CLOCKS] = {0}, tsc = 0, start = nanoseconds(CLOCK_MONOTONIC), printed = 0, reads = 0;
+    uint64_t last[CLOCKS] = {0}, tsc = 0, reads = 0;
     int busy = !strcmp(mode, "busy");
-    while (last[0] < start + (uint64_t)seconds * 1000000000ull) {
+    char asked[64];
+    printf("CLOCK-READY %s\n", mode);
+    for (;;) {
         for (int i = 0; i < CLOCKS; i++) {
             uint64_t now = nanoseconds(clocks[i]), cycles = __rdtsc();
             MUST(now >= last[i]);
@@ -94,15 +96,17 @@ void watch_clock(const char *mode, int seconds)
             tsc = cycles;
         }
         reads++;
-        if (last[0] >= printed + quarter) {
-            printed = last[0];
-            uint64_t now = nanoseconds(CLOCK_REALTIME);
-            printf("CLOCK %llu.%09llu %s\n", (unsigned long long)(now / 1000000000), (unsigned long long)(now % 1000000000), mode);
-        }
-        if (!busy) {
-            struct timespec pause = {.tv_nsec = 250000000};
-            nanosleep(&pause, NULL);
-        }
+        struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
+        if (poll(&input, 1, busy ? 0 : -1) == 0)
+            continue;
+        ssize_t got = read(STDIN_FILENO, asked, sizeof asked - 1);
+        MUST(got > 0);
+        asked[got] = 0;
+        asked[strcspn(asked, "\r\n")] = 0;
+        if (!strcmp(asked, "end"))
+            break;
+        uint64_t now = nanoseconds(CLOCK_REALTIME);
+        printf("CLOCK %s %llu.%09llu\n", asked, (unsigned long long)(now / 1000000000), (unsigned long long)(now % 1000000000));
     }
     printf("CLOCK-END %s %s\n", mode, reads > 0 ? "never went back" : "was not read");
 }
