@@ -131,7 +131,11 @@ public sealed class MachineActor : ReceiveActor
         runner = options.CreateRunner(machine);
         ulong fraction = (ulong)(options.BootSecondFraction.TotalSeconds * options.Config.TscHz);
         clock = new GuestClock(options.Config.TscHz, Math.Max(machine.Tsc, fraction), startedAt);
-        AdvanceClock(startedAt);
+        if (clock.TscAt(startedAt) is var tsc && tsc > machine.Tsc)
+        {
+            Inject(new ClockAdvance(tsc));
+        }
+        advancedAt = startedAt;
         return null;
     }
 

@@ -119,6 +119,17 @@ internal sealed unsafe partial class ExecutionEngine : ITranslationObserver, IDi
             {
                 continue;
             }
+            if (_debugger)
+            {
+                if (StopsForDebugger(out bool stepped))
+                {
+                    return VcpuExitReason.Debug;
+                }
+                if (stepped)
+                {
+                    continue;
+                }
+            }
             BlockMode mode = CurrentMode();
             if (_finishing || _s->InterruptShadow != 0 || (_s->Rflags & (TrapFlag | ResumeFlag)) != 0 || DebugTraps.AnyEnabled(_s))
             {
@@ -224,7 +235,10 @@ internal sealed unsafe partial class ExecutionEngine : ITranslationObserver, IDi
         }
         if (block.InstructionCount == 0)
         {
-            ExecuteSpecial(block.Special, mode);
+            if (!block.IsHostBreakpoint)
+            {
+                ExecuteSpecial(block.Special, mode);
+            }
             return 0;
         }
         _jumps.Add(set, _s->Rip, block.Entry, global);
@@ -306,7 +320,7 @@ internal sealed unsafe partial class ExecutionEngine : ITranslationObserver, IDi
         Block block = _tables.Block(NumberBehindCall());
         Settle(0);
         _s->Rip = block.Special.IP;
-        if (_left > 0)
+        if (_left > 0 && !block.IsHostBreakpoint)
         {
             ExecuteSpecial(block.Special, block.Mode);
         }

@@ -54,6 +54,9 @@ internal sealed unsafe partial class BlockTranslator
         _decoder = Decoder.Create(64, _reader, InstructionPolicy.DecoderOptions);
     }
 
+    /// <summary>Addresses before which regular blocks leave, for the host's debugger; null: none.</summary>
+    public IReadOnlySet<ulong>? HostBreakpoints { get; set; }
+
     /// <summary>Emitted bytes of the last translation, to be copied to where it was translated for.</summary>
     public ReadOnlySpan<byte> EmittedBytes => _asm.Bytes;
 
@@ -100,6 +103,14 @@ internal sealed unsafe partial class BlockTranslator
                     return false;
                 }
                 _decoder.IP = block.LinearAddress + (ulong)_offset;
+                break;
+            }
+            if (_regular && HostBreakpoints is { } breakpoints && breakpoints.Contains(instruction.IP))
+            {
+                _decoder.IP = instruction.IP;
+                block.IsHostBreakpoint = true;
+                EndWithSpecial(instruction);
+                open = false;
                 break;
             }
             InstructionClass kind = instruction.IsInvalid ? InstructionClass.Undefined : ClassOf(instruction);
