@@ -66,7 +66,7 @@ public sealed class WireMessageFormat
 /// never reused, new fields are added at the end. A reader skips later fields that it does not know, if they are scalar, so that
 /// a cluster can be updated node by node. Written out by hand: no types come from the wire, nothing is generated or compressed.
 /// </summary>
-public static class WireMessageCodec
+public static partial class WireMessageCodec
 {
     /// <summary>Fields that any message may have, unknown ones included.</summary>
     public const int FieldsMax = 32;
@@ -75,9 +75,18 @@ public static class WireMessageCodec
     public static ImmutableArray<WireMessageFormat> Table { get; } =
     [
         Row<Heartbeat>("hb", 4, WriteHeartbeat, ReadHeartbeat),
-        Row<LogAppend>("la", 3, WriteLogAppend, ReadLogAppend),
-        Row<LogAck>("lk", 4, WriteLogAck, ReadLogAck),
-        Row<LogReleased>("lr", 1, WriteLogReleased, ReadLogReleased),
+        Row<LogAppend>("la", 10, WriteLogAppend, ReadLogAppend),
+        Row<LogAck>("lk", 8, WriteLogAck, ReadLogAck),
+        Row<LogReleased>("lr", 3, WriteLogReleased, ReadLogReleased),
+        Row<ChannelClosed>("cc", 4, WriteChannelClosed, ReadChannelClosed),
+        Row<FailoverYield>("fy", 4, WriteFailoverYield, ReadFailoverYield),
+        Row<CloneOffer>("co", 8, WriteCloneOffer, ReadCloneOffer),
+        Row<CloneAnswer>("ca", 3, WriteCloneAnswer, ReadCloneAnswer),
+        Row<ClonePages>("cp", 4, WriteClonePages, ReadClonePages),
+        Row<CloneState>("cs", 5, WriteCloneState, ReadCloneState),
+        Row<CloneFinish>("cf", 6, WriteCloneFinish, ReadCloneFinish),
+        Row<CloneProgress>("cg", 3, WriteCloneProgress, ReadCloneProgress),
+        Row<CloneAssembled>("cm", 6, WriteCloneAssembled, ReadCloneAssembled),
     ];
 
     private delegate void Writer<in T>(ref MessagePackWriter writer, T message);
@@ -177,43 +186,6 @@ public static class WireMessageCodec
         var message = new Heartbeat(name ?? string.Empty, reader.ReadInt64(), reader.ReadInt64(), reader.ReadInt64());
         return name is { Length: > 0 and <= Heartbeat.NodeNameMax } ? message : null;
     }
-
-    private static void WriteLogAppend(ref MessagePackWriter writer, LogAppend message)
-    {
-        writer.Write(message.Frames.AsSpan());
-        writer.Write(message.FirstLsn);
-        writer.Write(message.LastLsn);
-    }
-
-    private static LogAppend? ReadLogAppend(ref MessagePackReader reader)
-    {
-        if (reader.ReadBytes() is not { } frames)
-        {
-            return null;
-        }
-
-        var message = new LogAppend(
-            ImmutableCollectionsMarshal.AsImmutableArray(frames.ToArray()), reader.ReadUInt64(), reader.ReadUInt64());
-        return message.FirstLsn <= message.LastLsn ? message : null;
-    }
-
-    private static void WriteLogAck(ref MessagePackWriter writer, LogAck message)
-    {
-        writer.Write(message.ReceivedLsn);
-        writer.Write(message.ExecutedLsn);
-        writer.Write(message.ExecutedIcount);
-        writer.Write(message.EchoedTicks);
-    }
-
-    private static LogAck? ReadLogAck(ref MessagePackReader reader)
-    {
-        var message = new LogAck(reader.ReadUInt64(), reader.ReadUInt64(), reader.ReadUInt64(), reader.ReadInt64());
-        return message.ExecutedLsn <= message.ReceivedLsn ? message : null;
-    }
-
-    private static void WriteLogReleased(ref MessagePackWriter writer, LogReleased message) => writer.Write(message.ReleasedLsn);
-
-    private static LogReleased ReadLogReleased(ref MessagePackReader reader) => new(reader.ReadUInt64());
 
     private static WireMessageFormat Row<T>(string manifest, int fields, Writer<T> write, WireMessageFormat.ReadFields read)
         where T : IWireMessage =>

@@ -16,19 +16,39 @@ public sealed record Heartbeat(string NodeName, long Incarnation, long Sequence,
     public const int NodeNameMax = 255;
 }
 
-/// <summary>Primary → backup: log frames, as they stand in a log file. Answered by <see cref="LogAck"/>.</summary>
+/// <summary>
+/// Primary → backup: log frames, as they stand in a log file, and how the primary stands. Without frames it only says that the primary
+/// lives. Answered by <see cref="LogAck"/>.
+/// </summary>
 /// <param name="Frames">Whole frames, one after the other.</param>
 /// <param name="FirstLsn">LSN of the first entry in them.</param>
 /// <param name="LastLsn">LSN of the last entry in them; not below <paramref name="FirstLsn"/>.</param>
-public sealed record LogAppend(ImmutableArray<byte> Frames, ulong FirstLsn, ulong LastLsn) : IWireMessage;
+/// <param name="Generation">See <see cref="IChannelMessage"/>.</param>
+/// <param name="Attempt">See <see cref="IChannelMessage"/>.</param>
+/// <param name="SentAtTicks">The primary's clock when it sent this; echoed as <see cref="LogAck.LeaseTicks"/>.</param>
+/// <param name="RecordedTicks">The primary's clock when it recorded the last entry; echoed as <see cref="LogAck.EchoedTicks"/>.</param>
+/// <param name="ReleasedOutput">Every output up to this number has left.</param>
+/// <param name="Entitled">The copy is committed: the backup may go live once it has received <paramref name="EntitledFromLsn"/>.</param>
+/// <param name="EntitledFromLsn">Outputs up to this mark left before the backup was entitled.</param>
+public sealed record LogAppend(
+    ImmutableArray<byte> Frames, ulong FirstLsn, ulong LastLsn, ulong Generation = 0, ulong Attempt = 0, long SentAtTicks = 0,
+    long RecordedTicks = 0, ulong ReleasedOutput = 0, bool Entitled = false, ulong EntitledFromLsn = 0) : IChannelMessage;
 
 /// <summary>Backup → primary: what has been received and what has been executed.</summary>
 /// <param name="ReceivedLsn">Every entry up to and including this one is in the backup's buffer: what the output rule waits for.</param>
 /// <param name="ExecutedLsn">Every entry up to and including this one has been replayed; not above <paramref name="ReceivedLsn"/>.</param>
 /// <param name="ExecutedIcount">The icount that the backup has reached.</param>
-/// <param name="EchoedTicks">Time stamp of the primary found in the last entry replayed, sent back for measuring the lag.</param>
-public sealed record LogAck(ulong ReceivedLsn, ulong ExecutedLsn, ulong ExecutedIcount, long EchoedTicks) : IWireMessage;
+/// <param name="EchoedTicks">Time stamp of the primary found with the last entries replayed, sent back for measuring the lag.</param>
+/// <param name="Generation">See <see cref="IChannelMessage"/>.</param>
+/// <param name="Attempt">See <see cref="IChannelMessage"/>.</param>
+/// <param name="LeaseTicks">Greatest <see cref="LogAppend.SentAtTicks"/> received: the primary may act for the lease from then on.</param>
+/// <param name="Resend">Entries after <paramref name="ReceivedLsn"/> are missing: send them again.</param>
+public sealed record LogAck(
+    ulong ReceivedLsn, ulong ExecutedLsn, ulong ExecutedIcount, long EchoedTicks, ulong Generation = 0, ulong Attempt = 0,
+    long LeaseTicks = 0, bool Resend = false) : IChannelMessage;
 
-/// <summary>Primary → backup: outputs up to this mark have left. A backup that goes live re-sends only what comes after it.</summary>
-/// <param name="ReleasedLsn">LSN of the newest output mark whose output has been released.</param>
-public sealed record LogReleased(ulong ReleasedLsn) : IWireMessage;
+/// <summary>Primary → backup: outputs have left. A backup that goes live re-sends only what comes after.</summary>
+/// <param name="ReleasedOutput">Every output up to this number has left.</param>
+/// <param name="Generation">See <see cref="IChannelMessage"/>.</param>
+/// <param name="Attempt">See <see cref="IChannelMessage"/>.</param>
+public sealed record LogReleased(ulong ReleasedOutput, ulong Generation = 0, ulong Attempt = 0) : IChannelMessage;

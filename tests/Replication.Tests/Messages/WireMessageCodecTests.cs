@@ -15,8 +15,22 @@ public sealed class WireMessageCodecTests
         new LogAppend([.. Enumerable.Range(0, 5000).Select(i => (byte)i)], 7, ulong.MaxValue),
         new LogAck(0, 0, 0, 0),
         new LogAck(ulong.MaxValue, ulong.MaxValue, ulong.MaxValue, long.MinValue),
+        new LogAppend([1], 7, 8, 3, 4, 5, -6, 7, true, 9),
+        new LogAck(9, 8, 7, 6, 5, 4, long.MinValue, true),
         new LogReleased(0),
-        new LogReleased(ulong.MaxValue),
+        new LogReleased(ulong.MaxValue, 1, 2),
+        new ChannelClosed(1, 2, ChannelCloseReason.Dropped, ""),
+        new ChannelClosed(ulong.MaxValue, 2, ChannelCloseReason.CloneFailed, new string('t', ChannelClosed.TextMax)),
+        new FailoverYield(1, 2, 3, ulong.MaxValue),
+        new CloneOffer(1, 2, "vm", "node-1", "ftvm64-v1 ram=64M", 1, 4096, 65536),
+        new CloneAnswer(1, 2, ""),
+        new CloneAnswer(1, 2, "another CPU vendor: use a host of the same kind"),
+        new ClonePages(1, 2, 3, [.. Enumerable.Range(0, 300).Select(i => (byte)i)]),
+        new CloneState(1, 2, 3, 5, [1, 2, 3, 4, 5]),
+        new CloneState(1, 2, 3, 0, []),
+        new CloneFinish(1, 2, 3, 4, 5, ulong.MaxValue),
+        new CloneProgress(1, 2, ulong.MaxValue),
+        new CloneAssembled(1, 2, 3, 4, 5, ulong.MaxValue),
     ];
 
     [Fact]
@@ -48,9 +62,9 @@ public sealed class WireMessageCodecTests
     {
         // Old logs and nodes of another version hold these bytes: a change here is a change of the format.
         Assert.Equal("94a66e6f64652d31010203", Convert.ToHexStringLower(WireMessageCodec.Encode(new Heartbeat("node-1", 1, 2, 3))));
-        Assert.Equal("93c4020aff0509", Convert.ToHexStringLower(WireMessageCodec.Encode(new LogAppend([10, 255], 5, 9))));
-        Assert.Equal("94040305ff", Convert.ToHexStringLower(WireMessageCodec.Encode(new LogAck(4, 3, 5, -1))));
-        Assert.Equal("91cd0100", Convert.ToHexStringLower(WireMessageCodec.Encode(new LogReleased(256))));
+        Assert.Equal("9ac4020aff050907080a0b0cc30d", Convert.ToHexStringLower(WireMessageCodec.Encode(new LogAppend([10, 255], 5, 9, 7, 8, 10, 11, 12, true, 13))));
+        Assert.Equal("98040305ff070809c3", Convert.ToHexStringLower(WireMessageCodec.Encode(new LogAck(4, 3, 5, -1, 7, 8, 9, true))));
+        Assert.Equal("93cd01000708", Convert.ToHexStringLower(WireMessageCodec.Encode(new LogReleased(256, 7, 8))));
     }
 
     [Fact]
@@ -89,8 +103,8 @@ public sealed class WireMessageCodecTests
     [Fact]
     public void Later_scalar_fields_are_skipped_and_nested_ones_refused()
     {
-        Assert.Equal(new LogReleased(5), WireMessageCodec.Decode("lr", new byte[] { 0x93, 5, 7, 0xc3 }).Message);
-        Assert.Equal(WireMessageRefusal.Malformed, WireMessageCodec.Decode("lr", new byte[] { 0x92, 5, 0x91, 0x91, 0x90 }).Refusal);
+        Assert.Equal(new LogReleased(5), WireMessageCodec.Decode("lr", new byte[] { 0x95, 5, 0, 0, 7, 0xc3 }).Message);
+        Assert.Equal(WireMessageRefusal.Malformed, WireMessageCodec.Decode("lr", new byte[] { 0x94, 5, 0, 0, 0x91, 0x91, 0x90 }).Refusal);
         Assert.Equal(WireMessageRefusal.WrongFieldCount, WireMessageCodec.Decode("lr", new byte[] { 0x90 }).Refusal);
         Assert.Equal(WireMessageRefusal.WrongFieldCount,
             WireMessageCodec.Decode("lr", new byte[] { 0xdc, 0, 33 }.Concat(new byte[33]).ToArray()).Refusal);
@@ -101,9 +115,15 @@ public sealed class WireMessageCodecTests
     {
         Assert.Equal(WireMessageRefusal.OutOfRange, Decode(new LogAppend([], 2, 1)));
         Assert.Equal(WireMessageRefusal.OutOfRange, Decode(new LogAck(1, 2, 0, 0)));
+        Assert.Equal(WireMessageRefusal.OutOfRange, Decode(new ChannelClosed(1, 1, 0, "")));
+        Assert.Equal(WireMessageRefusal.OutOfRange, Decode(new ChannelClosed(1, 1, ChannelCloseReason.Gone, new string('t', ChannelClosed.TextMax + 1))));
+        Assert.Equal(WireMessageRefusal.OutOfRange, Decode(new CloneOffer(1, 2, "", "node", "", 1, 4096, 1)));
+        Assert.Equal(WireMessageRefusal.OutOfRange, Decode(new CloneOffer(1, 2, "vm", "node", "", 1, 0, 1)));
+        Assert.Equal(WireMessageRefusal.OutOfRange, Decode(new CloneState(1, 2, 3, 1, [1, 2])));
+        Assert.Equal(WireMessageRefusal.OutOfRange, Decode(new CloneState(1, 2, 3, int.MaxValue, [])));
         Assert.Equal(WireMessageRefusal.OutOfRange, Decode(new Heartbeat("", 1, 1, 1)));
         Assert.Equal(WireMessageRefusal.OutOfRange, Decode(new Heartbeat(new string('n', Heartbeat.NodeNameMax + 1), 1, 1, 1)));
-        Assert.Equal(WireMessageRefusal.OutOfRange, WireMessageCodec.Decode("la", new byte[] { 0x93, 0xc0, 1, 1 }).Refusal);   // nil
+        Assert.Equal(WireMessageRefusal.OutOfRange, WireMessageCodec.Decode("la", new byte[] { 0x9a, 0xc0, 1, 1, 0, 0, 0, 0, 0, 0xc2, 0 }).Refusal);   // nil
     }
 
     [Fact]

@@ -1,0 +1,131 @@
+using System.Collections.Immutable;
+
+namespace FtAkka.Replication.Messages;
+
+/// <summary>A message between the two replicas of a VM. One that belongs to another session is ignored.</summary>
+public interface IChannelMessage : IWireMessage
+{
+    /// <summary>Generation of the session's primary.</summary>
+    ulong Generation { get; }
+
+    /// <summary>Which attempt of that primary to have a backup.</summary>
+    ulong Attempt { get; }
+}
+
+/// <summary>Why a session ends.</summary>
+public enum ChannelCloseReason
+{
+    /// <summary>Primary → backup: it goes on alone.</summary>
+    Dropped = 1,
+
+    /// <summary>Primary → backup: the clone is off.</summary>
+    Cancelled = 2,
+
+    /// <summary>Primary → backup: the machine ended, and everything it said has left.</summary>
+    Ended = 3,
+
+    /// <summary>Backup → primary: it owns the next generation.</summary>
+    TookOver = 4,
+
+    /// <summary>Backup → primary: replay left the recording.</summary>
+    Diverged = 5,
+
+    /// <summary>Backup's node → primary: there is no such backup here (any more).</summary>
+    Gone = 6,
+
+    /// <summary>Backup → primary: the copy cannot be completed.</summary>
+    CloneFailed = 7,
+}
+
+/// <summary>Either → the other: the session ends. Not answered.</summary>
+/// <param name="Generation">See <see cref="IChannelMessage"/>.</param>
+/// <param name="Attempt">See <see cref="IChannelMessage"/>.</param>
+/// <param name="Reason">What it means.</param>
+/// <param name="Text">For people.</param>
+public sealed record ChannelClosed(ulong Generation, ulong Attempt, ChannelCloseReason Reason, string Text) : IChannelMessage
+{
+    /// <summary>Longest text in characters.</summary>
+    public const int TextMax = 2000;
+}
+
+/// <summary>Primary → backup: the machine is stopped, everything up to the entry has left; take over. Answered by <see cref="ChannelClosed"/>.</summary>
+/// <param name="Generation">See <see cref="IChannelMessage"/>.</param>
+/// <param name="Attempt">See <see cref="IChannelMessage"/>.</param>
+/// <param name="LastLsn">The last entry of the primary.</param>
+/// <param name="LastOutput">Its last output.</param>
+public sealed record FailoverYield(ulong Generation, ulong Attempt, ulong LastLsn, ulong LastOutput) : IChannelMessage;
+
+/// <summary>Primary → node of the backup to be: a copy is offered. Answered by <see cref="CloneAnswer"/>.</summary>
+/// <param name="Generation">See <see cref="IChannelMessage"/>.</param>
+/// <param name="Attempt">See <see cref="IChannelMessage"/>.</param>
+/// <param name="Vm">Name of the VM.</param>
+/// <param name="Node">Name of the primary's node.</param>
+/// <param name="Profile">CPU model and machine configuration; the backup must be able to build the very same.</param>
+/// <param name="LogVersion">Version of the log's format.</param>
+/// <param name="PageBytes">Size of a page.</param>
+/// <param name="PageCount">Pages of memory, numbered from 0.</param>
+public sealed record CloneOffer(
+    ulong Generation, ulong Attempt, string Vm, string Node, string Profile, int LogVersion, int PageBytes, long PageCount) : IChannelMessage
+{
+    /// <summary>Longest name in characters.</summary>
+    public const int NameMax = 255;
+
+    /// <summary>Longest profile in characters.</summary>
+    public const int ProfileMax = 16 << 10;
+}
+
+/// <summary>Node → primary: the offer is accepted, or why not.</summary>
+/// <param name="Generation">See <see cref="IChannelMessage"/>.</param>
+/// <param name="Attempt">See <see cref="IChannelMessage"/>.</param>
+/// <param name="Refusal">Empty if accepted; otherwise what is wrong and what to do.</param>
+public sealed record CloneAnswer(ulong Generation, ulong Attempt, string Refusal) : IChannelMessage;
+
+/// <summary>A numbered part of a copy. Answered by <see cref="CloneProgress"/>.</summary>
+public interface ICloneChunk : IChannelMessage
+{
+    /// <summary>From 0 on, without gaps.</summary>
+    ulong Sequence { get; }
+}
+
+/// <summary>Primary → backup: contents of pages.</summary>
+/// <param name="Generation">See <see cref="IChannelMessage"/>.</param>
+/// <param name="Attempt">See <see cref="IChannelMessage"/>.</param>
+/// <param name="Sequence">See <see cref="ICloneChunk"/>.</param>
+/// <param name="Pages">Each: u64 page number, u8 1 if content follows and 0 if the page is all zeroes, content. Little-endian.</param>
+public sealed record ClonePages(ulong Generation, ulong Attempt, ulong Sequence, ImmutableArray<byte> Pages) : ICloneChunk;
+
+/// <summary>Primary → backup: a piece of the state of CPU and devices at the switch.</summary>
+/// <param name="Generation">See <see cref="IChannelMessage"/>.</param>
+/// <param name="Attempt">See <see cref="IChannelMessage"/>.</param>
+/// <param name="Sequence">See <see cref="ICloneChunk"/>.</param>
+/// <param name="TotalBytes">Length of the whole state.</param>
+/// <param name="Bytes">The next piece.</param>
+public sealed record CloneState(ulong Generation, ulong Attempt, ulong Sequence, int TotalBytes, ImmutableArray<byte> Bytes) : ICloneChunk
+{
+    /// <summary>Longest state, in bytes.</summary>
+    public const int TotalBytesMax = 256 << 20;
+}
+
+/// <summary>Primary → backup: the copy is complete. Answered by <see cref="CloneAssembled"/> once the machine is restored.</summary>
+/// <param name="Generation">See <see cref="IChannelMessage"/>.</param>
+/// <param name="Attempt">See <see cref="IChannelMessage"/>.</param>
+/// <param name="Sequence">See <see cref="ICloneChunk"/>.</param>
+/// <param name="LastLsn">The last log entry that is part of the copy.</param>
+/// <param name="LastOutput">The last output that is part of the copy.</param>
+/// <param name="Icount">Instructions retired at the copy.</param>
+public sealed record CloneFinish(ulong Generation, ulong Attempt, ulong Sequence, ulong LastLsn, ulong LastOutput, ulong Icount) : ICloneChunk;
+
+/// <summary>Backup → primary: every chunk before this number has been taken: the room for more.</summary>
+/// <param name="Generation">See <see cref="IChannelMessage"/>.</param>
+/// <param name="Attempt">See <see cref="IChannelMessage"/>.</param>
+/// <param name="NextSequence">The chunk wanted next.</param>
+public sealed record CloneProgress(ulong Generation, ulong Attempt, ulong NextSequence) : IChannelMessage;
+
+/// <summary>Backup → primary: the copied machine is restored, and this is its full digest.</summary>
+/// <param name="Generation">See <see cref="IChannelMessage"/>.</param>
+/// <param name="Attempt">See <see cref="IChannelMessage"/>.</param>
+/// <param name="Icount">Instructions retired.</param>
+/// <param name="Cpu">Part of the digest.</param>
+/// <param name="Devices">Part of the digest.</param>
+/// <param name="Memory">Part of the digest.</param>
+public sealed record CloneAssembled(ulong Generation, ulong Attempt, ulong Icount, ulong Cpu, ulong Devices, ulong Memory) : IChannelMessage;

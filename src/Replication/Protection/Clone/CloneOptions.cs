@@ -1,0 +1,126 @@
+using System.Collections.Immutable;
+using FtAkka.Machine.Digest;
+using FtAkka.Replication.Messages;
+using FtAkka.Replication.Replay;
+
+namespace FtAkka.Replication.Protection.Clone;
+
+/// <summary>Limits of a copy.</summary>
+public sealed record CloneOptions
+{
+    /// <summary>Bytes of one chunk, roughly.</summary>
+    public int ChunkBytes { get; init; } = 256 << 10;
+
+    /// <summary>Chunks under way and not confirmed.</summary>
+    public int WindowChunks { get; init; } = 32;
+
+    /// <summary>Rounds after which the machine is paused, however many pages are left.</summary>
+    public int RoundsMax { get; init; } = 10;
+
+    /// <summary>The machine is paused once the pages left could be sent in this time. It is paused only while they are copied in memory.</summary>
+    public TimeSpan PauseTarget { get; init; } = TimeSpan.FromMilliseconds(50);
+
+    /// <summary>Chunks not confirmed for so long are sent again.</summary>
+    public TimeSpan ResendAfter { get; init; } = TimeSpan.FromMilliseconds(500);
+
+    /// <summary>The copy fails when nothing has moved for so long.</summary>
+    public TimeSpan SilenceMax { get; init; } = TimeSpan.FromSeconds(10);
+}
+
+/// <summary>A page and what is in it.</summary>
+/// <param name="Page">Number; physical address divided by the page's size.</param>
+/// <param name="Bytes">Content, as long as a page; empty for a page of zeroes.</param>
+public readonly record struct PageContent(long Page, ImmutableArray<byte> Bytes);
+
+/// <summary>The machine at the switch, taken while it stood still.</summary>
+/// <param name="Position">Where its log stood.</param>
+/// <param name="State">CPU and devices.</param>
+/// <param name="Pages">The pages asked for, and every page written since dirty pages were last collected.</param>
+/// <param name="Digest">
+/// What the backup must compute from the copy; its icount is that of the switch. How much memory it covers is for the shells to agree
+/// upon: all of it makes the pause longer.
+/// </param>
+public sealed record FinalCapture(LogPosition Position, ImmutableArray<byte> State, IReadOnlyList<PageContent> Pages, MachineDigest Digest);
+
+/// <summary>What the sender is told.</summary>
+public abstract record CloneSenderInput
+{
+    public sealed record Tick : CloneSenderInput;
+
+    /// <summary>A message of the session; those that do not concern the copy are ignored.</summary>
+    public sealed record Received(IChannelMessage Message) : CloneSenderInput;
+
+    /// <summary>Answers <see cref="CloneSenderEffect.ReadPages"/>: contents at any one moment since; what is written later is dirty.</summary>
+    public sealed record PagesRead(IReadOnlyList<PageContent> Pages) : CloneSenderInput;
+
+    /// <summary>Answers <see cref="CloneSenderEffect.CollectDirty"/>: pages written since the last collection, which begins anew.</summary>
+    public sealed record DirtyCollected(IReadOnlyList<long> Pages) : CloneSenderInput;
+
+    /// <summary>Answers <see cref="CloneSenderEffect.PauseAndCapture"/>. The machine runs on, and records from here.</summary>
+    public sealed record Captured(FinalCapture Capture) : CloneSenderInput;
+
+    /// <summary>Give up.</summary>
+    public sealed record Cancel : CloneSenderInput;
+}
+
+/// <summary>What the shell does for the sender, in order.</summary>
+public abstract record CloneSenderEffect
+{
+    public sealed record Send(IChannelMessage Message) : CloneSenderEffect;
+
+    /// <summary>Note from now on which pages are written.</summary>
+    public sealed record StartDirtyLog : CloneSenderEffect;
+
+    public sealed record ReadPages(IReadOnlyList<long> Pages) : CloneSenderEffect;
+
+    public sealed record CollectDirty : CloneSenderEffect;
+
+    /// <summary>Pause the machine, take a <see cref="FinalCapture"/> that has these pages too, note the position, run on.</summary>
+    public sealed record PauseAndCapture(IReadOnlyList<long> AlsoPages) : CloneSenderEffect;
+
+    /// <summary>For <see cref="ReplicaInput.CloneSwitched"/>; before any entry recorded after the capture.</summary>
+    public sealed record Switched(LogPosition Position) : CloneSenderEffect;
+
+    /// <summary>For <see cref="ReplicaInput.CloneConfirmed"/>.</summary>
+    public sealed record Confirmed : CloneSenderEffect;
+
+    /// <summary>For <see cref="ReplicaInput.CloneFailed"/>; stop the dirty log. Final.</summary>
+    public sealed record Failed(string Why) : CloneSenderEffect;
+
+    /// <summary>How far it is; for people.</summary>
+    /// <param name="Round">0 is the whole memory, then rounds of dirty pages; the last is the pause.</param>
+    /// <param name="Sent">Pages of the round sent.</param>
+    /// <param name="Of">Pages of the round.</param>
+    public sealed record Progress(int Round, long Sent, long Of) : CloneSenderEffect;
+}
+
+/// <summary>What the receiver is told.</summary>
+public abstract record CloneReceiverInput
+{
+    public sealed record Tick : CloneReceiverInput;
+
+    public sealed record Received(IChannelMessage Message) : CloneReceiverInput;
+
+    /// <summary>Answers <see cref="CloneReceiverEffect.Restore"/>.</summary>
+    public sealed record Restored(MachineDigest Digest) : CloneReceiverInput;
+
+    /// <summary>The machine cannot be restored from what came.</summary>
+    public sealed record RestoreFailed(string Why) : CloneReceiverInput;
+}
+
+/// <summary>What the shell does for the receiver, in order.</summary>
+public abstract record CloneReceiverEffect
+{
+    public sealed record Send(IChannelMessage Message) : CloneReceiverEffect;
+
+    public sealed record WritePages(IReadOnlyList<PageContent> Pages) : CloneReceiverEffect;
+
+    /// <summary>Restore CPU and devices, compute the digest as the primary's shell did, answer.</summary>
+    public sealed record Restore(ImmutableArray<byte> State, LogPosition Position, ulong Icount) : CloneReceiverEffect;
+
+    /// <summary>For <see cref="ReplicaInput.CopyAssembled"/>.</summary>
+    public sealed record Assembled(LogPosition Position, ulong Icount) : CloneReceiverEffect;
+
+    /// <summary>The copy is useless: forget the replica. Final.</summary>
+    public sealed record Failed(string Why) : CloneReceiverEffect;
+}

@@ -1,0 +1,186 @@
+using FtAkka.Replication.Log;
+using FtAkka.Replication.Messages;
+using FtAkka.Replication.Replay;
+
+namespace FtAkka.Replication.Protection;
+
+/// <summary>The other side: syncing, backup, going live.</summary>
+public sealed partial class Replica
+{
+    private readonly Queue<(Lsn Last, long Recorded)> _stamps = new();
+    private LogReceiveBuffer? _receive;
+    private long _leaseTicks = long.MinValue;
+    private long _echo = long.MinValue;
+    private bool _entitled;
+    private Lsn _yieldAt;
+    private bool _yielded;
+    private Instant _lastAck;
+    private Lsn _reported;
+    private bool _ackDue;
+    private bool _resendDue;
+
+    private void TakeBackup(Instant now, ReplicaInput input)
+    {
+        switch (input)
+        {
+            case ReplicaInput.CopyAssembled copy when Role == ReplicaRole.BackupSyncing && _receive is null:
+                _receive = new LogReceiveBuffer(_options, copy.Position.LastLsn);
+                _gate.StartAfter(copy.Position.LastOutput);
+                _icount = copy.Icount;
+                _reported = copy.Position.LastLsn;
+                (_ackDue, _resendDue) = (true, true);
+                break;
+            case ReplicaInput.Replayed replayed when _receive is not null:
+                Replay(replayed);
+                break;
+            case ReplicaInput.Diverged diverged:
+                Close(ChannelCloseReason.Diverged, $"diverged at icount {diverged.Divergence.Icount}: {diverged.Divergence.What}");
+                Halt(HaltReason.Diverged, $"replay left the recording at entry {diverged.Divergence.Lsn}, icount {diverged.Divergence.Icount}: {diverged.Divergence.What}");
+                break;
+            case ReplicaInput.ChannelReconnected when _receive is not null:
+                (_ackDue, _resendDue) = (true, true);
+                break;
+            default:
+                break;
+        }
+    }
+
+    private void Replay(ReplicaInput.Replayed replayed)
+    {
+        _icount = Math.Max(_icount, replayed.Icount);
+        foreach (var output in replayed.Outputs)
+        {
+            var made = new GatedOutput(_gate.LastAdded + 1, output, Lsn.None);
+            if (_gate.Add(made))
+                Emit(new ReplicaEffect.ReleaseOutputs([made]));
+        }
+        _receive!.Executed(replayed.Executed);
+        while (_stamps.TryPeek(out var stamp) && stamp.Last <= _receive.LastExecuted)
+            _echo = Math.Max(_echo, _stamps.Dequeue().Recorded);
+        _ended |= _endedAt != Lsn.None && _receive.LastExecuted >= _endedAt;
+    }
+
+    private void HearPrimary(Instant now, IChannelMessage message)
+    {
+        // Once the arbiter was asked there is no way back: what the primary says now must renew none of its rights.
+        if (Role == ReplicaRole.GoingLive && _arbiter.IsClaiming)
+            return;
+        _detector!.Step(now, DetectorInput.ChannelHeard);
+        if (Role == ReplicaRole.GoingLive && !_yielded)
+        {
+            Become(ReplicaRole.Backup);
+            Report($"{_peer} is heard again");
+        }
+        switch (message)
+        {
+            case LogAppend append:
+                HearAppend(append);
+                break;
+            case LogReleased released when _receive is not null:
+                _gate.PeerReleased(released.ReleasedOutput);
+                break;
+            case FailoverYield yield when Role == ReplicaRole.Backup && _receive is not null:
+                _yieldAt = new Lsn(yield.LastLsn);
+                _yielded = _receive.LastReceived >= _yieldAt;
+                _resendDue |= !_yielded;
+                _ackDue = true;
+                break;
+            case ChannelClosed closed:
+                Halt(closed.Reason == ChannelCloseReason.Ended ? HaltReason.MachineEnded : HaltReason.Dropped, closed.Text);
+                break;
+            default:
+                break;
+        }
+    }
+
+    private void HearAppend(LogAppend append)
+    {
+        _leaseTicks = Math.Max(_leaseTicks, append.SentAtTicks);
+        if (_receive is null)
+            return;
+        _ackDue = true;
+        _gate.PeerReleased(append.ReleasedOutput);
+        var bytes = append.Frames.AsMemory();
+        while (bytes.Length > 0)
+        {
+            if (LogFrame.TryRead(bytes, out var entries, out int consumed) != LogFrameError.None)
+            {
+                _resendDue = true;
+                break;
+            }
+            bytes = bytes[consumed..];
+            var taken = _receive.Receive(entries);
+            _resendDue |= taken.Gap;
+            if (taken.Fresh.Count == 0)
+                continue;
+            if (taken.Fresh[^1].Lsn == entries[^1].Lsn)
+                _stamps.Enqueue((entries[^1].Lsn, append.RecordedTicks));
+            if (taken.Fresh[^1].Payload is EndPayload)
+                _endedAt = taken.Fresh[^1].Lsn;
+            Emit(new ReplicaEffect.FeedReplay(taken.Fresh));
+        }
+        _entitled |= append.Entitled && _receive.LastReceived.Value >= append.EntitledFromLsn;
+        if (_entitled && Role == ReplicaRole.BackupSyncing)
+        {
+            Become(ReplicaRole.Backup);
+            Report($"backup of {_peer}");
+        }
+    }
+
+    private void SettleBackup(Instant now)
+    {
+        bool suspect = _detector!.Step(now, DetectorInput.Tick) == PeerHealth.Suspect;
+        if (Role == ReplicaRole.BackupSyncing && suspect)
+        {
+            Halt(HaltReason.PrimaryLostBeforeSync, $"{_peer} fell silent before this copy could take over");
+            return;
+        }
+        // An ended machine has nothing to take over, once all it said has left.
+        if (_ended && Role == ReplicaRole.Backup && _gate.PeerLastReleased >= _gate.LastAdded)
+        {
+            Acknowledge(now);
+            Halt(HaltReason.MachineEnded, "the machine ended");
+            return;
+        }
+        if (Role == ReplicaRole.Backup && (suspect || _yielded))
+        {
+            Become(ReplicaRole.GoingLive);
+            Report(_yielded ? $"{_peer} hands over" : $"{_peer} is silent");
+            Emit(new ReplicaEffect.DrainThenGoLive(_receive!.LastReceived));
+        }
+        if (Role == ReplicaRole.GoingLive && !_arbiter.IsClaiming && _receive!.LastExecuted >= _receive.LastReceived)
+            Ask(now, _arbiter.Claim(now, Generation + 1));
+        bool reportDue = _receive is not null && _receive.LastExecuted > _reported && now - _lastAck >= _options.ExecutionReportInterval;
+        if (Role != ReplicaRole.GoingLive && _receive is not null && (_ackDue || reportDue))
+            Acknowledge(now);
+        if (Role is ReplicaRole.BackupSyncing or ReplicaRole.Backup)
+            SetPace(_gate.IsFull ? StopReasons.ReplayOutputsFull : StopReasons.None, 100);
+    }
+
+    private void Acknowledge(Instant now)
+    {
+        (_lastAck, _reported) = (now, _receive!.LastExecuted);
+        Emit(new ReplicaEffect.Send(new LogAck(_receive.LastReceived.Value, _receive.LastExecuted.Value, _icount, _echo,
+            _session.Generation, _session.Attempt, _leaseTicks, _resendDue)));
+        (_ackDue, _resendDue) = (false, false);
+    }
+
+    /// <summary>The next generation is won: the paper's order, 2.2 and 3.4.</summary>
+    private void GoLive(Instant now, ulong generation)
+    {
+        Close(ChannelCloseReason.TookOver, $"generation {generation} is here");
+        Generation = generation;
+        _lastLsn = _receive!.LastReceived;
+        var position = new LogPosition(_lastLsn, _gate.LastAdded);
+        Emit(new ReplicaEffect.CloseChannel(_session));
+        (_session, _peer, _detector, _receive) = (default, null, null, null);
+        _lastSent = now;
+        Become(ReplicaRole.Solo);
+        SetFence(Instant.Never);
+        SetPace(_ended ? StopReasons.Ended : StopReasons.None, 100);
+        Emit(new ReplicaEffect.AnnounceAddress());
+        Emit(new ReplicaEffect.ReissuePendingDiskIo());
+        Emit(new ReplicaEffect.ReleaseOutputs(_gate.GoLive()));
+        Emit(new ReplicaEffect.BecomeLive(generation, position));
+    }
+}

@@ -1,0 +1,47 @@
+using FtAkka.Replication.Log;
+
+namespace FtAkka.Replication.Protection;
+
+/// <summary>What an operator sees of a replica.</summary>
+public sealed record ReplicaStatus
+{
+    public required ReplicaRole Role { get; init; }
+
+    public required ulong Generation { get; init; }
+
+    /// <summary>Node of the peer, if there is one.</summary>
+    public string? Peer { get; init; }
+
+    /// <summary>The backup can take over now (primary's view: it has acknowledged what it needs).</summary>
+    public bool Protected { get; init; }
+
+    /// <summary>Newest entry recorded (primary) or received (backup).</summary>
+    public Lsn LogEnd { get; init; }
+
+    /// <summary>Newest entry the backup has received.</summary>
+    public Lsn Acknowledged { get; init; }
+
+    /// <summary>Newest entry the backup has executed.</summary>
+    public Lsn Executed { get; init; }
+
+    public ulong Icount { get; init; }
+
+    public int LogEntries { get; init; }
+
+    public long LogBytes { get; init; }
+
+    public int HeldOutputs { get; init; }
+
+    public long OutputBytes { get; init; }
+
+    public ulong LastReleased { get; init; }
+
+    public TimeSpan Lag { get; init; }
+
+    public int SharePercent { get; init; } = 100;
+
+    public StopReasons Stopped { get; init; }
+
+    /// <summary>How often the arbiter has not answered, while a question is open.</summary>
+    public int ArbiterFailures { get; init; }
+}
