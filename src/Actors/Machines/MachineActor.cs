@@ -59,6 +59,14 @@ public sealed class MachineActor : ReceiveActor
         Receive<MachineProtocol.Pause>(_ => Pause());
         Receive<MachineProtocol.Resume>(_ => Resume());
         Receive<MachineProtocol.SetPace>(message => SetPace(message.InstructionsPerMillisecond));
+        Receive<MachineProtocol.SetShare>(message => SetShare(message.Percent));
+        Receive<MachineProtocol.Inspect>(message =>
+        {
+            if (runner is not null)
+            {
+                message.Look(runner);
+            }
+        });
         Receive<MachineProtocol.GetReport>(_ =>
         {
             if (runner is not null)
@@ -87,6 +95,7 @@ public sealed class MachineActor : ReceiveActor
             return;
         }
         pace.SetLimit(options.InstructionsPerMillisecond, startedAt);
+        options.Observer?.Started(Self, runner!.Machine, devices.All);
         foreach (DeviceLink device in devices.All)
         {
             if (device.Dialect.Greeting is { } greeting)
@@ -115,6 +124,12 @@ public sealed class MachineActor : ReceiveActor
             return wrong;
         }
         GuestMachine machine;
+        if (options.Existing is { } existing)
+        {
+            runner = options.CreateRunner(existing);
+            clock = new GuestClock(options.Config.TscHz, existing.Tsc, startedAt);
+            return null;
+        }
         try
         {
             machine = new GuestMachine(options.Config, options.CpuOptions);
@@ -339,6 +354,7 @@ public sealed class MachineActor : ReceiveActor
             Unhandled(message);
             return;
         }
+        options.Observer?.Heard(device, news);
         IActorRef actor = device.Actor;
         ConsoleInput[] typed = [.. news.Inputs.OfType<ConsoleInput>()];
         foreach (InputEvent input in news.Inputs)
@@ -392,6 +408,9 @@ public sealed class MachineActor : ReceiveActor
         }
         Sender.Tell(new MachineProtocol.Resumed(runner.Machine.Icount));
     }
+
+    private void SetShare(int percent) =>
+        SetPace(percent >= 100 ? options.InstructionsPerMillisecond : pace.QuantumInstructions * (ulong)Math.Max(0, percent) / 100);
 
     private void SetPace(ulong? instructionsPerMillisecond)
     {
