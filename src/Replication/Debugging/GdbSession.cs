@@ -124,7 +124,7 @@ public sealed class GdbSession
         string xml = GdbRegisters.TargetXml;
         int start = (int)Math.Min(offset, (ulong)xml.Length);
         int count = (int)Math.Min(length, (ulong)(xml.Length - start));
-        return (start + count == xml.Length ? "l" : "m") + xml.Substring(start, count);
+        return string.Concat(start + count == xml.Length ? "l" : "m", xml.AsSpan(start, count));
     }
 
     private byte[] AllRegisters()
