@@ -112,7 +112,7 @@ public sealed class RecordingWriter : IDisposable
             pending.AddRange(entries);
             foreach (LogEntry entry in entries)
             {
-                pendingBytes += EntryBytes + PayloadSize.Of(entry.Payload);
+                pendingBytes += EntryBytes + LogEntries.ContentBytes(entry);
             }
             if (pendingBytes > WriteNowBytes)
             {
@@ -234,15 +234,15 @@ public sealed class RecordingWriter : IDisposable
     private void WriteLog(List<LogEntry> entries)
     {
         Span<byte> record = stackalloc byte[LogIndexRecord.SizeBytes];
-        foreach (byte[] frame in LogFrame.WriteAll(entries))
+        foreach (ReadOnlyMemory<byte> frame in LogFrame.WriteAll(entries))
         {
             if (indexedUpTo == 0 || LogBytes - indexedUpTo >= IndexEveryBytes)
             {
-                LogFrame.IndexRecordOf(frame, LogBytes).Write(record);
+                LogFrame.IndexRecordOf(frame.Span, LogBytes).Write(record);
                 index.Write(record);
                 indexedUpTo = LogBytes;
             }
-            log.Write(frame);
+            log.Write(frame.Span);
             LogBytes += frame.Length;
         }
         log.Flush(sync == RecordingSync.Always);

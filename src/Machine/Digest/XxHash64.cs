@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Numerics;
+using System.Runtime.CompilerServices;
 
 namespace FtAkka.Machine.Digest;
 
@@ -14,6 +15,8 @@ public static class XxHash64
     private const int StripeBytes = 32;
 
     /// <summary>Hash of <paramref name="data"/>.</summary>
+    // Optimized from the first call on: the first digests of a run hash thousands of pages each.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static ulong Hash(ReadOnlySpan<byte> data, ulong seed = 0)
     {
         var length = (ulong)data.Length;
@@ -33,6 +36,7 @@ public static class XxHash64
         return hash ^ hash >> 32;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static ulong Stripes(ref ReadOnlySpan<byte> data, ulong seed)
     {
         var (a, b, c, d) = (seed + Prime1 + Prime2, seed + Prime2, seed, seed - Prime1);
@@ -49,6 +53,7 @@ public static class XxHash64
         return hash;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static ulong Round(ulong accumulator, ulong input) =>
         BitOperations.RotateLeft(accumulator + input * Prime2, 31) * Prime1;
 }

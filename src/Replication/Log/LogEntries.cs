@@ -17,6 +17,13 @@ public static class LogEntries
         return LogEntryCodec.KindOf(entry.Payload);
     }
 
+    /// <summary>Bytes of content that an entry carries: a frame, disk data, typed text.</summary>
+    public static int ContentBytes(LogEntry entry)
+    {
+        ArgumentNullException.ThrowIfNull(entry);
+        return LogEntryCodec.ContentBytes(entry.Payload);
+    }
+
     /// <summary>The entry as it stands in a log, behind an entry at <paramref name="icountBefore"/>. Equal entries give equal bytes.</summary>
     public static byte[] Encode(LogEntry entry, ulong icountBefore = 0)
     {

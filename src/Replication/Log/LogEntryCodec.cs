@@ -50,6 +50,15 @@ internal static class LogEntryCodec
         _ => throw new ArgumentException($"no log entry kind for {payload.GetType().Name}.", nameof(payload)),
     };
 
+    /// <summary>Length of the byte string in an entry; 0 without one.</summary>
+    public static int ContentBytes(LogPayload payload) => payload switch
+    {
+        InputPayload { Input: NetReceive frame } => frame.Frame.Length,
+        InputPayload { Input: DiskCompleted disk } => disk.Completion.Data.Length,
+        InputPayload { Input: ConsoleInput console } => console.Bytes.Length,
+        _ => 0,
+    };
+
     public static void Write(ref MessagePackWriter writer, LogPayload payload, ulong icountDelta)
     {
         var kind = KindOf(payload);

@@ -57,38 +57,49 @@ public static class LogFrame
         ArgumentNullException.ThrowIfNull(entries);
         ArgumentOutOfRangeException.ThrowIfZero(entries.Count);
         var frame = WriteFrom(entries, 0, BodyBytesMax, out int next);
-        return next == entries.Count ? frame : throw new ArgumentException("The entries do not fit into one frame.", nameof(entries));
+        return next == entries.Count ? frame.ToArray() : throw new ArgumentException("The entries do not fit into one frame.", nameof(entries));
     }
 
     /// <summary>Writes any number of entries, which follow each other without gap, as frames of moderate size.</summary>
-    public static IEnumerable<byte[]> WriteAll(IReadOnlyList<LogEntry> entries)
+    public static IEnumerable<ReadOnlyMemory<byte>> WriteAll(IReadOnlyList<LogEntry> entries)
     {
         ArgumentNullException.ThrowIfNull(entries);
         for (int next = 0; next < entries.Count;)
             yield return WriteFrom(entries, next, BodyBytesEnough, out next);
     }
 
-    private static byte[] WriteFrom(IReadOnlyList<LogEntry> entries, int first, int bodyBytesEnough, out int next)
+    private static Memory<byte> WriteFrom(IReadOnlyList<LogEntry> entries, int first, int bodyBytesEnough, out int next)
     {
-        var frame = new ArrayBufferWriter<byte>(256);
-        frame.GetSpan(HeaderBytes)[..HeaderBytes].Clear();
-        frame.Advance(HeaderBytes);
+        var buffer = new FrameBuffer(BytesMax(entries, first, bodyBytesEnough));
+        buffer.GetSpan(HeaderBytes);
+        buffer.Advance(HeaderBytes);
         ulong icount = entries[first].Icount;
-        for (next = first; next < entries.Count && frame.WrittenCount - HeaderBytes < bodyBytesEnough; next++)
+        for (next = first; next < entries.Count && buffer.Written.Length - HeaderBytes < bodyBytesEnough; next++)
         {
-            var writer = new MessagePackWriter(frame);
+            var writer = new MessagePackWriter(buffer);
             LogEntryCodec.Write(ref writer, entries[next].Payload, checked(entries[next].Icount - icount));
             writer.Flush();
             icount = entries[next].Icount;
         }
-        var bytes = frame.WrittenSpan.ToArray();
+        var frame = buffer.Written;
+        var bytes = frame.Span;
         BinaryPrimitives.WriteUInt16LittleEndian(bytes, Magic);
         bytes[2] = Version;
-        BinaryPrimitives.WriteInt32LittleEndian(bytes.AsSpan(4), bytes.Length - HeaderBytes);
-        BinaryPrimitives.WriteUInt64LittleEndian(bytes.AsSpan(8), entries[first].Lsn.Value);
-        BinaryPrimitives.WriteUInt64LittleEndian(bytes.AsSpan(16), entries[first].Icount);
-        BinaryPrimitives.WriteInt32LittleEndian(bytes.AsSpan(24), next - first);
-        BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(28), Crc32C.Of(bytes.AsSpan(0, 28), bytes.AsSpan(HeaderBytes)));
+        BinaryPrimitives.WriteInt32LittleEndian(bytes[4..], bytes.Length - HeaderBytes);
+        BinaryPrimitives.WriteUInt64LittleEndian(bytes[8..], entries[first].Lsn.Value);
+        BinaryPrimitives.WriteUInt64LittleEndian(bytes[16..], entries[first].Icount);
+        BinaryPrimitives.WriteInt32LittleEndian(bytes[24..], next - first);
+        BinaryPrimitives.WriteUInt32LittleEndian(bytes[28..], Crc32C.Of(bytes[..28], bytes[HeaderBytes..]));
+        return frame;
+    }
+
+    /// <summary>About what the frame will take, so that megabytes of disk data are not copied from one growing buffer to the next.</summary>
+    private static int BytesMax(IReadOnlyList<LogEntry> entries, int first, int bodyBytesEnough)
+    {
+        const int besidesContent = 48;
+        int bytes = HeaderBytes + besidesContent;
+        for (int i = first; i < entries.Count && bytes < bodyBytesEnough; i++)
+            bytes += besidesContent + LogEntryCodec.ContentBytes(entries[i].Payload);
         return bytes;
     }
 

@@ -8,6 +8,9 @@ public enum QemuMode
 
     /// <summary>Dynamic translation with counted instructions, which FtAkka always has.</summary>
     Icount,
+
+    /// <summary>The same, and everything that enters the guest is recorded.</summary>
+    Record,
 }
 
 /// <summary>
@@ -32,8 +35,9 @@ public static class QemuGuest
     /// <param name="kernelArguments">Added to <see cref="KernelArguments"/>.</param>
     /// <param name="disk">Raw disk image, or null.</param>
     /// <param name="memoryMiB">Guest memory.</param>
+    /// <param name="recording">File for the recording, for <see cref="QemuMode.Record"/>.</param>
     public static IReadOnlyList<string> Arguments(
-        QemuMode mode, string kernel, string initramfs, string kernelArguments, string? disk, int memoryMiB = 512)
+        QemuMode mode, string kernel, string initramfs, string kernelArguments, string? disk, int memoryMiB = 512, string? recording = null)
     {
         List<string> arguments =
         [
@@ -45,14 +49,26 @@ public static class QemuGuest
         {
             arguments.AddRange(["-icount", "shift=auto"]);
         }
+        else if (mode == QemuMode.Record)
+        {
+            arguments.AddRange(["-icount", $"shift=auto,rr=record,rrfile={Escaped(recording!)}"]);
+        }
 
         if (disk is not null)
         {
-            // A comma in an option's value is doubled.
-            string file = disk.Replace(",", ",,", StringComparison.Ordinal);
-            arguments.AddRange(["-drive", $"file={file},if=none,id=d0,format=raw", "-device", "virtio-blk-device,drive=d0"]);
+            // Recorded, disk requests go through a filter.
+            string id = mode == QemuMode.Record ? "image" : "d0";
+            arguments.AddRange(["-drive", $"file={Escaped(disk)},if=none,id={id},format=raw"]);
+            if (mode == QemuMode.Record)
+            {
+                arguments.AddRange(["-drive", "driver=blkreplay,if=none,image=image,id=d0"]);
+            }
+            arguments.AddRange(["-device", "virtio-blk-device,drive=d0"]);
         }
 
         return arguments;
     }
+
+    /// <summary>A comma in an option's value is doubled.</summary>
+    private static string Escaped(string path) => path.Replace(",", ",,", StringComparison.Ordinal);
 }

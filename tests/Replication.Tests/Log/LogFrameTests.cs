@@ -32,11 +32,11 @@ public sealed class LogFrameTests
         var entries = Enumerable.Range(1, 40)
             .Select(n => new LogEntry(new Lsn((ulong)n), (ulong)n * 10, new InputPayload(new DiskCompleted(0, new DiskCompletion((ulong)n, DiskStatus.Ok, [.. new byte[100_000]])))))
             .ToList();
-        List<byte[]> frames = [.. LogFrame.WriteAll(entries)];
+        List<ReadOnlyMemory<byte>> frames = [.. LogFrame.WriteAll(entries)];
         Assert.True(frames.Count > 2);
         Assert.All(frames, frame => Assert.True(frame.Length < 1_200_000));
         var read = new List<LogEntry>();
-        foreach (byte[] frame in frames)
+        foreach (ReadOnlyMemory<byte> frame in frames)
         {
             Assert.Equal(LogFrameError.None, LogFrame.TryRead(frame, out IReadOnlyList<LogEntry> part, out _));
             read.AddRange(part);

@@ -114,9 +114,9 @@ internal static class TinyRecording
         using (FileStream log = File.Create(Path.Combine(to, "log.ftlog")))
         {
             log.Write(new LogFileHeader(recording.Manifest.Recording).Write());
-            foreach (byte[] frame in LogFrame.WriteAll(entries))
+            foreach (ReadOnlyMemory<byte> frame in LogFrame.WriteAll(entries))
             {
-                log.Write(frame);
+                log.Write(frame.Span);
             }
         }
         File.Delete(Path.Combine(to, "log.ftindex"));
