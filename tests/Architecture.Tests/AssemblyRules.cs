@@ -23,7 +23,7 @@ internal static class AssemblyRules
     ];
 
     /// <summary>Types of banned namespaces that do no I/O.</summary>
-    private static readonly string[] AllowedTypes = ["System.IO.InvalidDataException"];
+    private static readonly string[] AllowedTypes = ["System.IO.InvalidDataException", "System.IO.EndOfStreamException"];
 
     /// <summary>The compiler puts this call into every iterator.</summary>
     private static readonly string[] AllowedMembers = ["System.Environment.get_CurrentManagedThreadId"];

@@ -10,24 +10,24 @@ public sealed class ProjectRulesTests
     [Theory]
     [MemberData(nameof(Projects))]
     public void Project_references_point_down(string project) =>
-        Assert.Empty(ProjectRules.References(project, SourceTree.SourceProject(project)));
+        Violations.None(ProjectRules.References(project, SourceTree.SourceProject(project)));
 
     [Theory]
     [MemberData(nameof(Projects))]
     public void Guarded_packages_are_referenced_only_where_allowed(string project) =>
-        Assert.Empty(ProjectRules.Packages(project, SourceTree.SourceProject(project)));
+        Violations.None(ProjectRules.Packages(project, SourceTree.SourceProject(project)));
 
     [Theory]
     [MemberData(nameof(Projects))]
     public void Unsafe_code_is_allowed_in_Cpu_only(string project) =>
-        Assert.Empty(ProjectRules.Unsafe(project, SourceTree.SourceProject(project)));
+        Violations.None(ProjectRules.Unsafe(project, SourceTree.SourceProject(project)));
 
     [Theory]
     [MemberData(nameof(Projects))]
     public void Every_project_has_a_readme_that_says_what_it_may_reference(string project)
     {
         string path = Path.Combine(SourceTree.Root, "src", project, "README.md");
-        Assert.Empty(ProjectRules.Readme(project, File.Exists(path) ? File.ReadAllText(path) : null));
+        Violations.None(ProjectRules.Readme(project, File.Exists(path) ? File.ReadAllText(path) : null));
     }
 
     [Fact]
@@ -43,7 +43,7 @@ public sealed class ProjectRulesTests
 
     [Fact]
     public void Project_files_do_not_know_where_Akka_comes_from() =>
-        Assert.Empty(SourceTree.ProjectFiles
+        Violations.None(SourceTree.ProjectFiles
             .Where(file => !file.StartsWith("compat/", StringComparison.Ordinal))
             .SelectMany(file => ProjectRules.FeedIsInvisible(file, File.ReadAllText(Path.Combine(SourceTree.Root, file)))));
 

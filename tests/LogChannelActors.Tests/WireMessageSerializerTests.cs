@@ -40,7 +40,7 @@ public sealed class WireMessageSerializerTests
 
         Assert.Equal(WireMessageRefusal.UnknownManifest,
             Assert.Throws<WireMessageFormatException>(() => serializer.FromBinary(body, "System.Object")).Refusal);
-        Assert.Equal(WireMessageRefusal.Malformed,
+        Assert.Equal(WireMessageRefusal.Truncated,
             Assert.Throws<WireMessageFormatException>(() => serializer.FromBinary(body[..^1], "lr")).Refusal);
         await system.Terminate();
     }

@@ -252,20 +252,7 @@ internal sealed partial class BlockTranslator
     }
 
     /// <summary>Writes the low 16 bits of <paramref name="source"/> into a guest register, keeping its upper 48.</summary>
-    private void EmitMergeWord(int guest, int source)
-    {
-        int host = HostOf(guest);
-        int destination = host == HostReg.None ? HostReg.Scratch : host;
-        if (host == HostReg.None)
-        {
-            _asm.LoadFrame(destination, SlotOf(guest));
-        }
-        _asm.MovWord(destination, source);
-        if (host == HostReg.None)
-        {
-            _asm.StoreFrame(SlotOf(guest), destination);
-        }
-    }
+    private void EmitMergeWord(int guest, int source) => EmitWriteRegister(guest, source, 2);
 
     /// <summary>
     /// BT, BTS, BTR, BTC. With a register offset the memory form is a bit string: the operand accessed lies (offset >> log2 bits)

@@ -28,6 +28,9 @@ internal sealed partial class BlockTranslator
         }
         Instruction instruction = source;
         InstructionPolicy.StripPrefixes(ref instruction);
+        // Nothing else touches guest RAM while the vCPU runs: a host lock would only cost time, and a split one can be a fault (Intel SDM
+        // vol. 3A, 9.1.2.3).
+        instruction.HasLockPrefix = false;
         if (rule.Has(InstructionTraits.AddressOnly))
         {
             EmitLea(instruction);
@@ -36,6 +39,11 @@ internal sealed partial class BlockTranslator
         if (NamesHighByte(instruction))
         {
             EmitWithHighByte(ref instruction, rule);
+            return true;
+        }
+        if (instruction.Mnemonic == Mnemonic.Xchg && instruction.Op0Kind == OpKind.Memory)
+        {
+            EmitExchange(instruction, rule.MemoryBytes);
             return true;
         }
         int address = HostReg.None;
@@ -59,12 +67,66 @@ internal sealed partial class BlockTranslator
             _asm.Mov(HostReg.Scratch, HostReg.GuestRcx);
         }
         Encode(instruction);
-        if (implicitRcx && instruction.Mnemonic is Mnemonic.Pcmpestri or Mnemonic.Pcmpistri)
+        if (implicitRcx && instruction.Mnemonic is Mnemonic.Pcmpestri or Mnemonic.Pcmpestri64 or Mnemonic.Pcmpistri)
         {
             _asm.Mov(HostReg.GuestRcx, HostReg.Scratch);
         }
         StoreRenamed();
         return true;
+    }
+
+    /// <summary>XCHG with memory locks the bus even without a prefix; as load and store it does not.</summary>
+    private void EmitExchange(in Instruction instruction, int size)
+    {
+        int guest = GprNumber(instruction.Op1Register);
+        int address = EmitEffectiveAddress(instruction);
+        EmitCheck(address, size, write: true, stack: IsStackSegment(instruction));
+        _asm.Lea(HostReg.R15, address, HostReg.R15, 0, 0);
+        EmitReadRegister(guest, HostReg.R14);
+        if (size == 1)
+        {
+            _asm.LoadByte(HostReg.Scratch, HostReg.R15);
+        }
+        else
+        {
+            _asm.Load(HostReg.Scratch, HostReg.R15, HostReg.None, size);
+        }
+        _asm.Store(HostReg.R15, HostReg.None, HostReg.R14, size);
+        EmitWriteRegister(guest, HostReg.Scratch, size);
+    }
+
+    /// <summary>Writes a register as an instruction of operand size <paramref name="size"/> does: 1 and 2 bytes merge, 4 zero-extend.</summary>
+    private void EmitWriteRegister(int guest, int source, int size)
+    {
+        int host = HostOf(guest);
+        int destination = host;
+        if (host == HostReg.None)
+        {
+            destination = source == HostReg.Scratch ? HostReg.R14 : HostReg.Scratch;
+            if (size < 4)
+            {
+                _asm.LoadFrame(destination, SlotOf(guest));
+            }
+        }
+        switch (size)
+        {
+            case 1:
+                _asm.MovByte(destination, source);
+                break;
+            case 2:
+                _asm.MovWord(destination, source);
+                break;
+            case 4:
+                _asm.Mov32(destination, source);
+                break;
+            default:
+                _asm.Mov(destination, source);
+                break;
+        }
+        if (host == HostReg.None)
+        {
+            _asm.StoreFrame(SlotOf(guest), destination);
+        }
     }
 
     private void Encode(in Instruction instruction)
@@ -208,6 +270,8 @@ internal sealed partial class BlockTranslator
             case 1: instruction.Op1Kind = OpKind.Memory; break;
             default: instruction.Op2Kind = OpKind.Memory; break;
         }
+        // A segment override means nothing on a register form, and would mean the host's segment on this one.
+        instruction.SegmentPrefix = Register.None;
         instruction.MemoryBase = Register.RSP;
         instruction.MemoryIndex = Register.None;
         instruction.MemoryIndexScale = 1;

@@ -168,6 +168,23 @@ internal sealed class HostAssembler : CodeWriter
         OpRegReg(0x8B, dst, src, wide: false);
     }
 
+    /// <summary>mov dst8, src8 (low bytes): keeps the upper 56 bits of dst.</summary>
+    public void MovByte(int dst, int src)
+    {
+        WriteByte((byte)(0x40 | ((dst >> 3) << 2) | (src >> 3))); // a REX prefix selects SPL to DIL instead of AH to BH
+        WriteByte(0x8A);
+        WriteByte((byte)(0xC0 | ((dst & 7) << 3) | (src & 7)));
+    }
+
+    /// <summary>movzx dst32, byte [base].</summary>
+    public void LoadByte(int dst, int baseReg)
+    {
+        WriteByte((byte)(0x40 | RexBits(false, dst, baseReg, HostReg.None)));
+        WriteByte(0x0F);
+        WriteByte(0xB6);
+        ModRmMemory(dst, baseReg, HostReg.None, 0, 0);
+    }
+
     /// <summary>div/idiv reg. Flags become undefined, as the guest instruction leaves them.</summary>
     public void Divide(int reg, bool signed, bool wide) => OpRegReg(0xF7, signed ? 7 : 6, reg, wide);
 
@@ -202,9 +219,16 @@ internal sealed class HostAssembler : CodeWriter
         OpMemory(0x8B, dst, baseReg, index, 0, 0, wide: size == 8);
     }
 
-    /// <summary>Stores 2, 4 or 8 bytes to [base + index].</summary>
+    /// <summary>Stores 1, 2, 4 or 8 bytes to [base + index].</summary>
     public void Store(int baseReg, int index, int src, int size)
     {
+        if (size == 1)
+        {
+            WriteByte((byte)(0x40 | RexBits(false, src, baseReg, index)));
+            WriteByte(0x88);
+            ModRmMemory(src, baseReg, index, 0, 0);
+            return;
+        }
         if (size == 2)
         {
             WriteByte(0x66);

@@ -23,13 +23,14 @@ public sealed record ConsoleOptions
 /// </summary>
 public sealed class ConsoleActor : ReceiveActor
 {
-    private sealed record ReceiveEnded(ConsoleInput Input);
+    private sealed record ReceiveEnded(ConsoleLinkInput Input);
 
     private sealed record ReceiveBroke(string Reason);
 
     private sealed record SendEnded(bool Sent, string? Error);
 
     private readonly ILoggingAdapter log = Context.GetLogger();
+    private readonly List<IActorRef> drainWaiters = [];
     private readonly IConsoleLink link;
     private readonly OutputBuffer output;
     private readonly EscapeFilter? escape;
@@ -79,6 +80,12 @@ public sealed class ConsoleActor : ReceiveActor
             connected &= message.Sent;   // Whether there is another peer, the receive will tell.
             StartSend();
             StartReceive();
+            AnswerDrainWaiters();
+        });
+        Receive<ConsoleProtocol.Drain>(_ =>
+        {
+            drainWaiters.Add(Sender);
+            AnswerDrainWaiters();
         });
         Receive<ConsoleProtocol.GetStatus>(_ => Sender.Tell(new ConsoleProtocol.Status(
             connected, output.NextOffset, inputOffset, output.Count, output.LostBytes)));
@@ -120,6 +127,19 @@ public sealed class ConsoleActor : ReceiveActor
             failure: error => new SendEnded(true, error.Message));   // A full disk is no lost peer.
     }
 
+    private void AnswerDrainWaiters()
+    {
+        if (sending || (connected && output.Count > 0))
+        {
+            return;
+        }
+        foreach (IActorRef waiter in drainWaiters)
+        {
+            waiter.Tell(new ConsoleProtocol.Drained());
+        }
+        drainWaiters.Clear();
+    }
+
     // An asynchronous method turns an exception thrown at once, as a full disk gives, into a faulted task.
     private async Task<bool> SendAsync(ulong offset, byte[] bytes) => await link.SendAsync(offset, bytes).ConfigureAwait(true);
 
@@ -138,7 +158,7 @@ public sealed class ConsoleActor : ReceiveActor
             failure: error => new ReceiveBroke(error.Message));
     }
 
-    private void Deliver(ConsoleInput input)
+    private void Deliver(ConsoleLinkInput input)
     {
         receiving = false;
         connected = input.Connected;

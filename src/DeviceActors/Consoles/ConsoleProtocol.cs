@@ -33,6 +33,12 @@ public static class ConsoleProtocol
     /// <summary>Console to the attached actor: no more input will come; output still works if the link allows.</summary>
     public sealed record InputFailed(string Reason);
 
+    /// <summary>Anyone to console: tell me when nothing taken so far waits to be sent, or nobody is there to take it. Answered by <see cref="Drained"/>.</summary>
+    public sealed record Drain;
+
+    /// <summary>Console to the sender of <see cref="Drain"/>.</summary>
+    public sealed record Drained;
+
     /// <summary>Anyone to console. Answered by <see cref="Status"/>.</summary>
     public sealed record GetStatus;
 

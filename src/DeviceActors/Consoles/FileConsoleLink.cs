@@ -9,7 +9,7 @@ namespace FtAkka.DeviceActors.Consoles;
 public sealed class FileConsoleLink : IConsoleLink
 {
     private readonly SafeFileHandle file;
-    private readonly TaskCompletionSource<ConsoleInput> never = new();
+    private readonly TaskCompletionSource<ConsoleLinkInput> never = new();
 
     /// <summary>Opens the file.</summary>
     /// <param name="path">Created if it does not exist.</param>
@@ -26,7 +26,7 @@ public sealed class FileConsoleLink : IConsoleLink
     public bool ConnectedAtStart => true;
 
     /// <inheritdoc/>
-    public Task<ConsoleInput> ReceiveAsync() => never.Task;
+    public Task<ConsoleLinkInput> ReceiveAsync() => never.Task;
 
     /// <inheritdoc/>
     public Task<bool> SendAsync(ulong offset, ReadOnlyMemory<byte> bytes)

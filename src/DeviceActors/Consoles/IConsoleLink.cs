@@ -5,7 +5,7 @@ namespace FtAkka.DeviceActors.Consoles;
 /// <summary>What came from a console's other end.</summary>
 /// <param name="Bytes">Typed bytes; may be empty if only the peer came or went.</param>
 /// <param name="Connected">Whether somebody takes output now.</param>
-public sealed record ConsoleInput(ImmutableArray<byte> Bytes, bool Connected);
+public sealed record ConsoleLinkInput(ImmutableArray<byte> Bytes, bool Connected);
 
 /// <summary>Where a console's bytes go and come from. One receive and one send at a time.</summary>
 public interface IConsoleLink : IDisposable
@@ -17,7 +17,7 @@ public interface IConsoleLink : IDisposable
     /// Waits for input or for a peer to come or go. Never ends if there will be no input any more, as at the end of standard input.
     /// Cancelled by <see cref="IDisposable.Dispose"/>.
     /// </summary>
-    Task<ConsoleInput> ReceiveAsync();
+    Task<ConsoleLinkInput> ReceiveAsync();
 
     /// <summary>
     /// Sends output. True if all of it was taken; false if the peer is gone, in which case part may have arrived.

@@ -7,6 +7,8 @@ public sealed class RawTerminal : IDisposable
 {
     private const int StandardInput = 0;
     private const int ApplyNow = 0;              // TCSANOW
+    private const int OutputFlags = 4;           // offset of c_oflag
+    private const byte OutputPostProcessing = 1; // OPOST
     private const int TerminalStateBytes = 128;  // struct termios is 60 bytes on x86-64 Linux
 
     private readonly byte[] former;
@@ -24,6 +26,8 @@ public sealed class RawTerminal : IDisposable
         }
         byte[] raw = [.. state];
         MakeRaw(raw);
+        // Line feeds keep returning to the left edge: the monitor's own lines on standard error need it, and the guest's are not harmed.
+        raw[OutputFlags] |= OutputPostProcessing;
         return SetAttributes(StandardInput, ApplyNow, raw) == 0 ? new RawTerminal(state) : null;
     }
 

@@ -12,7 +12,7 @@ public sealed class StreamConsoleLink : IConsoleLink
     private readonly Stream output;
     private readonly IDisposable? terminal;
     private readonly SemaphoreSlim asked = new(0);
-    private TaskCompletionSource<ConsoleInput>? receiving;
+    private TaskCompletionSource<ConsoleLinkInput>? receiving;
     private volatile bool disposed;
 
     /// <summary>A console on these streams, which stay the caller's.</summary>
@@ -35,9 +35,9 @@ public sealed class StreamConsoleLink : IConsoleLink
     public bool ConnectedAtStart => true;
 
     /// <inheritdoc/>
-    public Task<ConsoleInput> ReceiveAsync()
+    public Task<ConsoleLinkInput> ReceiveAsync()
     {
-        var done = new TaskCompletionSource<ConsoleInput>(TaskCreationOptions.RunContinuationsAsynchronously);
+        var done = new TaskCompletionSource<ConsoleLinkInput>(TaskCreationOptions.RunContinuationsAsynchronously);
         if (Interlocked.CompareExchange(ref receiving, done, null) is not null)
         {
             done.SetException(new InvalidOperationException("A receive is under way."));
@@ -86,7 +86,7 @@ public sealed class StreamConsoleLink : IConsoleLink
                 return;   // End of input: the receive under way stays open for ever, as the interface says.
             }
             Interlocked.Exchange(ref receiving, null)?.TrySetResult(
-                new ConsoleInput(ImmutableArray.Create(buffer.AsSpan(0, read)), Connected: true));
+                new ConsoleLinkInput(ImmutableArray.Create(buffer.AsSpan(0, read)), Connected: true));
         }
     }
 

@@ -25,12 +25,12 @@ public sealed class UnixConsoleLink : IConsoleLink
     public bool ConnectedAtStart => false;
 
     /// <inheritdoc/>
-    public async Task<ConsoleInput> ReceiveAsync()
+    public async Task<ConsoleLinkInput> ReceiveAsync()
     {
         if (peer is not { } socket)
         {
             peer = await listener.AcceptAsync(stop.Token).ConfigureAwait(false);
-            return new ConsoleInput([], Connected: true);
+            return new ConsoleLinkInput([], Connected: true);
         }
         int read = 0;
         try
@@ -43,11 +43,11 @@ public sealed class UnixConsoleLink : IConsoleLink
         }
         if (read > 0)
         {
-            return new ConsoleInput(ImmutableArray.Create(buffer.AsSpan(0, read)), Connected: true);
+            return new ConsoleLinkInput(ImmutableArray.Create(buffer.AsSpan(0, read)), Connected: true);
         }
         peer = null;
         socket.Dispose();
-        return new ConsoleInput([], Connected: false);
+        return new ConsoleLinkInput([], Connected: false);
     }
 
     /// <inheritdoc/>

@@ -1,6 +1,5 @@
 using System.Buffers;
 using System.Buffers.Binary;
-using System.Numerics;
 using MessagePack;
 
 namespace FtAkka.Replication.Log;
@@ -48,31 +47,54 @@ public static class LogFrame
     public const int BodyBytesMax = 32 << 20;
     private const ushort Magic = 0x4C46;
 
+    /// <summary>A writer starts a new frame once a body has this many bytes, so that a frame is much smaller than what a reader accepts.</summary>
+    private const int BodyBytesEnough = 1 << 20;
+
     /// <summary>Writes entries, which follow each other without gap, as one frame.</summary>
+    /// <exception cref="ArgumentException">They do not fit into one frame; see <see cref="WriteAll"/>.</exception>
     public static byte[] Write(IReadOnlyList<LogEntry> entries)
     {
         ArgumentNullException.ThrowIfNull(entries);
         ArgumentOutOfRangeException.ThrowIfZero(entries.Count);
-        var body = new ArrayBufferWriter<byte>(256);
-        var writer = new MessagePackWriter(body);
-        ulong icount = entries[0].Icount;
-        foreach (var entry in entries)
-        {
-            LogEntryCodec.Write(ref writer, entry.Payload, entry.Icount - icount);
-            icount = entry.Icount;
-        }
-        writer.Flush();
-        var frame = new byte[HeaderBytes + body.WrittenCount];
-        BinaryPrimitives.WriteUInt16LittleEndian(frame, Magic);
-        frame[2] = Version;
-        BinaryPrimitives.WriteInt32LittleEndian(frame.AsSpan(4), body.WrittenCount);
-        BinaryPrimitives.WriteUInt64LittleEndian(frame.AsSpan(8), entries[0].Lsn.Value);
-        BinaryPrimitives.WriteUInt64LittleEndian(frame.AsSpan(16), entries[0].Icount);
-        BinaryPrimitives.WriteInt32LittleEndian(frame.AsSpan(24), entries.Count);
-        body.WrittenSpan.CopyTo(frame.AsSpan(HeaderBytes));
-        BinaryPrimitives.WriteUInt32LittleEndian(frame.AsSpan(28), Checksum(frame));
-        return frame;
+        var frame = WriteFrom(entries, 0, BodyBytesMax, out int next);
+        return next == entries.Count ? frame : throw new ArgumentException("The entries do not fit into one frame.", nameof(entries));
     }
+
+    /// <summary>Writes any number of entries, which follow each other without gap, as frames of moderate size.</summary>
+    public static IEnumerable<byte[]> WriteAll(IReadOnlyList<LogEntry> entries)
+    {
+        ArgumentNullException.ThrowIfNull(entries);
+        for (int next = 0; next < entries.Count;)
+            yield return WriteFrom(entries, next, BodyBytesEnough, out next);
+    }
+
+    private static byte[] WriteFrom(IReadOnlyList<LogEntry> entries, int first, int bodyBytesEnough, out int next)
+    {
+        var frame = new ArrayBufferWriter<byte>(256);
+        frame.GetSpan(HeaderBytes)[..HeaderBytes].Clear();
+        frame.Advance(HeaderBytes);
+        ulong icount = entries[first].Icount;
+        for (next = first; next < entries.Count && frame.WrittenCount - HeaderBytes < bodyBytesEnough; next++)
+        {
+            var writer = new MessagePackWriter(frame);
+            LogEntryCodec.Write(ref writer, entries[next].Payload, checked(entries[next].Icount - icount));
+            writer.Flush();
+            icount = entries[next].Icount;
+        }
+        var bytes = frame.WrittenSpan.ToArray();
+        BinaryPrimitives.WriteUInt16LittleEndian(bytes, Magic);
+        bytes[2] = Version;
+        BinaryPrimitives.WriteInt32LittleEndian(bytes.AsSpan(4), bytes.Length - HeaderBytes);
+        BinaryPrimitives.WriteUInt64LittleEndian(bytes.AsSpan(8), entries[first].Lsn.Value);
+        BinaryPrimitives.WriteUInt64LittleEndian(bytes.AsSpan(16), entries[first].Icount);
+        BinaryPrimitives.WriteInt32LittleEndian(bytes.AsSpan(24), next - first);
+        BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(28), Crc32C.Of(bytes.AsSpan(0, 28), bytes.AsSpan(HeaderBytes)));
+        return bytes;
+    }
+
+    /// <summary>The index record of a whole frame that <see cref="WriteAll"/> gave.</summary>
+    public static LogIndexRecord IndexRecordOf(ReadOnlySpan<byte> frame, long offset) => new(
+        BinaryPrimitives.ReadUInt64LittleEndian(frame[16..]), new Lsn(BinaryPrimitives.ReadUInt64LittleEndian(frame[8..])), offset);
 
     /// <summary>Length of the frame that starts here; 0 when the header is incomplete, -1 when it is no header.</summary>
     public static long LengthOf(ReadOnlySpan<byte> bytes)
@@ -95,7 +117,7 @@ public static class LogFrame
         if (error != LogFrameError.None)
             return error;
         var frame = bytes[..length];
-        if (BinaryPrimitives.ReadUInt32LittleEndian(frame.Span[28..]) != Checksum(frame.Span))
+        if (BinaryPrimitives.ReadUInt32LittleEndian(frame.Span[28..]) != Crc32C.Of(frame.Span[..28], frame.Span[HeaderBytes..]))
             return LogFrameError.BadChecksum;
         if (ReadBody(frame) is not { } read)
             return LogFrameError.BadBody;
@@ -147,21 +169,4 @@ public static class LogFrame
         return reader.End ? entries : null;
     }
 
-    private static uint Checksum(ReadOnlySpan<byte> frame)
-    {
-        uint crc = Crc32C(uint.MaxValue, frame[..28]);
-        return ~Crc32C(crc, frame[HeaderBytes..]);
-    }
-
-    private static uint Crc32C(uint crc, ReadOnlySpan<byte> bytes)
-    {
-        while (bytes.Length >= 8)
-        {
-            crc = BitOperations.Crc32C(crc, BinaryPrimitives.ReadUInt64LittleEndian(bytes));
-            bytes = bytes[8..];
-        }
-        foreach (byte value in bytes)
-            crc = BitOperations.Crc32C(crc, value);
-        return crc;
-    }
 }

@@ -14,7 +14,10 @@ public enum WireMessageRefusal
     /// <summary>The manifest is not in the table.</summary>
     UnknownManifest,
 
-    /// <summary>The body is cut off, is not MessagePack, or holds a field of another type.</summary>
+    /// <summary>The body ends before its last field does.</summary>
+    Truncated,
+
+    /// <summary>The body is not MessagePack, or holds a field of another type.</summary>
     Malformed,
 
     /// <summary>The body has fewer fields than the message, or more than any message may have.</summary>
@@ -157,7 +160,11 @@ public static partial class WireMessageCodec
 
             return reader.End ? (message, WireMessageRefusal.None) : (null, WireMessageRefusal.TrailingBytes);
         }
-        // The reader tells of bad bytes by exceptions of several types, according to its version and to what is wrong. All of them
+        catch (EndOfStreamException)
+        {
+            return (null, WireMessageRefusal.Truncated);
+        }
+        // The reader tells of other bad bytes by exceptions of several types, according to its version and to what is wrong. All of them
         // mean the same here, and nothing but the reader runs inside.
         catch (Exception failure) when (failure is not OutOfMemoryException)
         {

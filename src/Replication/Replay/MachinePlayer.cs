@@ -12,8 +12,12 @@ public enum PlayerStop
     BudgetSpent,
     /// <summary>Everything received is replayed: without the next entry it is not known how far the machine may run.</summary>
     Starved,
+    /// <summary>A checkpoint was passed, with entries of the same icount perhaps still to come (<see cref="MachinePlayer.StopsAtCheckpoints"/>).</summary>
+    Checkpoint,
     /// <summary>The machine ended as the log says.</summary>
     Ended,
+    /// <summary>A stop that the host's debugger has set on the vCPU.</summary>
+    Debug,
     /// <summary>This is not the execution that was recorded; see <see cref="MachinePlayer.Divergence"/>.</summary>
     Diverged,
 }
@@ -41,11 +45,18 @@ public sealed class MachinePlayer
     private readonly Queue<LogEntry> _entries = new();
     private readonly List<MachineEffect> _effects = [];
     private MachineExitReason? _ended;
+    private bool _seesAllWrites;
+    private bool _debugStop;
 
     /// <param name="machine">A machine in the state of the snapshot the log follows.</param>
     /// <param name="start">Position of that snapshot; default when the log starts at power-on.</param>
-    public MachinePlayer(GuestMachine machine, LogPosition start = default)
+    /// <param name="atCheckpoint">
+    /// Whether the recorder's digests start anew there, as at power-on and at a checkpoint. Otherwise the first digest covers pages that this player did
+    /// not see written, and only its other parts are compared.
+    /// </param>
+    public MachinePlayer(GuestMachine machine, LogPosition start = default, bool atCheckpoint = true)
     {
+        _seesAllWrites = atCheckpoint;
         ArgumentNullException.ThrowIfNull(machine);
         _machine = machine;
         LastReceived = LastExecuted = start.LastLsn;
@@ -54,6 +65,9 @@ public sealed class MachinePlayer
     }
 
     public GuestMachine Machine => _machine;
+
+    /// <summary>Whether to stop behind each checkpoint, where the state is exactly that of the snapshot taken there.</summary>
+    public bool StopsAtCheckpoints { get; set; }
 
     /// <summary>Number of the newest entry received.</summary>
     public Lsn LastReceived { get; private set; }
@@ -94,6 +108,7 @@ public sealed class MachinePlayer
         var end = start > ulong.MaxValue - maxInstructions ? ulong.MaxValue : start + maxInstructions;
         _effects.Clear();
         var stop = Replay(end);
+        CollectEffects();
         return new PlayerExit(stop, _effects.Count == 0 ? [] : _effects.ToArray());
     }
 
@@ -113,12 +128,16 @@ public sealed class MachinePlayer
                 if (!Perform(entry))
                     return PlayerStop.Diverged;
                 LastExecuted = entry.Lsn;
+                if (StopsAtCheckpoints && entry.Payload is CheckpointPayload)
+                    return PlayerStop.Checkpoint;
                 continue;
             }
             if (_machine.Icount >= end)
                 return PlayerStop.BudgetSpent;
             if (!RunTowards(entry, end))
                 return PlayerStop.Diverged;
+            if (_debugStop)
+                return PlayerStop.Debug;
         }
         return PlayerStop.Diverged;
     }
@@ -131,6 +150,7 @@ public sealed class MachinePlayer
         var exit = _machine.Run(Math.Min(end, target) - _machine.Icount);
         _effects.AddRange(exit.Effects);
         LastOutput += (ulong)exit.Effects.Count;
+        _debugStop = exit.Reason == MachineExitReason.Debug;
         if (MachineRecorder.IsFinal(exit.Reason))
         {
             _ended = exit.Reason;
@@ -153,9 +173,13 @@ public sealed class MachinePlayer
                 return true;
             case CheckpointPayload:
                 _machine.StartDigests();
+                _seesAllWrites = true;
                 return true;
             case DigestPayload digest:
                 var actual = _machine.ComputeDigest();
+                if (!_seesAllWrites)
+                    actual = actual with { Memory = digest.Digest.Memory };
+                _seesAllWrites = true;
                 if (actual != digest.Digest)
                 {
                     Divergence = new Divergence(entry.Icount, entry.Lsn, "the state differs from the recorder's", digest.Digest, actual);

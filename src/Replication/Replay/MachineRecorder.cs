@@ -27,7 +27,8 @@ public sealed class MachineRecorder
         LastLsn = start.LastLsn;
         LastOutput = start.LastOutput;
         _nextDigest = digestInterval == 0 ? ulong.MaxValue : ((machine.Icount / digestInterval) + 1) * digestInterval;
-        if (start == default && digestInterval != 0)
+        // A log that goes on, as behind a fail-over, goes on with the digests that the player has under way.
+        if (start == default)
             machine.StartDigests();
     }
 
@@ -52,7 +53,8 @@ public sealed class MachineRecorder
         if (exit.Effects.Count > 0)
         {
             LastOutput += (ulong)exit.Effects.Count;
-            Append(exit.Effects[^1].Icount, new OutputMarkPayload(LastOutput));
+            // At the icount of the stop, not of the output: the instruction that made the output has retired only behind it.
+            Append(exit.Icount, new OutputMarkPayload(LastOutput));
         }
         if (exit.Icount == _nextDigest)
         {
@@ -63,6 +65,8 @@ public sealed class MachineRecorder
         {
             _ended = true;
             Append(exit.Icount, new EndPayload(exit.Reason));
+            // Behind the end: the replaying machine is in its final state only once it has ended as well.
+            Append(exit.Icount, new DigestPayload(_machine.ComputeDigest()));
         }
         return exit;
     }
@@ -70,11 +74,23 @@ public sealed class MachineRecorder
     /// <summary>Delivers an input now.</summary>
     public void Inject(InputEvent input) => Append(_machine.Inject(input), new InputPayload(input));
 
-    /// <summary>Notes that a snapshot is taken now: digests start anew here.</summary>
-    public void Checkpoint()
+    /// <summary>
+    /// Notes that a snapshot is taken now: digests start anew here. To be called right behind <see cref="Run"/>, so that every output made
+    /// so far is in a mark before the checkpoint.
+    /// </summary>
+    /// <returns>Where the log stands at the snapshot.</returns>
+    public LogPosition Checkpoint()
     {
         _machine.StartDigests();
         Append(_machine.Icount, new CheckpointPayload());
+        return Position;
+    }
+
+    /// <summary>Ends the recording where the machine stands: with a digest, so that a replay knows how far to go and that it arrived.</summary>
+    public void Finish()
+    {
+        if (!_ended)
+            Append(_machine.Icount, new DigestPayload(_machine.ComputeDigest()));
     }
 
     /// <summary>Hands over the entries made since the last call.</summary>

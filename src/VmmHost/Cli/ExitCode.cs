@@ -11,4 +11,7 @@ public static class ExitCode
 
     /// <summary>The command line was not understood; nothing was done.</summary>
     public const int Usage = 2;
+
+    /// <summary>The guest ended otherwise than by switching itself off: reset, panic, triple fault.</summary>
+    public const int GuestCrashed = 3;
 }

@@ -60,7 +60,7 @@ public static class CpuFeatures
         return (((bit.Register == Register.Ebx ? ebx : ecx) >> bit.Index) & 1) == 1;
     }
 
-    private static string Model() =>
+    internal static string Model() =>
         File.ReadLines("/proc/cpuinfo").FirstOrDefault(line => line.StartsWith("model name", StringComparison.Ordinal))?.Split(':', 2)[1].Trim()
         ?? "unknown CPU";
 }

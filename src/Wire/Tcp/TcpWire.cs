@@ -4,6 +4,7 @@ using System.Net;
 using System.Net.Security;
 using System.Net.Sockets;
 using Akka.Actor;
+using Akka.Event;
 
 namespace FtAkka.Wire.Tcp;
 

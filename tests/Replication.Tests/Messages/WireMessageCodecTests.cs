@@ -87,7 +87,7 @@ public sealed class WireMessageCodecTests
                 var (message, refusal) = WireMessageCodec.Decode(WireMessageCodec.ManifestOf(sample), body.AsMemory(0, length));
 
                 Assert.Null(message);
-                Assert.Equal(WireMessageRefusal.Malformed, refusal);
+                Assert.Equal(WireMessageRefusal.Truncated, refusal);
             }
         }
     }

@@ -1,0 +1,127 @@
+using System.CommandLine;
+using Akka.Actor;
+using FtAkka.Actors.Configuration;
+using FtAkka.Actors.Machines;
+using FtAkka.Actors.Vms;
+using FtAkka.Machine.Digest;
+using FtAkka.VmmHost.Cli;
+using FtAkka.VmmHost.Vms;
+
+namespace FtAkka.VmmHost.Run;
+
+/// <summary><c>ftakka run</c>: one VM without a backup, by the same actors as every other way to run one.</summary>
+public sealed class RunCommand : ICommandModule
+{
+    private readonly VmOptions vmOptions = new();
+
+    private readonly Option<string?> stats = new("--stats")
+    {
+        Description = "Write statistics of the run to this file, as JSON.",
+        HelpName = "FILE",
+    };
+
+    private readonly Option<ulong> digestEvery = new("--digest-every")
+    {
+        Description = "Take a digest of the machine's state every N instructions; into the statistics, or on standard error.",
+        HelpName = "N",
+    };
+
+    private readonly Option<ulong> icountMax = new("--max-icount")
+    {
+        Description = "End the run after N instructions.",
+        HelpName = "N",
+    };
+
+    private readonly Option<ulong?> pace = new("--pace")
+    {
+        Description = "Execute at most this many million instructions per second on average.",
+        HelpName = "MIPS",
+    };
+
+    /// <inheritdoc/>
+    public string Path => "run";
+
+    /// <inheritdoc/>
+    public Command Create(Terminal terminal)
+    {
+        var command = new Command("run", "Run a VM without a backup. On a terminal, Ctrl-A X leaves and Ctrl-A Ctrl-A sends Ctrl-A to the guest.");
+        vmOptions.AddTo(command);
+        foreach (Option option in new Option[] { stats, digestEvery, icountMax, pace })
+        {
+            command.Options.Add(option);
+        }
+        command.SetAction((parsed, cancelled) => RunAsync(terminal, parsed, cancelled));
+        return command;
+    }
+
+    private async Task<int> RunAsync(Terminal terminal, ParseResult parsed, CancellationToken cancelled)
+    {
+        VmSpec spec = vmOptions.Read(parsed, terminal.Progress);
+        string? statsFile = parsed.GetValue(stats);
+        var digests = new List<MachineDigest>();
+        Action<MachineDigest> digestTaken = statsFile is not null
+            ? digests.Add
+            : digest => terminal.ErrorOutput.WriteLine($"digest {RunStatistics.Line(digest)}");
+
+        using var console = new StandardConsole();
+        using VmComposition vm = VmComposition.Open(spec, console.Open);
+        VmDefinition definition = vm.Definition with
+        {
+            Machine = vm.Definition.Machine with
+            {
+                DigestEvery = parsed.GetValue(digestEvery),
+                IcountMax = parsed.GetValue(icountMax),
+                // A million instructions per second are a thousand per millisecond.
+                InstructionsPerMillisecond = parsed.GetValue(pace) is { } mips ? mips * 1000 : null,
+            },
+        };
+        VmProtocol.Ended ended = await ExecuteAsync(definition, vm, digestTaken, cancelled).ConfigureAwait(false);
+        console.Dispose();
+        if (statsFile is not null && ended.Report is { } report)
+        {
+            RunStatistics.Of(ended, report, definition.Machine.Config.RngSeed, digests).Write(statsFile);
+        }
+        return Conclude(terminal, ended);
+    }
+
+    /// <summary>Runs the VM to its end; cancelling stops it, and still lets its devices finish.</summary>
+    internal static async Task<VmProtocol.Ended> ExecuteAsync(
+        VmDefinition definition, VmComposition opened, Action<MachineDigest> digestTaken, CancellationToken cancelled)
+    {
+        using ActorSystem system = HostActorSystem.Start("ftakka");
+        var end = new TaskCompletionSource<VmProtocol.Ended>(TaskCreationOptions.RunContinuationsAsynchronously);
+        IActorRef observer = system.ActorOf(RunObserver.Props(digestTaken, end), "observer");
+        opened.HandOver();
+        IActorRef vm = system.ActorOf(VmActor.Props(definition with { Observers = [observer] }), "vm");
+        using CancellationTokenRegistration stop = cancelled.Register(() => vm.Tell(new MachineProtocol.Stop()));
+        using var signals = new EndingSignals(() => vm.Tell(new MachineProtocol.Stop()));
+        VmProtocol.Ended ended = await end.Task.ConfigureAwait(false);
+        await system.Terminate().ConfigureAwait(false);
+        return ended;
+    }
+
+    /// <summary>Says how a VM ended, as text and exit code.</summary>
+    internal static int Conclude(Terminal terminal, VmProtocol.Ended ended)
+    {
+        string icount = ended.Report is { } report ? $" at icount {report.Icount}" : "";
+        switch (ended.Reason)
+        {
+            case MachineEndReason.PowerOff:
+            case MachineEndReason.LeaveRequested:
+                return ExitCode.Ok;
+            case MachineEndReason.IcountMax:
+                terminal.ErrorOutput.WriteLine($"ftakka: stopped{icount}, as --max-icount asked");
+                return ExitCode.Ok;
+            case MachineEndReason.Reset:
+                terminal.ErrorOutput.WriteLine($"ftakka: the guest reset itself{icount}");
+                return ExitCode.GuestCrashed;
+            case MachineEndReason.TripleFault:
+                terminal.ErrorOutput.WriteLine($"ftakka: triple fault{icount}: the guest crashed, or rebooted that way (reboot=t), as after a panic");
+                return ExitCode.GuestCrashed;
+            case MachineEndReason.Stopped:
+                throw new OperationCanceledException();
+            default:
+                throw new CommandFailedException(ended.Detail ?? $"The VM ended: {ended.Reason}.");
+        }
+    }
+}

@@ -1,0 +1,21 @@
+namespace FtAkka.VmmHost.Vms;
+
+/// <summary>The kernel's command line: what the platform needs, then what the user wants.</summary>
+internal static class KernelCommandLine
+{
+    /// <summary>
+    /// Serial console; reboot by triple fault, since the way through the BIOS needs real mode; and reboot after a panic, so that a
+    /// guest that has died ends its run.
+    /// </summary>
+    private static readonly string[] Defaults = ["console=ttyS0", "reboot=t", "panic=-1"];
+
+    /// <summary>Joins the defaults the user has not set otherwise with the user's words.</summary>
+    public static string Compose(string append)
+    {
+        string[] words = append.Split(' ', StringSplitOptions.RemoveEmptyEntries);
+        IEnumerable<string> defaults = Defaults.Where(word => !words.Any(other => KeyOf(other) == KeyOf(word)));
+        return string.Join(' ', [.. defaults, .. append.Length > 0 ? new[] { append.Trim() } : []]);
+    }
+
+    private static string KeyOf(string word) => word.Split('=', 2)[0];
+}
