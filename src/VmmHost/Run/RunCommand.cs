@@ -115,12 +115,19 @@ public sealed class RunCommand : ICommandModule
         var end = new TaskCompletionSource<VmProtocol.Ended>(TaskCreationOptions.RunContinuationsAsynchronously);
         IActorRef observer = system.ActorOf(RunObserver.Props(digestTaken, end), "observer");
         opened.HandOver();
-        IActorRef vm = system.ActorOf(VmActor.Props(definition with { Observers = [observer] }), "vm");
+        IActorRef vm = system.ActorOf(VmActor.Props(StartingNow(definition) with { Observers = [observer] }), "vm");
         using CancellationTokenRegistration stop = cancelled.Register(() => vm.Tell(new MachineProtocol.Stop()));
         using var signals = new EndingSignals(() => vm.Tell(new MachineProtocol.Stop()));
         VmProtocol.Ended ended = await end.Task.ConfigureAwait(false);
         await system.Terminate().ConfigureAwait(false);
         return ended;
+    }
+
+    /// <summary>Reading a kernel and starting an actor system take their time, by which the guest's clock would be behind for ever.</summary>
+    private static VmDefinition StartingNow(VmDefinition definition)
+    {
+        TimeSpan sinceBoot = DateTimeOffset.UtcNow - DateTimeOffset.FromUnixTimeSeconds(definition.Machine.Config.BootUnixSeconds);
+        return definition with { Machine = definition.Machine with { BootSecondFraction = sinceBoot > TimeSpan.Zero ? sinceBoot : TimeSpan.Zero } };
     }
 
     /// <summary>Says how a VM ended, as text and exit code.</summary>
