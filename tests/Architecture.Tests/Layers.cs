@@ -20,8 +20,9 @@ internal static class Layers
         ["LogChannelActors"] = Core,
         ["DeviceActors"] = Core,
         ["DeterministicSim"] = [.. Core, .. Shells, "Wire"],
-        // The host runs the benchmarks under bench/, which are libraries, and is told about the wire by configuration only.
-        ["VmmHost"] = [.. Core, .. Shells, "CpuBench", "WireBench"],
+        // The host runs the benchmarks under bench/, which are libraries. Of the wire it takes the cluster's certificates; which wire nodes
+        // speak is configuration only.
+        ["VmmHost"] = [.. Core, .. Shells, "CpuBench", "WireBench", "Wire"],
     };
 
     /// <summary>The pure projects: see build/BannedSymbols.Pure.txt.</summary>
@@ -43,6 +44,9 @@ internal static class Layers
     [
         ("Cpu", "System.IO.MemoryStream", "Iced's assembler writes to a stream; this one is memory"),
         ("Cpu", "System.IO.Stream", "parameter type of Iced's StreamCodeWriter, given the memory stream above"),
+        ("Replication", "System.IO.EndOfStreamException", "MessagePack's reader throws it for bytes that end too early; it becomes a value"),
+        ("Replication", "System.IO.Compression.BrotliEncoder", "compresses from span to span, without a stream"),
+        ("Replication", "System.IO.Compression.BrotliDecoder", "decompresses from span to span, without a stream"),
         ("Cpu", "System.Collections.Generic.Dictionary`2.get_Values", "a flush marks every block dead; no order can be seen from it"),
     ];
 
@@ -50,6 +54,8 @@ internal static class Layers
     public static IReadOnlyDictionary<string, string[]> AllowedNativeFunctions { get; } = new Dictionary<string, string[]>
     {
         ["Cpu"] = ["mmap", "munmap", "mprotect", "madvise", "memfd_create", "ftruncate", "close"],
+        // The arbiter on a shared directory: exclusive creation by link, and fsync of a directory, which .NET has not got.
+        ["Actors"] = ["link", "open", "fsync", "close"],
         ["DeviceActors"] = ["*"],
         ["VmmHost"] = ["*"],
     };

@@ -8,7 +8,7 @@ using FtAkka.Replication.Devices;
 namespace FtAkka.Actors.Machines;
 
 /// <summary>
-/// Runs a machine: owns it, executes it in quanta of about a millisecond, delivers what devices and operators send between quanta, lets the
+/// Runs a machine: owns it, executes it in quanta of a fraction of a millisecond, delivers what devices and operators send between quanta, lets the
 /// guest's clock follow the host's, and sends what leaves the machine to the devices. Each quantum is a message of the actor to itself, so that
 /// the mailbox and execution take turns; on a pinned dispatcher it disturbs no other actor. All time comes from the system's scheduler.
 /// </summary>
@@ -18,7 +18,7 @@ public sealed class MachineActor : ReceiveActor
     public const string DispatcherId = "machine-dispatcher";
 
     /// <summary>A busy guest's clock is advanced when it is behind by this much.</summary>
-    private static readonly TimeSpan AdvanceAfter = TimeSpan.FromMilliseconds(0.5);
+    private static readonly TimeSpan AdvanceAfter = TimeSpan.FromMilliseconds(0.9);
 
     private sealed record RunQuantum(ulong Turn);
 
@@ -59,6 +59,14 @@ public sealed class MachineActor : ReceiveActor
         Receive<MachineProtocol.Pause>(_ => Pause());
         Receive<MachineProtocol.Resume>(_ => Resume());
         Receive<MachineProtocol.SetPace>(message => SetPace(message.InstructionsPerMillisecond));
+        Receive<MachineProtocol.SetShare>(message => SetShare(message.Percent));
+        Receive<MachineProtocol.Inspect>(message =>
+        {
+            if (runner is not null)
+            {
+                message.Look(runner);
+            }
+        });
         Receive<MachineProtocol.GetReport>(_ =>
         {
             if (runner is not null)
@@ -87,6 +95,7 @@ public sealed class MachineActor : ReceiveActor
             return;
         }
         pace.SetLimit(options.InstructionsPerMillisecond, startedAt);
+        options.Observer?.Started(Self, runner!.Machine, devices.All);
         foreach (DeviceLink device in devices.All)
         {
             if (device.Dialect.Greeting is { } greeting)
@@ -115,6 +124,12 @@ public sealed class MachineActor : ReceiveActor
             return wrong;
         }
         GuestMachine machine;
+        if (options.Existing is { } existing)
+        {
+            runner = options.CreateRunner(existing);
+            clock = new GuestClock(options.Config.TscHz, existing.Tsc, startedAt);
+            return null;
+        }
         try
         {
             machine = new GuestMachine(options.Config, options.CpuOptions);
@@ -160,7 +175,7 @@ public sealed class MachineActor : ReceiveActor
             phase = MachinePhase.Throttled;
             if (pace.Limit != 0)
             {
-                WakeAfter(ExecutionPace.Quantum);
+                WakeAfter(ExecutionPace.AllowanceWait);
             }
             return;
         }
@@ -312,7 +327,10 @@ public sealed class MachineActor : ReceiveActor
         advancedAt = now;
         if (tsc > machine.Tsc)
         {
-            tally.ClockWasBehind(phase == MachinePhase.Running ? TimeSpan.FromSeconds((double)(tsc - machine.Tsc) / options.Config.TscHz) : TimeSpan.Zero);
+            if (phase == MachinePhase.Running)
+            {
+                tally.ClockWasBehind(TimeSpan.FromSeconds((double)(tsc - machine.Tsc) / options.Config.TscHz));
+            }
             Inject(new ClockAdvance(tsc));
         }
     }
@@ -336,6 +354,7 @@ public sealed class MachineActor : ReceiveActor
             Unhandled(message);
             return;
         }
+        options.Observer?.Heard(device, news);
         IActorRef actor = device.Actor;
         ConsoleInput[] typed = [.. news.Inputs.OfType<ConsoleInput>()];
         foreach (InputEvent input in news.Inputs)
@@ -389,6 +408,9 @@ public sealed class MachineActor : ReceiveActor
         }
         Sender.Tell(new MachineProtocol.Resumed(runner.Machine.Icount));
     }
+
+    private void SetShare(int percent) =>
+        SetPace(percent >= 100 ? options.InstructionsPerMillisecond : pace.QuantumInstructions * (ulong)Math.Max(0, percent) / 100);
 
     private void SetPace(ulong? instructionsPerMillisecond)
     {

@@ -36,6 +36,15 @@ public sealed record MachineOptions
     /// <summary>The run ends at this icount; 0 for no end.</summary>
     public ulong IcountMax { get; init; }
 
+    /// <summary>
+    /// A machine that exists already, as a replica that goes live has one: it goes on from where it stands, and no kernel is loaded. The
+    /// actor disposes it.
+    /// </summary>
+    public GuestMachine? Existing { get; init; }
+
+    /// <summary>Told of devices and what they say; null: nobody is.</summary>
+    public IMachineObserver? Observer { get; init; }
+
     /// <summary>Limit at the start; see <see cref="MachineProtocol.SetPace"/>.</summary>
     public ulong? InstructionsPerMillisecond { get; init; }
 }

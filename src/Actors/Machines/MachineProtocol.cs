@@ -25,6 +25,16 @@ public static class MachineProtocol
     /// <param name="InstructionsPerMillisecond">On average; null for no limit, 0 to execute nothing (the guest's clock goes on).</param>
     public sealed record SetPace(ulong? InstructionsPerMillisecond);
 
+    /// <summary>Lag control to machine: execute at this share of the speed of lately. Not answered. Replaces <see cref="SetPace"/>.</summary>
+    /// <param name="Percent">100 for no limit, 0 to execute nothing.</param>
+    public sealed record SetShare(int Percent);
+
+    /// <summary>
+    /// Whoever protects the machine to it: run this on the machine's thread while it stands between two quanta. Must be short; the
+    /// guest waits meanwhile. Not run if the machine was never built.
+    /// </summary>
+    public sealed record Inspect(Action<IMachineRunner> Look);
+
     /// <summary>Gate to machine: outputs may have been released. Not answered.</summary>
     public sealed record OutputsReleased;
 

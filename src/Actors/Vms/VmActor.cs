@@ -14,7 +14,12 @@ public sealed class VmActor : ReceiveActor
     /// <summary>How long devices may take to finish what they were given, such as console output that nobody reads.</summary>
     public static readonly TimeSpan DrainTime = TimeSpan.FromSeconds(5);
 
+    /// <summary>How often the devices' end is put off while outputs are held for a backup, which acknowledges them or is given up.</summary>
+    private static readonly TimeSpan OutputsCheck = TimeSpan.FromMilliseconds(5);
+
     private sealed record DrainTimedOut;
+
+    private sealed record DrainWhenSaid;
 
     private readonly VmDefinition definition;
     private readonly ILoggingAdapter log = Context.GetLogger();
@@ -32,6 +37,7 @@ public sealed class VmActor : ReceiveActor
         this.definition = definition;
         Receive<MachineProtocol.Ended>(OnMachineEnded);
         Receive<MachineProtocol.DigestTaken>(message => TellObservers(message));
+        Receive<DrainWhenSaid>(_ => DrainWhenAllIsSaid());
         Receive<DrainTimedOut>(_ => OnDrainTimedOut());
         Receive<Terminated>(message => OnTerminated(message.ActorRef));
         ReceiveAny(message =>
@@ -79,6 +85,17 @@ public sealed class VmActor : ReceiveActor
             return;
         }
         end = message;
+        DrainWhenAllIsSaid();
+    }
+
+    /// <summary>The machine actor, which the devices answer to, stays until they have what the machine said.</summary>
+    private void DrainWhenAllIsSaid()
+    {
+        if (definition.HasOutputsUnderWay())
+        {
+            Context.System.Scheduler.ScheduleTellOnce(OutputsCheck, Self, new DrainWhenSaid(), Self);
+            return;
+        }
         Context.Stop(machine);
         Drain();
     }

@@ -92,6 +92,10 @@ internal sealed unsafe partial class ExecutionEngine
         status = (ushort)(status & ~(AllExceptions | StackFaultFlag));
         if (rule.Access == OperandAccess.Write)
         {
+            if (_context.Watching)
+            {
+                Foresee(instruction);
+            }
             _guardingStore = true;
             ExecuteOdd(instruction, plain);
             _guardingStore = false;

@@ -207,7 +207,10 @@ internal sealed unsafe partial class ExecutionEngine
                 Add(_s->Gpr[5], instruction.Code == Code.Leavew ? 2 : 8, read: true, write: false, stack: true);
                 return;
             default:
-                AddOperand(instruction, rule, 0, rule.Access != OperandAccess.Write, rule.Access != OperandAccess.Read);
+                if (memory)
+                {
+                    AddOperand(instruction, rule, 0, rule.Access != OperandAccess.Write, rule.Access != OperandAccess.Read);
+                }
                 return;
         }
     }

@@ -131,7 +131,10 @@ internal sealed unsafe partial class ExecutionEngine
             ExecuteGuarded(instruction, rule, mode);
             return;
         }
-        SpillX87();
+        if (SystemInstructions.UsesX87(instruction.Code))
+        {
+            SpillX87(); // not for every instruction: saving and loading the bank takes twice as long as all else about an exit
+        }
         InstructionOutcome outcome;
         ulong ticks;
         if (instruction.Mnemonic is Mnemonic.Div or Mnemonic.Idiv)

@@ -22,8 +22,9 @@ public sealed class ConsoleDialect(ConsoleKind console) : IDeviceDialect
     {
         ConsoleProtocol.Input input => new DeviceNews { Inputs = [new TypedInput(console, input.Bytes)], Receipt = new ConsoleProtocol.InputMore() },
         ConsoleProtocol.LeaveRequested => new DeviceNews { LeaveRequested = true },
+        ConsoleProtocol.Written written => new DeviceNews { ConsoleTakenTo = written.NextOffset },
         // Without input a guest runs on; the console actor has logged the reason.
-        ConsoleProtocol.Written or ConsoleProtocol.InputFailed => new DeviceNews(),
+        ConsoleProtocol.InputFailed => new DeviceNews(),
         _ => null,
     };
 }

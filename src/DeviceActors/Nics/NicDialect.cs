@@ -1,11 +1,18 @@
+using System.Collections.Immutable;
 using FtAkka.Machine.Events;
 using FtAkka.Replication.Devices;
 
 namespace FtAkka.DeviceActors.Nics;
 
 /// <summary>The machine's network card with this index, as a <see cref="NicActor"/> understands it.</summary>
-public sealed class NicDialect(int nic) : IDeviceDialect
+/// <param name="nic">Index of the card.</param>
+/// <param name="mac">Its address, announced when a replica goes live; default: it is not announced.</param>
+public sealed class NicDialect(int nic, ImmutableArray<byte> mac = default) : IDeviceDialect
 {
+    /// <inheritdoc/>
+    public object? Announcement => mac.IsDefault ? null : new NicProtocol.Announce(mac);
+
+
     /// <inheritdoc/>
     public object? Greeting => new NicProtocol.Attach();
 

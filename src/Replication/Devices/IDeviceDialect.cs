@@ -15,6 +15,9 @@ public interface IDeviceDialect
     /// <summary>The device's message for an effect of the machine that is meant for it.</summary>
     object ToDevice(MachineEffect effect);
 
+    /// <summary>Tells the device's surroundings where the machine is now, when a replica goes live; null if they need not know.</summary>
+    object? Announcement => null;
+
     /// <summary>What a message of the device means to the machine; null if it is none of this device's.</summary>
     DeviceNews? ToMachine(object message);
 }
@@ -27,6 +30,9 @@ public sealed record DeviceNews
 
     /// <summary>Sent to the device once the machine has taken the inputs, so that it delivers more; null if it does not wait for that.</summary>
     public object? Receipt { get; init; }
+
+    /// <summary>A console has taken all output before this position of its stream; null: the news is not of output.</summary>
+    public ulong? ConsoleTakenTo { get; init; }
 
     /// <summary>The person at the console asked to leave.</summary>
     public bool LeaveRequested { get; init; }

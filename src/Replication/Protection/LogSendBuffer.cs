@@ -22,6 +22,8 @@ public sealed class LogSendBuffer
     private int _acknowledgedCount;
     private Instant _progress;
     private Lsn _urgent;
+    private Lsn _resumedFrom;
+    private Instant? _resumedAt;
     private bool _full;
 
     /// <param name="options">Limits and flush policy.</param>
@@ -129,12 +131,16 @@ public sealed class LogSendBuffer
         if (received < Acknowledged || received > LastAppended)
             return false;
         Acknowledge(now, received);
+        // Every frame behind a lost one asks for it: one answer is enough, or each answer would bring as many questions again.
+        bool answered = _resumedAt is { } at && received <= _resumedFrom && now - at < _options.ResendAfter;
+        if (answered)
+            return true;
         if (LastSent > received)
         {
             LastSent = received;
             _urgent = LastAppended;
         }
-        _progress = now;
+        (_resumedFrom, _resumedAt, _progress) = (received, now, now);
         return true;
     }
 

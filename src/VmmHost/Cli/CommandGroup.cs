@@ -9,7 +9,9 @@ public sealed record CommandGroup(string Name, string Description)
     public static IReadOnlyList<CommandGroup> All { get; } =
     [
         new("bench", "Measure parts of the monitor beside what a user would run instead."),
+        new("cluster", "Prepare clusters of nodes."),
         new("guest", "Prepare Linux guests."),
         new("log", "Look into recordings."),
+        new("vm", "Run VMs on nodes, with or without a backup."),
     ];
 }

@@ -97,7 +97,7 @@ internal sealed class VmComposition : IDisposable
         opened.Clear();
     }
 
-    private static void CheckCpu(string name)
+    internal static void CheckCpu(string name)
     {
         if (!CpuModel.TryGet(name, out CpuModel? model))
         {
@@ -181,7 +181,7 @@ internal sealed class VmComposition : IDisposable
     }
 
     /// <summary>An address in the locally administered range that stays the same for a VM's name.</summary>
-    private static ImmutableArray<byte> MacOf(string vm, int index)
+    internal static ImmutableArray<byte> MacOf(string vm, int index)
     {
         ulong hash = XxHash64.Hash(Encoding.UTF8.GetBytes(vm), (ulong)index);
         return [0x52, 0x54, 0x00, (byte)hash, (byte)(hash >> 8), (byte)(hash >> 16)];

@@ -23,10 +23,10 @@ public sealed class VmSpecTests
             """, File);
         Assert.Equal(("shop", 1UL << 30, "/vms/vmlinuz", "/boot/initrd"), (spec.Name, spec.MemoryBytes, spec.Kernel, spec.Initrd));
         Assert.Equal("quiet ro", spec.Append);
-        Assert.Equal([new DiskSpec("/vms/root.img"), new DiskSpec("/vms/data.img", DiskFormat.Raw, ReadOnly: true)], spec.Disks);
+        Assert.Equal([new DiskSpec("/vms/root.img"), new DiskSpec("/vms/data.img", DiskFormat.Raw, ReadOnly: true)], spec.Disks.ToArray());
         Assert.Equal(new NicSpec(NicTarget.Tap, "tap0") { Mtu = 9000 }, spec.Nics[0]);
         Assert.Equal((NicTarget.Unix, "/vms/net.sock", true), (spec.Nics[1].Target, spec.Nics[1].Name, spec.Nics[1].Listen));
-        Assert.Equal([0x52, 0x54, 0, 0, 0, 1], spec.Nics[1].Mac!.Value);
+        Assert.Equal([0x52, 0x54, 0, 0, 0, 1], spec.Nics[1].Mac!.Value.ToArray());
         Assert.Equal(new ConsoleSpec(ConsoleTarget.Unix, "/vms/console.sock"), spec.Console);
         Assert.Equal(("ftvm64-v1", 16UL), (spec.CpuModel, spec.RngSeed));
     }

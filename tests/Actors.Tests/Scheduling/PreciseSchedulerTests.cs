@@ -21,12 +21,12 @@ public sealed class PreciseSchedulerTests : IDisposable
     {
         var fired = new BlockingCollection<(int Delay, TimeSpan Late)>();
         TimeSpan start = scheduler.HighResMonotonicClock;
-        foreach (int delay in new[] { 40, 5, 0, 20, 5 })
+        foreach (int delay in new[] { 500, 0, 5, 5, 250 })
         {
             ((IActionScheduler)scheduler).ScheduleOnce(Ms(delay), () => fired.Add((delay, scheduler.HighResMonotonicClock - start - Ms(delay))));
         }
         (int Delay, TimeSpan Late)[] order = [.. Enumerable.Range(0, 5).Select(_ => Take(fired))];
-        Assert.Equal([0, 5, 5, 20, 40], order.Select(timer => timer.Delay));
+        Assert.Equal([0, 5, 5, 250, 500], order.Select(timer => timer.Delay));
         Assert.All(order, timer => Assert.True(timer.Late >= TimeSpan.Zero, $"{timer.Delay} ms was early by {-timer.Late}"));
     }
 
@@ -56,9 +56,12 @@ public sealed class PreciseSchedulerTests : IDisposable
         for (int i = 0; i < 10_000; i++)
         {
             using var cancelable = new Cancelable((IActionScheduler)scheduler);
-            ((IActionScheduler)scheduler).ScheduleOnce(Ms(20), () => fired.Add((1, default)), cancelable);
+            ((IActionScheduler)scheduler).ScheduleOnce(Ms(60_000), () => fired.Add((1, default)), cancelable);
             cancelable.Cancel();
         }
+        using var soon = new Cancelable((IActionScheduler)scheduler);
+        soon.Cancel();
+        ((IActionScheduler)scheduler).ScheduleOnce(Ms(10), () => fired.Add((1, default)), soon);
         ((IActionScheduler)scheduler).ScheduleOnce(Ms(30), () => fired.Add((2, default)));
         Assert.Equal(2, Take(fired).Item1);
         Assert.Empty(fired);

@@ -206,6 +206,26 @@ public sealed unsafe class DebugTrapTests
         Assert.Equal([(7, 2), (10, 3), (17, 3), (20, 3), (29, 3)], RunToEnd(guest, budget));
     }
 
+    [Fact]
+    public void Instructions_without_an_access_hit_nothing()
+    {
+        using GuestHarness guest = Guest(a =>
+        {
+            a.xor(ebx, ebx); // 0
+            a.inc(rax); // 2
+            a.lea(rcx, __[rbx]); // 5
+            a.nop(__dword_ptr[rbx]); // 8
+            a.prefetcht0(__[rbx]); // 11
+            a.add(rax, rcx); // 14
+            a.fld1(); // 17
+            a.test(__byte_ptr[rbx], 1); // 19: the one that reads address 0
+            a.hlt(); // 22
+        });
+        guest.State->Dr7 = 0x400 | 1 | (3UL << 16); // DR0 = 0: reads and writes
+
+        Assert.Equal([(22, 1)], RunToEnd(guest, 1000));
+    }
+
     [Theory]
     [MemberData(nameof(Budgets))]
     public void Data_breakpoint_hit_by_mov_ss_is_reported_one_instruction_later(ulong budget)

@@ -1,0 +1,164 @@
+using System.Globalization;
+using System.Runtime.InteropServices;
+using System.Text.Json;
+using FtAkka.Replication.Protection;
+
+namespace FtAkka.Actors.Protection;
+
+/// <summary>Storage of ownership records, shared by all hosts. Calls may take as long as the storage does; none throws for it.</summary>
+public interface IArbiterStore
+{
+    /// <summary>Creates the record of a generation unless there is one, atomically, and judges the claim.</summary>
+    OwnershipVerdict Claim(OwnershipClaim claim);
+
+    /// <summary>Judges a claim by the newest record, without creating one.</summary>
+    OwnershipVerdict Check(OwnershipClaim claim);
+}
+
+/// <summary>
+/// An arbiter in a directory that every host mounts. The record of a generation is a file of its own, <c>VM.GENERATION.owner</c>: it is
+/// written whole under another name, made durable, and then linked to its name, which fails if that exists (POSIX link(2)). The
+/// directory is made durable before the answer counts.
+/// </summary>
+public sealed class FileArbiter(string directory) : IArbiterStore
+{
+    private const int OpenDirectory = 0x10000;   // O_RDONLY | O_DIRECTORY
+    private const int AlreadyThere = 17;         // EEXIST
+    private const string OwnerSuffix = ".owner";
+    private const string EndedSuffix = ".ended";
+
+    /// <inheritdoc/>
+    public OwnershipVerdict Claim(OwnershipClaim claim)
+    {
+        ArgumentNullException.ThrowIfNull(claim);
+        try
+        {
+            if (OwnershipRules.MustCreate(Newest(claim.Replica.Vm), claim))
+            {
+                Create(claim);
+            }
+            OwnershipVerdict verdict = OwnershipRules.Judge(Newest(claim.Replica.Vm), claim);
+            if (verdict == OwnershipVerdict.Owned)
+            {
+                SyncDirectory();
+            }
+            return verdict;
+        }
+        catch (Exception failed) when (failed is IOException or UnauthorizedAccessException or JsonException)
+        {
+            return OwnershipVerdict.Unreachable;
+        }
+    }
+
+    /// <inheritdoc/>
+    public OwnershipVerdict Check(OwnershipClaim claim)
+    {
+        ArgumentNullException.ThrowIfNull(claim);
+        try
+        {
+            return OwnershipRules.Judge(Newest(claim.Replica.Vm), claim);
+        }
+        catch (Exception failed) when (failed is IOException or UnauthorizedAccessException or JsonException)
+        {
+            return OwnershipVerdict.Unreachable;
+        }
+    }
+
+    /// <summary>The newest record of a VM; null if it never ran.</summary>
+    /// <exception cref="IOException">The storage fails.</exception>
+    public OwnershipRecord? Newest(string vm)
+    {
+        ulong newest = Generations(vm, OwnerSuffix).DefaultIfEmpty().Max();
+        return newest == 0 ? null : JsonSerializer.Deserialize<OwnershipRecord>(File.ReadAllText(PathOf(vm, newest, OwnerSuffix)));
+    }
+
+    /// <summary>Whether the VM of a generation is known to have ended in order.</summary>
+    /// <exception cref="IOException">The storage fails.</exception>
+    public bool HasEnded(string vm, ulong generation) => File.Exists(PathOf(vm, generation, EndedSuffix));
+
+    /// <summary>Notes that the VM ended in order, so that it may be started anew.</summary>
+    /// <exception cref="IOException">The storage fails.</exception>
+    public void NoteEnd(string vm, ulong generation)
+    {
+        File.WriteAllText(PathOf(vm, generation, EndedSuffix), "");
+        SyncDirectory();
+    }
+
+    private IEnumerable<ulong> Generations(string vm, string suffix)
+    {
+        string prefix = vm + ".";
+        foreach (string file in Directory.EnumerateFiles(directory, $"{vm}.*{suffix}"))
+        {
+            string name = Path.GetFileName(file);
+            if (name.StartsWith(prefix, StringComparison.Ordinal)
+                && ulong.TryParse(name.AsSpan(prefix.Length, name.Length - prefix.Length - suffix.Length), NumberStyles.None, CultureInfo.InvariantCulture, out ulong generation))
+            {
+                yield return generation;
+            }
+        }
+    }
+
+    private void Create(OwnershipClaim claim)
+    {
+        string temporary = Path.Combine(directory, $".{claim.Replica.Vm}.{Guid.NewGuid():N}.tmp");
+        var record = new OwnershipRecord(claim.Replica.Vm, claim.Generation, claim.Replica.Node, claim.Replica.Incarnation,
+            DateTimeOffset.UtcNow.ToString("O", CultureInfo.InvariantCulture));
+        try
+        {
+            using (var file = new FileStream(temporary, FileMode.CreateNew, FileAccess.Write))
+            {
+                file.Write(JsonSerializer.SerializeToUtf8Bytes(record));
+                file.Flush(flushToDisk: true);
+            }
+            if (Link(temporary, PathOf(claim.Replica.Vm, claim.Generation, OwnerSuffix)) != 0 && Marshal.GetLastPInvokeError() != AlreadyThere)
+            {
+                throw LastError("Cannot create the owner's record");
+            }
+        }
+        finally
+        {
+            File.Delete(temporary);
+        }
+    }
+
+    private void SyncDirectory()
+    {
+        int file = Open(directory, OpenDirectory);
+        if (file < 0)
+        {
+            throw LastError($"Cannot open {directory}");
+        }
+        int result = Sync(file);
+        IOException? failure = result == 0 ? null : LastError($"Cannot make {directory} durable");
+        _ = Close(file);
+        if (failure is not null)
+        {
+            throw failure;
+        }
+    }
+
+    private string PathOf(string vm, ulong generation, string suffix) =>
+        Path.Combine(directory, string.Create(CultureInfo.InvariantCulture, $"{vm}.{generation}{suffix}"));
+
+    private static IOException LastError(string what)
+    {
+        int error = Marshal.GetLastPInvokeError();
+        return new IOException($"{what}: {Marshal.GetPInvokeErrorMessage(error)} (errno {error}).");
+    }
+
+    [DllImport("libc", EntryPoint = "link", SetLastError = true)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static extern int Link([MarshalAs(UnmanagedType.LPUTF8Str)] string existing, [MarshalAs(UnmanagedType.LPUTF8Str)] string created);
+
+    [DllImport("libc", EntryPoint = "open", SetLastError = true)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static extern int Open([MarshalAs(UnmanagedType.LPUTF8Str)] string path, int flags);
+
+    [DllImport("libc", EntryPoint = "fsync", SetLastError = true)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static extern int Sync(int file);
+
+    [DllImport("libc", EntryPoint = "close", SetLastError = true)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static extern int Close(int file);
+}

@@ -1,0 +1,94 @@
+using Akka.Actor;
+using FtAkka.Actors.Machines;
+using FtAkka.Machine.Events;
+using FtAkka.Machine.Virtio.Block;
+using FtAkka.Replication.Devices;
+using FtAkka.Replication.Protection;
+
+namespace FtAkka.Actors.Protection;
+
+/// <summary>
+/// Hands released outputs to the devices, on the thread that released them, and knows from what the devices answer which were performed. A
+/// frame counts as performed when its card has it: Ethernet may lose frames, and a killed host loses those in its queues.
+/// Not thread-safe: used under the lock of the <see cref="ReplicaShell"/>.
+/// </summary>
+internal sealed class OutputPerformer(IActorRef machine, IReadOnlyList<DeviceLink> devices)
+{
+    private readonly Dictionary<(int Disk, ulong Id), ulong> disks = [];
+    private readonly Queue<(ulong End, ulong Number)>[] consoles =
+        [.. Enum.GetValues<ConsoleKind>().Select(_ => new Queue<(ulong End, ulong Number)>())];
+    private readonly DeviceLinks links = new(devices);
+
+    /// <summary>Disk requests handed over and not completed.</summary>
+    public int OutstandingDiskRequests => disks.Count;
+
+    /// <summary>The network cards.</summary>
+    public IEnumerable<DeviceLink> Nics => links.All.Where(link => link.Kind == DeviceKind.Nic);
+
+    /// <summary>Hands outputs over in order.</summary>
+    /// <returns>Those that are performed already.</returns>
+    public IReadOnlyList<ulong> Perform(IReadOnlyList<GatedOutput> outputs)
+    {
+        var performed = new List<ulong>();
+        foreach (GatedOutput output in outputs)
+        {
+            switch (output.Effect)
+            {
+                case DiskRequested request when links.For(request) is not null:
+                    disks[(request.Disk, request.Request.Id)] = output.Number;
+                    break;
+                case ConsoleOutput text when links.For(text) is not null:
+                    consoles[(int)text.Console].Enqueue((text.StreamOffset + (ulong)text.Bytes.Length, output.Number));
+                    break;
+                default:
+                    performed.Add(output.Number);
+                    break;
+            }
+        }
+        foreach (MachineEffect effect in DeviceLinks.JoinConsoleOutput([.. outputs.Select(output => output.Effect)]))
+        {
+            Hand(effect);
+        }
+        return performed;
+    }
+
+    /// <summary>Issues requests again that the machine waits for.</summary>
+    public void Reissue(IEnumerable<(int Disk, DiskRequest Request)> requests, ulong icount)
+    {
+        foreach ((int disk, DiskRequest request) in requests)
+        {
+            Hand(new DiskRequested(icount, disk, request));
+        }
+    }
+
+    /// <summary>Learns from what a device says.</summary>
+    /// <returns>Outputs performed.</returns>
+    public IReadOnlyList<ulong> Heard(DeviceLink device, DeviceNews news)
+    {
+        List<ulong>? performed = null;
+        foreach (InputEvent input in news.Inputs)
+        {
+            if (input is DiskCompleted completed && disks.Remove((completed.Disk, completed.Completion.Id), out ulong number))
+            {
+                (performed ??= []).Add(number);
+            }
+        }
+        if (news.ConsoleTakenTo is { } position)
+        {
+            Queue<(ulong End, ulong Number)> waiting = consoles[device.Index];
+            while (waiting.TryPeek(out (ulong End, ulong Number) head) && head.End <= position)
+            {
+                (performed ??= []).Add(waiting.Dequeue().Number);
+            }
+        }
+        return performed ?? (IReadOnlyList<ulong>)[];
+    }
+
+    private void Hand(MachineEffect effect)
+    {
+        if (links.For(effect) is { } device)
+        {
+            device.Actor.Tell(device.Dialect.ToDevice(effect), machine);
+        }
+    }
+}

@@ -1,0 +1,119 @@
+using Akka.Actor;
+using FtAkka.Actors.Machines;
+using FtAkka.Machine;
+using FtAkka.Replication.Log;
+using FtAkka.Replication.Replay;
+
+namespace FtAkka.Actors.Protection;
+
+/// <summary>Messages of <see cref="ReplayActor"/>.</summary>
+public static class ReplayProtocol
+{
+    /// <summary>Shell to replay: further entries, which follow those before without gap.</summary>
+    public sealed record Feed(IReadOnlyList<LogEntry> Entries);
+
+    /// <summary>Shell to replay: stop or go on; replay with nothing to do waits by itself.</summary>
+    public sealed record Hold(bool On);
+
+    /// <summary>Supervisor to replay: everything fed is replayed; give the machine away and stop. Answered by <see cref="Released"/>.</summary>
+    public sealed record Release;
+
+    /// <summary>Replay to the sender of <see cref="Release"/>: the machine is the receiver's.</summary>
+    public sealed record Released(GuestMachine Machine);
+}
+
+/// <summary>Replays a log continuously on the machine of a backup, in quanta, on a thread of its own. Owns the machine until it is released.</summary>
+public sealed class ReplayActor : ReceiveActor
+{
+    /// <summary>A turn of the mailbox is worth this much execution.</summary>
+    private const ulong InstructionsPerTurn = 4_000_000;
+
+    private sealed record RunQuantum;
+
+    private readonly MachinePlayer player;
+    private readonly ReplicaShell shell;
+    private bool running;
+    private bool held;
+    private bool released;
+    private Lsn told;
+    private ulong toldIcount;
+
+    /// <summary>Replay on a machine in the state that the log follows.</summary>
+    public ReplayActor(GuestMachine machine, LogPosition position, ReplicaShell shell)
+    {
+        this.shell = shell;
+        player = new MachinePlayer(machine, position);
+        told = position.LastLsn;
+        Receive<ReplayProtocol.Feed>(Take);
+        Receive<ReplayProtocol.Hold>(message =>
+        {
+            held = message.On;
+            Start();
+        });
+        Receive<RunQuantum>(_ => Run());
+        Receive<ReplayProtocol.Release>(_ =>
+        {
+            released = true;
+            Sender.Tell(new ReplayProtocol.Released(machine));
+            Context.Stop(Self);
+        });
+    }
+
+    /// <summary>Props of a replay, on the dispatcher for machines.</summary>
+    public static Props Props(GuestMachine machine, LogPosition position, ReplicaShell shell) =>
+        Akka.Actor.Props.Create(() => new ReplayActor(machine, position, shell)).WithDispatcher(MachineActor.DispatcherId);
+
+    /// <inheritdoc/>
+    protected override void PostStop()
+    {
+        if (!released)
+        {
+            player.Machine.Dispose();
+        }
+    }
+
+    private void Take(ReplayProtocol.Feed message)
+    {
+        foreach (LogEntry entry in message.Entries)
+        {
+            if (!player.TryAppend(entry))
+            {
+                throw new InvalidOperationException($"Entry {entry.Lsn} does not follow entry {player.LastReceived}.");
+            }
+        }
+        Start();
+    }
+
+    private void Start()
+    {
+        if (!running && !held && player.Divergence is null && player.Backlog > 0)
+        {
+            running = true;
+            Self.Tell(new RunQuantum());
+        }
+    }
+
+    private void Run()
+    {
+        running = false;
+        if (released)
+        {
+            return;
+        }
+        PlayerExit exit = player.Run(InstructionsPerTurn);
+        if (player.LastExecuted != told || player.Machine.Icount != toldIcount || exit.Effects.Count > 0)
+        {
+            (told, toldIcount) = (player.LastExecuted, player.Machine.Icount);
+            shell.Replayed(player.LastExecuted, player.Machine.Icount, exit.Effects, player.DigestsChecked);
+        }
+        if (player.Divergence is { } divergence)
+        {
+            shell.Diverged(divergence);
+            return;
+        }
+        if (exit.Stop == PlayerStop.BudgetSpent)
+        {
+            Start();
+        }
+    }
+}

@@ -1,0 +1,223 @@
+using System.Collections.Immutable;
+using Akka.Actor;
+using Akka.Event;
+using FtAkka.Actors.Machines;
+using FtAkka.Actors.Vms;
+using FtAkka.Machine;
+using FtAkka.Machine.Events;
+using FtAkka.Replication.Log;
+using FtAkka.Replication.Messages;
+using FtAkka.Replication.Protection;
+
+namespace FtAkka.Actors.Protection;
+
+/// <summary>Everything a <see cref="ReplicaActor"/> needs.</summary>
+public sealed record ReplicaDefinition
+{
+    /// <summary>What the shell works with; its <see cref="ReplicaShellOptions.Tell"/> is replaced.</summary>
+    public required ReplicaShellOptions Shell { get; init; }
+
+    /// <summary>The machine.</summary>
+    public required MachineOptions Machine { get; init; }
+
+    /// <summary>Opens the devices when the replica is live: not before, since the other replica has them.</summary>
+    public required Func<ReplicaShell, ImmutableArray<DeviceDefinition>> OpenDevices { get; init; }
+
+    /// <summary>Instructions between digests in the log.</summary>
+    public ulong DigestInterval { get; init; } = 50_000_000;
+
+    /// <summary>How often the shell is told that time passes.</summary>
+    public TimeSpan TickInterval { get; init; } = TimeSpan.FromMilliseconds(10);
+
+    /// <summary>For a primary: the generation the arbiter has granted. 0 for a backup.</summary>
+    public ulong Generation { get; init; }
+
+    /// <summary>For a backup: the offer it has accepted.</summary>
+    public CloneOffer? Offer { get; init; }
+
+    /// <summary>Given the shell as soon as there is one.</summary>
+    public required Action<ReplicaShell> Created { get; init; }
+
+    /// <summary>Told of the end, once: the replica's devices are closed.</summary>
+    public required Action<ReplicaEnd> Ended { get; init; }
+}
+
+/// <summary>Why a replica is no more.</summary>
+/// <param name="Reason">Why it halted; null if it failed.</param>
+/// <param name="Generation">The generation it belonged to.</param>
+/// <param name="What">For people.</param>
+public sealed record ReplicaEnd(HaltReason? Reason, ulong Generation, string What);
+
+/// <summary>Messages of <see cref="ReplicaActor"/>.</summary>
+public static class ReplicaProtocol
+{
+    /// <summary>Operator to a live replica: deliver this to the machine; in a protected VM the log carries it to the backup. Not answered.</summary>
+    public sealed record Operate(ControlOperation Operation);
+}
+
+/// <summary>
+/// Supervises one replica of a VM: runs its machine live or in replay, opens its devices when it goes live, and keeps its shell's time. Lives
+/// on a thread of its own, because the time must be kept while the host is busy.
+/// </summary>
+public sealed class ReplicaActor : ReceiveActor
+{
+    private sealed record Tick;
+
+    private readonly ReplicaDefinition definition;
+    private readonly ILoggingAdapter log = Context.GetLogger();
+    private ReplicaShell? shell;
+    private IActorRef? vm;
+    private IActorRef? replay;
+    private GoLivePlan? plan;
+    private ICancelable? ticks;
+    private string? endText;
+    private HaltReason? endReason;
+
+    /// <summary>A replica.</summary>
+    public ReplicaActor(ReplicaDefinition definition)
+    {
+        ArgumentNullException.ThrowIfNull(definition);
+        this.definition = definition;
+        Receive<Tick>(_ => shell!.Tick());
+        Receive<ReplicaEvents.Reported>(message => log.Info("{0}: {1}", Name, message.What));
+        Receive<ReplicaEvents.RoleChanged>(message => log.Info("{0}: {1} -> {2}, generation {3}", Name, message.From, message.To, message.Generation));
+        Receive<ReplicaEvents.BackupDropped>(message => log.Warning("{0}: goes on without a backup: {1}", Name, message.Why));
+        Receive<ReplicaEvents.ReplayFrom>(StartReplay);
+        Receive<ReplicaEvents.GoLive>(StopReplay);
+        Receive<ReplayProtocol.Released>(message => GoLive(message.Machine));
+        Receive<ReplicaEvents.Halted>(message => End(message.Reason, message.What));
+        Receive<ReplicaEvents.CopyFailed>(message => End(null, message.Why));
+        Receive<ReplicaEvents.Failed>(message =>
+        {
+            log.Error(message.Mistake, "{0}: the replica failed and is silent from now on", Name);
+            End(null, $"The replica failed: {message.Mistake.Message}");
+        });
+        Receive<ReplicaProtocol.Operate>(message => vm?.Tell(new MachineProtocol.Deliver(new Control(message.Operation))));
+        Receive<VmProtocol.Ended>(OnVmEnded);
+        Receive<Terminated>(message => OnTerminated(message.ActorRef));
+    }
+
+    private string Name => definition.Shell.Id.Vm;
+
+    /// <summary>Props of a replica.</summary>
+    public static Props Props(ReplicaDefinition definition) =>
+        Akka.Actor.Props.Create(() => new ReplicaActor(definition)).WithDispatcher(MachineActor.DispatcherId);
+
+    /// <inheritdoc/>
+    protected override SupervisorStrategy SupervisorStrategy() => new OneForOneStrategy(failure =>
+    {
+        log.Error(failure, "{0}: an actor of the replica failed", Name);
+        return Directive.Stop;
+    });
+
+    /// <inheritdoc/>
+    protected override void PreStart()
+    {
+        IActorRef self = Self;
+        ReplicaShellOptions options = definition.Shell with { Tell = self.Tell };
+        if (definition.Offer is { } offer)
+        {
+            shell = ReplicaShell.StartBackup(options, offer, new GuestMachine(definition.Machine.Config, definition.Machine.CpuOptions));
+            definition.Created(shell);
+        }
+        else
+        {
+            shell = ReplicaShell.StartSolo(options, definition.Generation);
+            definition.Created(shell);
+            StartVm(definition.Machine);
+        }
+        ticks = Context.System.Scheduler.ScheduleTellRepeatedlyCancelable(definition.TickInterval, definition.TickInterval, Self, new Tick(), Self);
+    }
+
+    /// <inheritdoc/>
+    protected override void PostStop()
+    {
+        ticks?.Cancel();
+        shell?.Die();
+        definition.Ended(new ReplicaEnd(endReason, shell?.View().Status.Generation ?? definition.Generation, endText ?? "stopped"));
+    }
+
+    private void StartVm(MachineOptions machine)
+    {
+        ReplicaShell running = shell!;
+        ImmutableArray<DeviceDefinition> devices;
+        try
+        {
+            devices = definition.OpenDevices(running);
+        }
+        catch (Exception refused) when (refused is IOException or UnauthorizedAccessException)
+        {
+            machine.Existing?.Dispose();
+            running.Die();
+            End(null, $"The devices cannot be opened: {refused.Message}");
+            return;
+        }
+        vm = Context.Watch(Context.ActorOf(VmActor.Props(new VmDefinition
+        {
+            Name = Name,
+            Machine = machine with
+            {
+                CreateGate = () => new ReplicaGate(),
+                CreateRunner = guest => running.CreateRunner(guest, definition.DigestInterval),
+                Observer = running,
+            },
+            Devices = devices,
+            HasOutputsUnderWay = () => running.HasOutputsUnderWay,
+            Observers = [Self],
+        }), "vm"));
+    }
+
+    private void StartReplay(ReplicaEvents.ReplayFrom message)
+    {
+        replay = Context.Watch(Context.ActorOf(ReplayActor.Props(message.Machine, message.Position, shell!), "replay"));
+        shell!.ReplayStarted(replay);
+    }
+
+    private void StopReplay(ReplicaEvents.GoLive message)
+    {
+        plan = message.Plan;
+        Context.Unwatch(replay);
+        replay.Tell(new ReplayProtocol.Release());
+    }
+
+    private void GoLive(GuestMachine machine)
+    {
+        replay = null;
+        shell!.ReplayStopped();
+        log.Info("{0}: live from icount {1} on, generation {2}, log entry {3}", Name, machine.Icount, plan!.Generation, plan.Position.LastLsn);
+        StartVm(definition.Machine with { Existing = machine });
+    }
+
+    private void OnVmEnded(VmProtocol.Ended message)
+    {
+        bool byGuest = message.Reason is MachineEndReason.PowerOff or MachineEndReason.Reset or MachineEndReason.TripleFault;
+        log.Info("{0}: the machine ended: {1} {2}", Name, message.Reason, message.Detail);
+        if (!byGuest)
+        {
+            // Silence lets the backup take over, if there is one.
+            shell!.Die();
+            End(null, $"The machine ended: {message.Reason}. {message.Detail}");
+        }
+        else
+        {
+            endText ??= $"the guest ended by {message.Reason}";
+        }
+    }
+
+    private void OnTerminated(IActorRef actor)
+    {
+        if (actor.Equals(replay))
+        {
+            shell!.Die();
+            End(null, "Replay failed; the log has the error.");
+        }
+    }
+
+    private void End(HaltReason? reason, string what)
+    {
+        (endReason, endText) = (reason, what);
+        log.Info("{0}: halted: {1} {2}", Name, reason?.ToString() ?? "failure", what);
+        // Not in order: what a halted replica's devices still hold must not reach the outside.
+        Context.Stop(Self);
+    }
+}

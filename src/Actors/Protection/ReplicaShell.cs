@@ -1,0 +1,434 @@
+using Akka.Actor;
+using FtAkka.Actors.Machines;
+using FtAkka.Machine;
+using FtAkka.Machine.Events;
+using FtAkka.Replication.Devices;
+using FtAkka.Replication.Log;
+using FtAkka.Replication.Messages;
+using FtAkka.Replication.Protection;
+using FtAkka.Replication.Protection.Clone;
+using FtAkka.Replication.Replay;
+
+namespace FtAkka.Actors.Protection;
+
+/// <summary>What a <see cref="ReplicaShell"/> works with.</summary>
+public sealed record ReplicaShellOptions
+{
+    /// <summary>Who the replica is.</summary>
+    public required ReplicaIdentity Id { get; init; }
+
+    /// <summary>Limits and intervals.</summary>
+    public required ProtectionOptions Protection { get; init; }
+
+    /// <summary>Limits of a clone.</summary>
+    public CloneOptions CloneLimits { get; init; } = new();
+
+    /// <summary>What a backup's host must know to build the same machine.</summary>
+    public required string Profile { get; init; }
+
+    /// <summary>The way to the other replica.</summary>
+    public required IReplicaPort Port { get; init; }
+
+    /// <summary>Decides who goes on.</summary>
+    public required IArbiterStore Arbiter { get; init; }
+
+    /// <summary>Monotonic clock.</summary>
+    public required Func<TimeSpan> Clock { get; init; }
+
+    /// <summary>Told <see cref="ReplicaEvents"/>; must not block.</summary>
+    public required Action<object> Tell { get; init; }
+
+    /// <summary>Shown the outputs that a backup makes in replay; must not block.</summary>
+    public Action<IReadOnlyList<MachineEffect>>? Replayed { get; init; }
+}
+
+/// <summary>
+/// Runs one <see cref="Replica"/>: takes what happens on any thread (machine, wire, timer), steps the replica under a lock, and performs its
+/// effects on the same thread, so that an acknowledgement releases outputs without a thread switch. Steps are short and never block.
+/// </summary>
+public sealed partial class ReplicaShell : IMachineObserver
+{
+    private readonly Lock sync = new();
+    private readonly Queue<object> inputs = new();
+    private readonly ReplicaShellOptions options;
+    private readonly Replica replica;
+    private readonly List<LogEntry> unfed = [];
+    private readonly List<GatedOutput> goLiveOutputs = [];
+    private bool stepping;
+    private bool dead;
+    private string? peer;
+    private IActorRef? machine;
+    private GuestMachine? guest;
+    private OutputPerformer? performer;
+    private IActorRef? replay;
+    private GoLivePlan? plan;
+    private (StopReasons Stop, int Share) pace = (StopReasons.None, 100);
+    private long fence;
+    private ulong digestsChecked;
+    private FailoverTimes times = new();
+    private bool quiescing;
+
+    private ReplicaShell(ReplicaShellOptions options, Replica replica)
+    {
+        (this.options, this.replica) = (options, replica);
+        fence = replica.Fence.Ticks;
+    }
+
+    /// <summary>A live replica without a backup, whose generation the arbiter has granted.</summary>
+    public static ReplicaShell StartSolo(ReplicaShellOptions options, ulong generation)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        return new ReplicaShell(options, Replica.StartSolo(options.Id, options.Protection, generation, default, Read(options)));
+    }
+
+    /// <summary>Whether devices may act at this moment. Asked by devices immediately before they act, on their threads.</summary>
+    public bool MayAct => options.Clock().Ticks < Volatile.Read(ref fence);
+
+    /// <summary>Outputs are on their way: held, or handed to devices and not performed.</summary>
+    public bool HasOutputsUnderWay
+    {
+        get
+        {
+            lock (sync)
+            {
+                return !dead && (replica.Status(Now).HeldOutputs > 0 || performer?.OutstandingDiskRequests > 0);
+            }
+        }
+    }
+
+    private Instant Now => Read(options);
+
+    /// <summary>The runner for the live machine.</summary>
+    /// <param name="live">The machine.</param>
+    /// <param name="digestInterval">Instructions between digests in the log.</param>
+    public IMachineRunner CreateRunner(GuestMachine live, ulong digestInterval) =>
+        new ReplicaRunner(new MachineRecorder(live, digestInterval, plan?.Position ?? default), this);
+
+    /// <summary>Time has passed.</summary>
+    public void Tick() => Post(new ReplicaInput.Tick());
+
+    /// <summary>The node of the peer was heard.</summary>
+    public void NodeHeard(string node)
+    {
+        if (node == peer)
+        {
+            Post(new ReplicaInput.PeerNodeHeard());
+        }
+    }
+
+    /// <summary>A message of the peer's replica, on the thread that received it.</summary>
+    public void Received(IChannelMessage message) => Post(message);
+
+    /// <summary>Operator: make a backup on that node.</summary>
+    public void Protect(string node) => Post(new ReplicaInput.Protect(node));
+
+    /// <summary>Operator: go on without backup.</summary>
+    public void Unprotect() => Post(new ReplicaInput.Unprotect());
+
+    /// <summary>Operator: let the backup take over.</summary>
+    public void PlannedFailover() => Post(new ReplicaInput.PlannedFailover());
+
+    /// <summary>The machine is lost: fall silent, so that the backup takes over, and let no device act again.</summary>
+    public void Die()
+    {
+        lock (sync)
+        {
+            dead = true;
+            Volatile.Write(ref fence, long.MinValue);
+        }
+    }
+
+    /// <summary>What an operator sees.</summary>
+    public ReplicaView View()
+    {
+        lock (sync)
+        {
+            return new ReplicaView(replica.Status(Now), times, digestsChecked, CloneProgress, options.Clock());
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Started(IActorRef machine, GuestMachine guest, IReadOnlyList<DeviceLink> devices)
+    {
+        lock (sync)
+        {
+            (this.machine, this.guest) = (machine, guest);
+            performer = new OutputPerformer(machine, devices);
+            ApplyPace();
+            if (plan is null)
+            {
+                return;
+            }
+            foreach (DeviceLink nic in performer.Nics)
+            {
+                if (nic.Dialect.Announcement is { } announcement)
+                {
+                    nic.Actor.Tell(announcement, machine);
+                }
+            }
+            (int Disk, Machine.Virtio.Block.DiskRequest Request)[] pending = [.. guest.OutstandingDiskRequests];
+            performer.Reissue(pending, guest.Icount);
+            Perform(plan.Outputs);
+            times = times with { Live = options.Clock(), OutputsResent = plan.Outputs.Count, DiskRequestsReissued = pending.Length };
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Heard(DeviceLink device, DeviceNews news)
+    {
+        lock (sync)
+        {
+            if (performer is null)
+            {
+                return;
+            }
+            foreach (ulong number in performer.Heard(device, news))
+            {
+                Post(new ReplicaInput.OutputPerformed(number));
+            }
+            if (quiescing && performer.OutstandingDiskRequests == 0)
+            {
+                Quiesced();
+            }
+        }
+    }
+
+    internal void Recorded(IReadOnlyList<LogEntry> entries, IReadOnlyList<MachineEffect> outputs, ulong icount)
+    {
+        if (entries.Count > 0 || outputs.Count > 0)
+        {
+            Post(new ReplicaInput.Recorded(entries, outputs, icount));
+        }
+    }
+
+    internal void Replayed(Lsn executed, ulong icount, IReadOnlyList<MachineEffect> outputs, ulong digests)
+    {
+        if (outputs.Count > 0)
+        {
+            options.Replayed?.Invoke(outputs);
+        }
+        digestsChecked = digests;
+        Post(new ReplicaInput.Replayed(executed, icount, outputs));
+    }
+
+    internal void Diverged(Divergence divergence) => Post(new ReplicaInput.Diverged(divergence));
+
+    private static Instant Read(ReplicaShellOptions options) => new(options.Clock().Ticks);
+
+    /// <summary>Takes an input. What effects lead to is taken after them, in order.</summary>
+    private void Post(object input)
+    {
+        lock (sync)
+        {
+            inputs.Enqueue(input);
+            if (stepping)
+            {
+                return;
+            }
+            stepping = true;
+            try
+            {
+                while (!dead && inputs.TryDequeue(out object? next))
+                {
+                    Step(next);
+                }
+            }
+#pragma warning disable CA1031 // A mistake of the protocol must not end the wire's thread: the replica falls silent, and the other one takes over.
+            catch (Exception mistake)
+#pragma warning restore CA1031
+            {
+                dead = true;
+                Volatile.Write(ref fence, long.MinValue);
+                options.Tell(new ReplicaEvents.Failed(mistake));
+            }
+            finally
+            {
+                stepping = false;
+            }
+        }
+    }
+
+    private void Step(object input)
+    {
+        switch (input)
+        {
+            case ReplicaInput replicaInput:
+                StepReplica(replicaInput);
+                break;
+            case IChannelMessage message:
+                if (!ReplicaRoles.IsLive(replica.Role))
+                {
+                    times = replica.Role == ReplicaRole.Backup ? times with { LastHeard = options.Clock() } : times;
+                }
+                StepCloneWith(message);
+                StepReplica(new ReplicaInput.Received(message));
+                break;
+            case CloneSenderInput senderInput:
+                StepSender(senderInput);
+                break;
+            case CloneReceiverInput receiverInput:
+                StepReceiver(receiverInput);
+                break;
+            default:
+                throw new InvalidOperationException($"Nobody takes {input}.");
+        }
+    }
+
+    private void StepReplica(ReplicaInput input)
+    {
+        if (input is ReplicaInput.Tick)
+        {
+            TickClone();
+        }
+        foreach (ReplicaEffect effect in replica.Step(Now, input))
+        {
+            Perform(effect);
+        }
+    }
+
+    private void Perform(ReplicaEffect effect)
+    {
+        switch (effect)
+        {
+            case ReplicaEffect.Send send:
+                if (peer is not null)
+                {
+                    options.Port.Send(peer, send.Message);
+                }
+                break;
+            case ReplicaEffect.ReleaseOutputs release:
+                Release(release.Outputs);
+                break;
+            case ReplicaEffect.FeedReplay feed:
+                Feed(feed.Entries);
+                break;
+            case ReplicaEffect.FenceChanged changed:
+                Volatile.Write(ref fence, changed.Until.Ticks);
+                break;
+            case ReplicaEffect.SetPace set:
+                pace = (set.Stop, set.SharePercent);
+                ApplyPace();
+                break;
+            case ReplicaEffect.AskArbiter ask:
+                times = replica.Role == ReplicaRole.GoingLive && times.Drained == default ? times with { Drained = options.Clock() } : times;
+                Ask(ask.Attempt, () => options.Arbiter.Claim(ask.Claim));
+                break;
+            case ReplicaEffect.CheckOwnership check:
+                Ask(check.Attempt, () => options.Arbiter.Check(check.Claim));
+                break;
+            case ReplicaEffect.OpenChannel open:
+                OpenChannel(open);
+                break;
+            case ReplicaEffect.AbortClone:
+                StopSender();
+                break;
+            case ReplicaEffect.DrainThenGoLive:
+                times = times with { Suspected = options.Clock(), Drained = default };
+                break;
+            case ReplicaEffect.QuiesceDisks:
+                Quiesce();
+                break;
+            default:
+                Report(effect);
+                break;
+        }
+    }
+
+    /// <summary>Effects that only the supervisor acts on.</summary>
+    private void Report(ReplicaEffect effect)
+    {
+        switch (effect)
+        {
+            case ReplicaEffect.RoleChanged changed:
+                options.Tell(new ReplicaEvents.RoleChanged(changed.From, changed.To, changed.Generation));
+                break;
+            case ReplicaEffect.ReportStatus report:
+                options.Tell(new ReplicaEvents.Reported(report.What));
+                break;
+            case ReplicaEffect.CloseChannel:
+                StopSender();
+                peer = null;
+                break;
+            case ReplicaEffect.DropBackup drop:
+                options.Tell(new ReplicaEvents.BackupDropped(drop.Why));
+                break;
+            case ReplicaEffect.BecomeLive live:
+                times = times with { Won = options.Clock() };
+                plan = new GoLivePlan(live.Generation, live.Position, [.. goLiveOutputs]);
+                goLiveOutputs.Clear();
+                options.Tell(new ReplicaEvents.GoLive(plan));
+                break;
+            case ReplicaEffect.HaltReplica halt:
+                Volatile.Write(ref fence, long.MinValue);
+                options.Tell(new ReplicaEvents.Halted(halt.Reason, halt.What));
+                break;
+            // Both are part of starting the devices of a machine that goes live (Started).
+            case ReplicaEffect.AnnounceAddress or ReplicaEffect.ReissuePendingDiskIo:
+                break;
+            default:
+                throw new InvalidOperationException($"Nobody performs {effect}.");
+        }
+    }
+
+    private void Release(IReadOnlyList<GatedOutput> outputs)
+    {
+        if (performer is null)
+        {
+            goLiveOutputs.AddRange(outputs);
+        }
+        else
+        {
+            Perform(outputs);
+        }
+    }
+
+    private void Perform(IReadOnlyList<GatedOutput> outputs)
+    {
+        foreach (ulong number in performer!.Perform(outputs))
+        {
+            Post(new ReplicaInput.OutputPerformed(number));
+        }
+    }
+
+    private void Feed(IReadOnlyList<LogEntry> entries)
+    {
+        if (replay is null)
+        {
+            unfed.AddRange(entries);
+        }
+        else
+        {
+            replay.Tell(new ReplayProtocol.Feed(entries));
+        }
+    }
+
+    private void ApplyPace()
+    {
+        replay?.Tell(new ReplayProtocol.Hold(pace.Stop.HasFlag(StopReasons.ReplayOutputsFull)));
+        machine?.Tell(new MachineProtocol.SetShare(pace.Stop == StopReasons.None ? pace.Share : 0));
+    }
+
+    /// <summary>Storage may hang: each question has a thread of its own.</summary>
+    private void Ask(ulong attempt, Func<OwnershipVerdict> question) => new Thread(() =>
+        Post(new ReplicaInput.ArbiterAnswered(attempt, question()))) { IsBackground = true, Name = "arbiter" }.Start();
+
+    private void Quiesce()
+    {
+        quiescing = true;
+        if (performer!.OutstandingDiskRequests == 0)
+        {
+            Quiesced();
+        }
+    }
+
+    /// <summary>All requests have completed; the completions in the machine's mailbox are recorded before it looks at this.</summary>
+    private void Quiesced()
+    {
+        quiescing = false;
+        machine!.Tell(new MachineProtocol.Inspect(runner =>
+        {
+            runner.Run(0);
+            Post(new ReplicaInput.DisksQuiesced());
+        }));
+    }
+}

@@ -1,0 +1,53 @@
+using Akka.Actor;
+using FtAkka.Replication.Messages;
+
+namespace FtAkka.LogChannelActors;
+
+/// <summary>
+/// Receives the messages of one VM's log channel on the very thread on which the wire delivers them, without a mailbox: the backup
+/// acknowledges, and the primary releases outputs, before any other thread runs. Works with every provider that delivers by Tell.
+/// </summary>
+/// <remarks>It stands under <c>/temp</c>, where providers let references be registered that are no actors, under a name of its own choice.</remarks>
+public sealed class ReplicaEndpoint : MinimalActorRef, IDisposable
+{
+    private readonly IActorRefProvider provider;
+    private readonly Action<IChannelMessage> received;
+
+    /// <summary>Registers the endpoint of a VM.</summary>
+    /// <param name="system">The actor system.</param>
+    /// <param name="vm">Name of the VM.</param>
+    /// <param name="received">Called on the receiving thread; must neither block nor throw.</param>
+    public ReplicaEndpoint(ActorSystem system, string vm, Action<IChannelMessage> received)
+    {
+        ArgumentNullException.ThrowIfNull(system);
+        this.received = received;
+        provider = ((ExtendedActorSystem)system).Provider;
+        Path = PathOf(provider.RootPath, vm);
+        provider.RegisterTempActor(this, Path);
+    }
+
+    /// <inheritdoc/>
+    public override ActorPath Path { get; }
+
+    /// <inheritdoc/>
+    public override IActorRefProvider Provider => provider;
+
+    /// <summary>The endpoint of a VM in the system with this root, such as <c>akka.tcp://ftakka@host:4053</c>.</summary>
+    public static ActorPath PathOf(ActorPath root, string vm)
+    {
+        ArgumentNullException.ThrowIfNull(root);
+        return root / "temp" / $"replica-{vm}";
+    }
+
+    /// <summary>From now on messages for the VM go nowhere.</summary>
+    public void Dispose() => provider.UnregisterTempActor(Path);
+
+    /// <inheritdoc/>
+    protected override void TellInternal(object message, IActorRef sender)
+    {
+        if (message is IChannelMessage known)
+        {
+            received(known);
+        }
+    }
+}

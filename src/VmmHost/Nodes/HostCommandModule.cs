@@ -1,0 +1,58 @@
+using System.CommandLine;
+using System.Runtime.InteropServices;
+using Akka.Actor;
+using FtAkka.VmmHost.Cli;
+
+namespace FtAkka.VmmHost.Nodes;
+
+/// <summary><c>ftakka host</c>: the node process of a host.</summary>
+public sealed class HostCommandModule : ICommandModule
+{
+    /// <inheritdoc/>
+    public string Path => "host";
+
+    /// <inheritdoc/>
+    public Command Create(Terminal terminal)
+    {
+        var name = new Option<string>("--name") { Description = "Name of this node.", HelpName = "NODE", Required = true };
+        var config = new Option<string>("--config") { Description = "The node's HOCON file, as 'cluster init' writes it.", HelpName = "FILE", Required = true };
+        var insecure = new Option<bool>("--insecure-tcp") { Description = "Talk to other nodes without encryption and authentication." };
+        var command = new Command("host", "Run the node of this host, until SIGTERM or Ctrl-C.") { name, config, insecure };
+        command.SetAction((parsed, cancelled) => RunAsync(
+            terminal, NodeSettings.Read(parsed.GetValue(config)!, parsed.GetValue(name)!, parsed.GetValue(insecure)), cancelled));
+        return command;
+    }
+
+    private static async Task<int> RunAsync(Terminal terminal, NodeSettings settings, CancellationToken cancelled)
+    {
+        using ActorSystem system = StartSystem(settings);
+        IActorRef node = system.ActorOf(NodeActor.Props(settings), NodeActor.Name);
+        using (new ControlServer(settings.ControlSocket, settings.Name, node))
+        {
+            terminal.Progress($"node {settings.Name} is ready, control socket {settings.ControlSocket}");
+            try
+            {
+                await Task.Delay(Timeout.Infinite, cancelled).ConfigureAwait(false);
+            }
+            catch (OperationCanceledException)
+            {
+                terminal.Progress($"node {settings.Name} stops");
+            }
+        }
+        await system.Terminate().ConfigureAwait(false);
+        return ExitCode.Ok;
+    }
+
+    private static ActorSystem StartSystem(NodeSettings settings)
+    {
+        try
+        {
+            return ActorSystem.Create(NodeSettings.SystemName, settings.Akka);
+        }
+        catch (Exception failed) when (failed is not OutOfMemoryException)
+        {
+            // The wire tells of a wrong certificate or a port in use by exceptions of its own.
+            throw new CommandFailedException($"The node {settings.Name} cannot start: {failed.GetBaseException().Message}", failed);
+        }
+    }
+}

@@ -1,0 +1,138 @@
+using System.Collections.Immutable;
+using Akka.Configuration;
+using Akka.Configuration.Hocon;
+using FtAkka.Replication.Protection;
+using FtAkka.VmmHost.Cli;
+using FtAkka.VmmHost.Vms;
+
+namespace FtAkka.VmmHost.Nodes;
+
+/// <summary>Settings of a node process, from its HOCON file over the built-in akka.hocon.</summary>
+internal sealed record NodeSettings
+{
+    /// <summary>Name of the actor system on every node: part of all addresses.</summary>
+    public const string SystemName = "ftakka";
+
+    /// <summary>
+    /// A node's wire carries chunks of memory and disk reads of up to 16 MiB in one message, and as many as the log buffers hold.
+    /// </summary>
+    private const string NodeDefaults = """
+        akka.loglevel = INFO
+        akka.log-dead-letters = off
+        akka.coordinated-shutdown.run-by-clr-shutdown-hook = off
+        akka.remote.dot-netty.tcp.maximum-frame-size = 33554432b
+        akka.remote.dot-netty.tcp.send-buffer-size = 1048576b
+        akka.remote.dot-netty.tcp.receive-buffer-size = 1048576b
+        akka.remote.wire.send-queue-size = 134217728b
+        akka.remote.wire.retry-gate-maximum = 200ms
+        """;
+
+    /// <summary>Name of the node; stands in its certificate.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>The other nodes' wire addresses, host:port, by name.</summary>
+    public required ImmutableSortedDictionary<string, string> Peers { get; init; }
+
+    /// <summary>Folder that all nodes mount, for the arbiter.</summary>
+    public required string SharedDirectory { get; init; }
+
+    /// <summary>Path of the control socket.</summary>
+    public required string ControlSocket { get; init; }
+
+    /// <summary>Limits and intervals of protected VMs.</summary>
+    public required ProtectionOptions Protection { get; init; }
+
+    /// <summary>For the actor system.</summary>
+    public required Config Akka { get; init; }
+
+    /// <summary>Reads a node's file.</summary>
+    /// <param name="file">HOCON; relative paths in it are relative to its folder.</param>
+    /// <param name="name">Name of the node, which the file must agree with.</param>
+    /// <param name="insecure">Plain TCP was asked for.</param>
+    /// <exception cref="CommandFailedException">The file cannot be read, or a value is missing or wrong.</exception>
+    public static NodeSettings Read(string file, string name, bool insecure)
+    {
+        Config given;
+        try
+        {
+            given = ConfigurationFactory.ParseString(File.ReadAllText(file));
+        }
+        catch (Exception wrong) when (wrong is not OutOfMemoryException)
+        {
+            // The parser throws whatever it stumbles over.
+            throw new CommandFailedException($"Cannot read the node's configuration {file}: {wrong.Message}", wrong);
+        }
+        string folder = Path.GetDirectoryName(Path.GetFullPath(file)) ?? "/";
+        Config akka = given.WithFallback(ConfigurationFactory.ParseString(NodeDefaults)).WithFallback(HostActorSystem.BuiltInConfig());
+        string written = given.GetString("ftakka.node.name", name);
+        if (written != name)
+        {
+            throw new CommandFailedException($"{file} is the configuration of the node {written}, not of {name}.");
+        }
+        string shared = given.GetString("ftakka.node.shared-directory")
+            ?? throw new CommandFailedException($"{file}: ftakka.node.shared-directory is missing; it is the folder that all nodes mount.");
+        return new NodeSettings
+        {
+            Name = name,
+            Peers = ReadPeers(given),
+            SharedDirectory = Path.Combine(folder, shared),
+            ControlSocket = given.GetString("ftakka.node.control-socket") is { Length: > 0 } path ? Path.Combine(folder, path) : DefaultSocket(name),
+            Protection = ReadProtection(given, file),
+            Akka = Secured(akka, given, file, folder, insecure),
+        };
+    }
+
+    /// <summary>Folder of the control sockets of all nodes of this user.</summary>
+    public static string SocketFolder =>
+        Environment.GetEnvironmentVariable("FTAKKA_RUN_DIR") is { Length: > 0 } chosen ? chosen
+        : Path.Combine(Environment.GetEnvironmentVariable("XDG_RUNTIME_DIR") is { Length: > 0 } run ? run : Path.GetTempPath(), "ftakka");
+
+    /// <summary>Where a node of this name listens if its file says nothing else.</summary>
+    public static string DefaultSocket(string name) => Path.Combine(SocketFolder, $"{name}.sock");
+
+    private static ImmutableSortedDictionary<string, string> ReadPeers(Config given)
+    {
+        var peers = ImmutableSortedDictionary.CreateBuilder<string, string>(StringComparer.Ordinal);
+        if (given.HasPath("ftakka.node.peers"))
+        {
+            foreach (KeyValuePair<string, HoconValue> peer in given.GetConfig("ftakka.node.peers").AsEnumerable())
+            {
+                peers[peer.Key] = peer.Value.GetString();
+            }
+        }
+        return peers.ToImmutable();
+    }
+
+    private static ProtectionOptions ReadProtection(Config given, string file)
+    {
+        var defaults = new ProtectionOptions();
+        TimeSpan Time(string key, TimeSpan otherwise) => given.GetTimeSpan($"ftakka.ft.{key}", otherwise);
+        ProtectionOptions read = defaults with
+        {
+            HeartbeatInterval = Time("heartbeat-interval", defaults.HeartbeatInterval),
+            FailureTimeout = Time("failure-timeout", defaults.FailureTimeout),
+            ChannelTimeout = Time("channel-timeout", defaults.ChannelTimeout),
+            LeaseDuration = Time("lease", defaults.LeaseDuration),
+            PauseGuard = Time("pause-guard", defaults.PauseGuard),
+        };
+        return read.Validate() is { } wrong ? throw new CommandFailedException($"{file}: ftakka.ft: {wrong}.") : read;
+    }
+
+    private static Config Secured(Config akka, Config given, string file, string folder, bool insecure)
+    {
+        const string Ssl = "akka.remote.dot-netty.tcp.enable-ssl";
+        if (insecure)
+        {
+            return ConfigurationFactory.ParseString($"{Ssl} = off").WithFallback(akka);
+        }
+        if (!akka.GetBoolean(Ssl))
+        {
+            throw new CommandFailedException($"{file} switches TLS off. Ask for plain TCP by --insecure-tcp, or remove enable-ssl = off.");
+        }
+        const string Certificate = "akka.remote.dot-netty.tcp.ssl.certificate.path";
+        string path = Path.Combine(folder, given.GetString(Certificate) ?? "");
+        return File.Exists(path)
+            ? ConfigurationFactory.ParseString($"{Certificate} = \"{path}\"").WithFallback(akka)
+            : throw new CommandFailedException($"{file}: the node has no certificate ({Certificate}). Let 'ftakka cluster init' make one, or ask for plain TCP by --insecure-tcp.");
+    }
+}

@@ -1,0 +1,117 @@
+using System.CommandLine;
+using System.Globalization;
+using FtAkka.VmmHost.Cli;
+using Spectre.Console;
+
+namespace FtAkka.VmmHost.Nodes;
+
+/// <summary><c>ftakka vm list</c>: every replica on the nodes of this host.</summary>
+public sealed class VmListCommand : ICommandModule
+{
+    /// <inheritdoc/>
+    public string Path => "vm list";
+
+    /// <inheritdoc/>
+    public Command Create(Terminal terminal)
+    {
+        Option<bool> json = ReportOptions.Json();
+        var command = new Command("list", "List the replicas on the nodes of this host.") { json };
+        command.SetAction(async (parsed, cancelled) =>
+        {
+            List<ReplicaStatusLine> lines = await ControlClient.ListAsync(ControlClient.Sockets(), cancelled).ConfigureAwait(false);
+            if (parsed.GetValue(json))
+            {
+                terminal.WriteJson(lines);
+                return ExitCode.Ok;
+            }
+            var table = new Table { Border = TableBorder.Simple };
+            table.AddColumns("VM", "node", "role", "generation", "peer", "icount");
+            foreach (ReplicaStatusLine line in lines)
+            {
+                table.AddRow(line.Vm, line.Node, line.Role + (line.Protected ? ", protected" : ""),
+                    line.Generation.ToString(CultureInfo.InvariantCulture), line.Peer ?? "", line.Icount.ToString("N0", CultureInfo.InvariantCulture));
+            }
+            terminal.Out.Write(table);
+            return ExitCode.Ok;
+        });
+        return command;
+    }
+}
+
+/// <summary><c>ftakka vm status</c>: everything known of one VM's replicas.</summary>
+public sealed class VmStatusCommand : ICommandModule
+{
+    private static readonly TimeSpan WatchInterval = TimeSpan.FromSeconds(1);
+
+    /// <inheritdoc/>
+    public string Path => "vm status";
+
+    /// <inheritdoc/>
+    public Command Create(Terminal terminal)
+    {
+        Argument<string> vm = VmCommandOptions.Vm();
+        Option<bool> json = ReportOptions.Json();
+        var watch = new Option<bool>("--watch") { Description = "Print again every second, until Ctrl-C." };
+        var command = new Command("status", "Show the replicas of a VM: roles, lag, buffers, digests, the last failover.") { vm, watch, json };
+        command.SetAction(async (parsed, cancelled) =>
+        {
+            while (true)
+            {
+                await ShowAsync(terminal, parsed.GetValue(vm)!, parsed.GetValue(json), cancelled).ConfigureAwait(false);
+                if (!parsed.GetValue(watch))
+                {
+                    return ExitCode.Ok;
+                }
+                await Task.Delay(WatchInterval, cancelled).ConfigureAwait(false);
+            }
+        });
+        return command;
+    }
+
+    private static async Task ShowAsync(Terminal terminal, string vm, bool json, CancellationToken cancelled)
+    {
+        List<ReplicaStatusLine> lines = await ControlClient.ListAsync(ControlClient.Sockets(), cancelled).ConfigureAwait(false);
+        lines.RemoveAll(line => line.Vm != vm);
+        if (json)
+        {
+            terminal.WriteJson(lines);
+            return;
+        }
+        if (lines.Count == 0)
+        {
+            throw new CommandFailedException($"No node of this host has a replica of {vm}.");
+        }
+        foreach (ReplicaStatusLine line in lines)
+        {
+            terminal.Output.WriteLine(Text(line));
+        }
+    }
+
+    private static string Text(ReplicaStatusLine line)
+    {
+        if (line.End is not null)
+        {
+            return $"{line.Node}: ended: {line.End}";
+        }
+        var parts = new List<string>
+        {
+            $"{line.Node}: {line.Role}{(line.Protected ? ", protected" : "")}, generation {line.Generation}",
+            string.Create(CultureInfo.InvariantCulture, $"icount {line.Icount:N0}"),
+            string.Create(CultureInfo.InvariantCulture, $"log {line.LogEnd} recorded or received, {line.Acknowledged} acknowledged, {line.Executed} executed, {line.LogBytes} bytes kept"),
+            string.Create(CultureInfo.InvariantCulture, $"lag {line.LagMs} ms, held outputs {line.HeldOutputs}, CPU share {line.SharePercent} %, digests equal {line.DigestsChecked}"),
+        };
+        if (line.Stopped is not null)
+        {
+            parts.Add($"stopped: {line.Stopped}");
+        }
+        if (line.CopyState is not null)
+        {
+            parts.Add($"copy: {line.CopyState}{(line.CopyPauseMs is { } pause ? string.Create(CultureInfo.InvariantCulture, $", paused {pause} ms") : "")}");
+        }
+        if (line.Failover is { } failover)
+        {
+            parts.Add(string.Create(CultureInfo.InvariantCulture, $"failover: detection {failover.DetectionMs} ms, drain {failover.DrainMs} ms, arbiter {failover.ArbiterMs} ms, go live {failover.GoLiveMs} ms, outputs resent {failover.OutputsResent}"));
+        }
+        return string.Join("\n  ", parts);
+    }
+}
