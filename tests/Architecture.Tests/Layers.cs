@@ -20,8 +20,9 @@ internal static class Layers
         ["LogChannelActors"] = Core,
         ["DeviceActors"] = Core,
         ["DeterministicSim"] = [.. Core, .. Shells, "Wire"],
-        // The host runs the benchmarks under bench/, which are libraries, and is told about the wire by configuration only.
-        ["VmmHost"] = [.. Core, .. Shells, "CpuBench", "WireBench"],
+        // The host runs the benchmarks under bench/, which are libraries, and is told about the wire by configuration only; of the
+        // wire's code it uses what makes a cluster's certificates.
+        ["VmmHost"] = [.. Core, .. Shells, "Wire", "CpuBench", "WireBench"],
     };
 
     /// <summary>The pure projects: see build/BannedSymbols.Pure.txt.</summary>

@@ -22,14 +22,14 @@ internal static class DemoGuest
     public const int RecordsMax = ImageBytes / SectorBytes;
 
     /// <summary>
-    /// dd with oflag=sync asks for each sector to be on the disk before it ends: a number that was printed is a record that must be there.
+    /// dd with conv=fsync asks for each sector to be on the disk before it ends: a number that was printed is a record that must be there.
     /// </summary>
     private static readonly string Script = string.Join('\n',
         "i=0",
         "while true; do",
         "  i=$((i+1))",
         "  s=$(printf '%08d' $i | sha256sum)",
-        "  printf '%08d %.64s\\n' $i \"$s\" | dd of=/dev/vda bs=512 seek=$i conv=sync,notrunc oflag=sync 2>/dev/null || echo DISK-ERROR $i",
+        "  printf '%08d %.64s\\n' $i \"$s\" | dd of=/dev/vda bs=512 seek=$i conv=sync,notrunc,fsync 2>/tmp/e || echo DISK-ERROR $i $(cat /tmp/e)",
         $"  echo \"{Mark}$i\"",
         "  sleep 0.02",
         "done");
