@@ -11,7 +11,8 @@ namespace FtAkka.Cpu;
 /// </summary>
 public sealed unsafe partial class Vcpu : IDisposable
 {
-    private readonly ExecutionEngine _engine;
+    private readonly ExecutionEngine _allocated;
+    private bool _disposed;
 
     /// <summary>Creates a vCPU in its power-on state (see <see cref="EnterLongMode"/>).</summary>
     /// <param name="memory">Guest RAM; belongs to one vCPU at a time and must outlive it.</param>
@@ -29,74 +30,89 @@ public sealed unsafe partial class Vcpu : IDisposable
         ArgumentOutOfRangeException.ThrowIfGreaterThan(options.CodeCacheBytes, 512 << 20);
         ArgumentOutOfRangeException.ThrowIfNotEqual(options.MaxBlockInstructions, Math.Clamp(options.MaxBlockInstructions, 1, 64));
         Model = model;
-        _engine = new ExecutionEngine(memory, model, bus, options);
+        _allocated = new ExecutionEngine(memory, model, bus, options);
     }
 
     /// <summary>The CPU model.</summary>
     public CpuModel Model { get; }
 
     /// <summary>Retired guest instructions since power-on. One tick per instruction, one per iteration of a REP string instruction; a faulting instruction is not counted.</summary>
-    public ulong Icount => _engine.State->Icount;
+    public ulong Icount => Engine.State->Icount;
 
     /// <summary>External interrupt request (INTR). When asserted and RFLAGS.IF allows, the vector is fetched through <see cref="ICpuBus.AcknowledgeInterrupt"/>.</summary>
     public bool InterruptLine
     {
-        get => _engine.State->InterruptLine != 0;
-        set => _engine.State->InterruptLine = value ? (byte)1 : (byte)0;
+        get => Engine.State->InterruptLine != 0;
+        set => Engine.State->InterruptLine = value ? (byte)1 : (byte)0;
     }
 
     /// <summary>Halted by HLT: only an interrupt or NMI makes it go on.</summary>
-    public bool Halted => _engine.State->Halted != 0;
+    public bool Halted => Engine.State->Halted != 0;
 
     /// <summary>Instruction pointer of the next instruction.</summary>
-    public ulong Rip => _engine.State->Rip;
+    public ulong Rip => Engine.State->Rip;
 
     /// <summary>IA32_TSC_ADJUST: what the guest added to its TSC.</summary>
-    public ulong TscAdjust => _engine.State->TscAdjust;
+    public ulong TscAdjust => Engine.State->TscAdjust;
 
     /// <summary>Counters for people and benchmarks.</summary>
-    public VcpuStatistics Statistics => _engine.Statistics;
+    public VcpuStatistics Statistics => Engine.Statistics;
 
     /// <summary>Receives lines about unusual guest behaviour (unknown MSRs, shutdown causes). Null: nobody listens.</summary>
     public Action<string>? Trace
     {
-        get => _engine.Context.Trace;
-        set => _engine.Context.Trace = value;
+        get => Engine.Context.Trace;
+        set => Engine.Context.Trace = value;
     }
 
-    internal CpuState* State => _engine.State;
+    internal CpuState* State => Engine.State;
 
-    internal Mmu Mmu => _engine.Mmu;
+    internal Mmu Mmu => Engine.Mmu;
 
-    internal ExecutionEngine Engine => _engine;
+    /// <summary>The engine; its native memory is gone after <see cref="Dispose"/>, so nothing may reach it then.</summary>
+    internal ExecutionEngine Engine
+    {
+        get
+        {
+            ObjectDisposedException.ThrowIf(_disposed, this);
+            return _allocated;
+        }
+    }
 
     /// <summary>Resets the CPU and enters the guest in 64-bit mode with paging on, as the 64-bit Linux boot protocol asks.</summary>
     public void EnterLongMode(in LongModeEntry entry)
     {
-        CpuReset.ForLongMode(_engine.State, entry);
-        _engine.Mmu.FlushAll();
+        CpuReset.ForLongMode(Engine.State, entry);
+        Engine.Mmu.FlushAll();
     }
 
     /// <summary>Runs until <paramref name="instructionBudget"/> instructions (at most 2^62) have retired, or an earlier exit.</summary>
     public VcpuExitReason Run(ulong instructionBudget)
     {
         ArgumentOutOfRangeException.ThrowIfGreaterThan(instructionBudget, 1UL << 62);
-        return _engine.Run(instructionBudget);
+        return Engine.Run(instructionBudget);
     }
 
     /// <summary>Makes a non-maskable interrupt pending.</summary>
-    public void RaiseNmi() => _engine.State->NmiPending = 1;
+    public void RaiseNmi() => Engine.State->NmiPending = 1;
 
     /// <summary>From inside a bus call: makes <see cref="Run"/> return after the current instruction.</summary>
-    public void RequestStop() => _engine.StopRequested = true;
+    public void RequestStop() => Engine.StopRequested = true;
 
     /// <summary>Drops all translated code and cached translations. Invisible to the guest: for tests of exactly that, and to free memory.</summary>
     public void DropCaches()
     {
-        _engine.Flush();
-        _engine.Mmu.FlushAll();
+        Engine.Flush();
+        Engine.Mmu.FlushAll();
     }
 
-    /// <inheritdoc/>
-    public void Dispose() => _engine.Dispose();
+    /// <summary>Frees all native memory. Every other member throws <see cref="ObjectDisposedException"/> afterwards.</summary>
+    public void Dispose()
+    {
+        if (!_disposed)
+        {
+            _disposed = true;
+            _allocated.Dispose();
+        }
+    }
 }

@@ -44,6 +44,9 @@ internal static class Layers
     [
         ("Cpu", "System.IO.MemoryStream", "Iced's assembler writes to a stream; this one is memory"),
         ("Cpu", "System.IO.Stream", "parameter type of Iced's StreamCodeWriter, given the memory stream above"),
+        ("Replication", "System.IO.EndOfStreamException", "MessagePack's reader throws it for bytes that end too early; it becomes a value"),
+        ("Replication", "System.IO.Compression.BrotliEncoder", "compresses from span to span, without a stream"),
+        ("Replication", "System.IO.Compression.BrotliDecoder", "decompresses from span to span, without a stream"),
         ("Cpu", "System.Collections.Generic.Dictionary`2.get_Values", "a flush marks every block dead; no order can be seen from it"),
     ];
 

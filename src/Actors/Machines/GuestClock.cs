@@ -7,6 +7,7 @@ namespace FtAkka.Actors.Machines;
 public sealed class GuestClock
 {
     private readonly ulong tscHz;
+    private readonly ulong originTsc;
     private TimeSpan origin;
     private TimeSpan? stoppedAt;
 
@@ -14,11 +15,12 @@ public sealed class GuestClock
     public GuestClock(ulong tscHz, ulong tsc, TimeSpan now)
     {
         this.tscHz = tscHz;
-        origin = now - TimeSpan.FromTicks((long)((UInt128)tsc * TimeSpan.TicksPerSecond / tscHz));
+        originTsc = tsc;
+        origin = now;
     }
 
     /// <summary>The TSC at <paramref name="now"/>.</summary>
-    public ulong TscAt(TimeSpan now) => TicksIn((stoppedAt ?? now) - origin);
+    public ulong TscAt(TimeSpan now) => originTsc + TicksIn((stoppedAt ?? now) - origin);
 
     /// <summary>Time from now until the TSC shows <paramref name="tsc"/>, rounded up; zero if it does already.</summary>
     public TimeSpan Until(ulong tsc, TimeSpan now)

@@ -8,7 +8,7 @@ using FtAkka.Replication.Devices;
 namespace FtAkka.Actors.Machines;
 
 /// <summary>
-/// Runs a machine: owns it, executes it in quanta of about a millisecond, delivers what devices and operators send between quanta, lets the
+/// Runs a machine: owns it, executes it in quanta of a fraction of a millisecond, delivers what devices and operators send between quanta, lets the
 /// guest's clock follow the host's, and sends what leaves the machine to the devices. Each quantum is a message of the actor to itself, so that
 /// the mailbox and execution take turns; on a pinned dispatcher it disturbs no other actor. All time comes from the system's scheduler.
 /// </summary>
@@ -18,7 +18,7 @@ public sealed class MachineActor : ReceiveActor
     public const string DispatcherId = "machine-dispatcher";
 
     /// <summary>A busy guest's clock is advanced when it is behind by this much.</summary>
-    private static readonly TimeSpan AdvanceAfter = TimeSpan.FromMilliseconds(0.5);
+    private static readonly TimeSpan AdvanceAfter = TimeSpan.FromMilliseconds(0.9);
 
     private sealed record RunQuantum(ulong Turn);
 
@@ -146,7 +146,11 @@ public sealed class MachineActor : ReceiveActor
         runner = options.CreateRunner(machine);
         ulong fraction = (ulong)(options.BootSecondFraction.TotalSeconds * options.Config.TscHz);
         clock = new GuestClock(options.Config.TscHz, Math.Max(machine.Tsc, fraction), startedAt);
-        AdvanceClock(startedAt);
+        if (clock.TscAt(startedAt) is var tsc && tsc > machine.Tsc)
+        {
+            Inject(new ClockAdvance(tsc));
+        }
+        advancedAt = startedAt;
         return null;
     }
 
@@ -171,7 +175,7 @@ public sealed class MachineActor : ReceiveActor
             phase = MachinePhase.Throttled;
             if (pace.Limit != 0)
             {
-                WakeAfter(ExecutionPace.Quantum);
+                WakeAfter(ExecutionPace.AllowanceWait);
             }
             return;
         }
@@ -323,7 +327,10 @@ public sealed class MachineActor : ReceiveActor
         advancedAt = now;
         if (tsc > machine.Tsc)
         {
-            tally.ClockWasBehind(phase == MachinePhase.Running ? TimeSpan.FromSeconds((double)(tsc - machine.Tsc) / options.Config.TscHz) : TimeSpan.Zero);
+            if (phase == MachinePhase.Running)
+            {
+                tally.ClockWasBehind(TimeSpan.FromSeconds((double)(tsc - machine.Tsc) / options.Config.TscHz));
+            }
             Inject(new ClockAdvance(tsc));
         }
     }

@@ -45,6 +45,12 @@ public sealed record MachineReport
     /// <summary>The farthest the guest's clock was behind the host's when it was advanced.</summary>
     public required TimeSpan ClockLagMax { get; init; }
 
+    /// <summary>How often the guest's clock was advanced while it was executing.</summary>
+    public required ulong ClockAdvances { get; init; }
+
+    /// <summary>How often it was then behind by more than 10 ms: the guest did not get the host's CPU for so long.</summary>
+    public required ulong ClockAdvancesLate { get; init; }
+
     /// <summary>How often the machine was run, by why the run ended.</summary>
     public required IReadOnlyDictionary<MachineExitReason, ulong> Exits { get; init; }
 

@@ -8,6 +8,8 @@ namespace FtAkka.Actors.Machines;
 /// <summary>Counts what a machine does, for its report.</summary>
 internal sealed class MachineTally
 {
+    private static readonly TimeSpan LateClock = TimeSpan.FromMilliseconds(10);
+
     private static readonly PropertyInfo[] CpuCounters =
         [.. typeof(VcpuStatistics).GetProperties().Where(property => property.PropertyType == typeof(ulong))];
 
@@ -16,6 +18,8 @@ internal sealed class MachineTally
     private readonly SortedDictionary<string, ulong> effects = new(StringComparer.Ordinal);
     private TimeSpan executing;
     private TimeSpan clockLagMax;
+    private ulong clockAdvances;
+    private ulong clockAdvancesLate;
 
     public void Ran(MachineExitReason reason, TimeSpan elapsed)
     {
@@ -27,7 +31,12 @@ internal sealed class MachineTally
 
     public void Performed(MachineEffect effect) => effects[effect.GetType().Name] = effects.GetValueOrDefault(effect.GetType().Name) + 1;
 
-    public void ClockWasBehind(TimeSpan lag) => clockLagMax = lag > clockLagMax ? lag : clockLagMax;
+    public void ClockWasBehind(TimeSpan lag)
+    {
+        clockLagMax = lag > clockLagMax ? lag : clockLagMax;
+        clockAdvances++;
+        clockAdvancesLate += lag > LateClock ? 1UL : 0;
+    }
 
     public MachineReport Report(GuestMachine machine, MachinePhase phase, ulong hostTsc, TimeSpan elapsed) => new()
     {
@@ -38,6 +47,8 @@ internal sealed class MachineTally
         Elapsed = elapsed,
         Executing = executing,
         ClockLagMax = clockLagMax,
+        ClockAdvances = clockAdvances,
+        ClockAdvancesLate = clockAdvancesLate,
         Exits = new SortedDictionary<MachineExitReason, ulong>(exits),
         Inputs = new SortedDictionary<string, ulong>(inputs, StringComparer.Ordinal),
         Effects = new SortedDictionary<string, ulong>(effects, StringComparer.Ordinal),

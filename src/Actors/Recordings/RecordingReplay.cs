@@ -32,6 +32,16 @@ public sealed class RecordingReplay : IDisposable
     {
     }
 
+    /// <summary>Goes on from any point, on a machine in the state of that point; the caller goes on owning it.</summary>
+    /// <exception cref="RecordingException">The log cannot be used.</exception>
+    public RecordingReplay(RecordingReader recording, GuestMachine machine, LogPosition position)
+    {
+        ArgumentNullException.ThrowIfNull(recording);
+        log = recording.OpenLog();
+        log.SeekBehind(position.LastLsn);
+        Player = new MachinePlayer(machine, position, atCheckpoint: false);
+    }
+
     private RecordingReplay(RecordingReader recording, Keyframe start, GuestMachine machine, bool ownsMachine)
     {
         ArgumentNullException.ThrowIfNull(recording);

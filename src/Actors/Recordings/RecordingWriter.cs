@@ -233,11 +233,11 @@ public sealed class RecordingWriter : IDisposable
 
     private void WriteLog(List<LogEntry> entries)
     {
+        Span<byte> record = stackalloc byte[LogIndexRecord.SizeBytes];
         foreach (byte[] frame in LogFrame.WriteAll(entries))
         {
             if (indexedUpTo == 0 || LogBytes - indexedUpTo >= IndexEveryBytes)
             {
-                Span<byte> record = stackalloc byte[LogIndexRecord.SizeBytes];
                 LogFrame.IndexRecordOf(frame, LogBytes).Write(record);
                 index.Write(record);
                 indexedUpTo = LogBytes;

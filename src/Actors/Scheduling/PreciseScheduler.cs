@@ -33,6 +33,18 @@ public sealed class PreciseScheduler : SchedulerBase, IDisposable
         thread.Start();
     }
 
+    /// <summary>Timers in the queue, cancelled ones that have not been cleared away included.</summary>
+    public int PendingCount
+    {
+        get
+        {
+            lock (gate)
+            {
+                return queue.Count;
+            }
+        }
+    }
+
     /// <inheritdoc/>
     protected override DateTimeOffset TimeNow => DateTimeOffset.UtcNow;
 

@@ -17,6 +17,12 @@ internal sealed unsafe class CpuContext
     /// <summary>Optional listener for events a developer wants to see and the guest does not (unknown MSRs). Not called on hot paths.</summary>
     public Action<string>? Trace { get; set; }
 
+    /// <summary>Whether memory and port accesses are compared with the debug registers; only while the engine steps.</summary>
+    public bool Watching { get; set; }
+
+    /// <summary>DR6 bits of the breakpoints that accesses hit while <see cref="Watching"/>.</summary>
+    public ulong WatchHits { get; set; }
+
     /// <summary>Set by a handler that answers <see cref="InstructionOutcome.Fault"/>.</summary>
     public GuestFault Fault { get; set; }
 }

@@ -54,25 +54,53 @@ internal static unsafe class GuestAccess
     }
 
     /// <summary>Reads 1, 2, 4 or 8 bytes with the rights of the current privilege level.</summary>
-    public static bool TryRead(this CpuContext c, ulong address, int size, bool stack, out ulong value) =>
-        c.Mmu.Read(address, size, c.IsUser(), out value) || RefuseAccess(c, stack);
+    public static bool TryRead(this CpuContext c, ulong address, int size, bool stack, out ulong value)
+    {
+        value = 0;
+        return c.IsAligned(address, size, write: false, stack)
+            && (c.Mmu.Read(address, size, c.IsUser(), out value) ? Watch(c, address, size, write: false) : RefuseAccess(c, stack));
+    }
 
     /// <summary>Writes 1, 2, 4 or 8 bytes with the rights of the current privilege level.</summary>
     public static bool TryWrite(this CpuContext c, ulong address, int size, bool stack, ulong value) =>
-        c.Mmu.Write(address, size, c.IsUser(), value) || RefuseAccess(c, stack);
+        c.IsAligned(address, size, write: true, stack)
+        && (c.Mmu.Write(address, size, c.IsUser(), value) ? Watch(c, address, size, write: true) : RefuseAccess(c, stack));
 
     public static bool TryReadBytes(this CpuContext c, ulong address, Span<byte> destination, bool stack) =>
-        c.Mmu.ReadBytes(address, destination, c.IsUser()) || RefuseAccess(c, stack);
+        c.Mmu.ReadBytes(address, destination, c.IsUser()) ? Watch(c, address, destination.Length, write: false) : RefuseAccess(c, stack);
 
     public static bool TryWriteBytes(this CpuContext c, ulong address, ReadOnlySpan<byte> source, bool stack) =>
-        c.Mmu.WriteBytes(address, source, c.IsUser()) || RefuseAccess(c, stack);
+        c.Mmu.WriteBytes(address, source, c.IsUser()) ? Watch(c, address, source.Length, write: true) : RefuseAccess(c, stack);
 
     public static bool TryProbeWrite(this CpuContext c, ulong address, int size, bool stack) =>
         c.Mmu.ProbeWrite(address, size, c.IsUser()) || RefuseAccess(c, stack);
 
     /// <summary>Host pointer for a run inside one page; null with true for a page that is not RAM (see <see cref="Memory.Mmu.TryGetPointer"/>).</summary>
     public static bool TryGetPointer(this CpuContext c, ulong address, int length, bool write, out byte* pointer) =>
-        c.Mmu.TryGetPointer(address, length, write, c.IsUser(), out pointer) || RefuseAccess(c, stack: false);
+        c.Mmu.TryGetPointer(address, length, write, c.IsUser(), out pointer) ? Watch(c, address, length, write) : RefuseAccess(c, stack: false);
+
+    /// <summary>
+    /// #AC for a misaligned data access at CPL 3 with CR0.AM and RFLAGS.AC (SDM vol. 3A, 6.15, interrupt 17). A page fault of the same
+    /// access comes first.
+    /// </summary>
+    public static bool IsAligned(this CpuContext c, ulong address, int size, bool write, bool stack)
+    {
+        if ((address & ((ulong)size - 1)) == 0 || !ChecksAlignment(c.State))
+            return true;
+        bool permitted = write ? c.Mmu.ProbeWrite(address, size, user: true) : c.Mmu.ProbeRead(address, size, user: true);
+        return permitted ? c.Refuse(Vector.AlignmentCheck, 0) : RefuseAccess(c, stack);
+    }
+
+    /// <summary>Whether misaligned accesses raise #AC now.</summary>
+    public static bool ChecksAlignment(CpuState* s) =>
+        s->Cpl == 3 && (s->Rflags & Rflags.AlignmentCheck) != 0 && (s->Cr0 & Cr0.AlignmentMask) != 0;
+
+    private static bool Watch(CpuContext c, ulong address, int size, bool write)
+    {
+        if (c.Watching)
+            c.WatchHits |= DebugTraps.AccessBreakpoints(c.State, address, size, write ? BreakpointAccess.Write : BreakpointAccess.Read);
+        return true;
+    }
 
     /// <summary>Reads from a system table (GDT, LDT, IDT, TSS): supervisor rights at any CPL. <paramref name="externalBit"/> is OR-ed into a #GP error code.</summary>
     public static bool TryReadSystem(this CpuContext c, ulong address, int size, uint externalBit, out ulong value) =>

@@ -274,7 +274,8 @@ internal static unsafe partial class StringInstructions
         ushort port = (ushort)s->Gpr[2];
         ulong destination = Destination(s, in run);
         iterations = 0;
-        if (!TaskState.TryPermitPort(c, port, run.Size) || !c.TryProbeWrite(destination, run.Size, stack: false))
+        if (!TaskState.TryPermitPort(c, port, run.Size) || !c.TryProbeWrite(destination, run.Size, stack: false)
+            || !c.IsAligned(destination, run.Size, write: true, stack: false))
             return Step.Faulted;
         if (!c.TryWrite(destination, run.Size, stack: false, c.Bus.PortRead(port, run.Size)))
             return Step.Faulted;

@@ -214,6 +214,9 @@ internal static unsafe partial class StringInstructions
     /// <summary>Pointer to the lowest element of a batch inside one page; a fault is reported for the first element in the direction of the run.</summary>
     private static bool TryGetRun(CpuContext c, in Run run, ulong address, ulong elements, bool write, out byte* pointer)
     {
+        pointer = null;
+        if (!c.IsAligned(address, run.Size, write, stack: false))
+            return false;
         if (c.TryGetPointer(Lowest(address, in run, elements), (int)(elements * (uint)run.Size), write, out pointer))
             return true;
         if (run.Backward && elements > 1)

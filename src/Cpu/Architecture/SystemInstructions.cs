@@ -15,6 +15,23 @@ internal static unsafe partial class SystemInstructions
     /// <summary>True when the code has a handler here; for every other code <see cref="Execute"/> raises #UD.</summary>
     public static bool Handles(Code code) => Handlers[(int)code] != null || StringInstructions.Handles(code);
 
+    /// <summary>Whether the handler of a code reads or writes the x87/MMX image in the state: it must be up to date.</summary>
+    public static bool UsesX87(Code code) => UsersOfX87[(int)code];
+
+    private static readonly bool[] UsersOfX87 = BuildUsersOfX87();
+
+    private static bool[] BuildUsersOfX87()
+    {
+        var handlers = new Handler[IcedConstants.CodeEnumCount];
+        AddX87(handlers);
+        var users = new bool[handlers.Length];
+        for (int code = 0; code < users.Length; code++)
+            users[code] = handlers[code] != null;
+        users[(int)Code.Ldmxcsr_m32] = users[(int)Code.Stmxcsr_m32] = false;
+        users[(int)Code.Maskmovq_rDI_mm_mm] = true;
+        return users;
+    }
+
     /// <summary>
     /// Executes the instruction at <see cref="CpuState.Rip"/>. <paramref name="ticks"/> is what the instruction counts: 0 for a fault, 1 for an
     /// instruction, the iterations done for a REP string instruction (at most <paramref name="remainingBudget"/>, which is at least 1).

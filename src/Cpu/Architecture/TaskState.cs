@@ -27,6 +27,15 @@ internal static unsafe class TaskState
     /// <summary>True when the program may access <paramref name="size"/> ports from <paramref name="port"/> on: CPL within IOPL, or all bits of the map clear.</summary>
     public static bool TryPermitPort(CpuContext c, ushort port, int size)
     {
+        if (!IsPortPermitted(c, port, size))
+            return false;
+        if (c.Watching)
+            c.WatchHits |= DebugTraps.AccessBreakpoints(c.State, port, size, BreakpointAccess.Port);
+        return true;
+    }
+
+    private static bool IsPortPermitted(CpuContext c, ushort port, int size)
+    {
         CpuState* s = c.State;
         if (s->Cpl <= Rflags.IoPrivilege(s->Rflags))
             return true;

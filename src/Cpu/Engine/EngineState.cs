@@ -36,10 +36,6 @@ internal unsafe struct EngineState
     /// <summary>The countdown slot: 2^32 + instructions left.</summary>
     public ulong Budget;
     public ulong ScratchR14, ScratchR15;
-    /// <summary>Virtual RFLAGS.IF as emitted code keeps it (0 or 0x200).</summary>
-    public ulong VirtualIf;
-    /// <summary>Nonzero when emitted code must leave as soon as IF is set.</summary>
-    public ulong InterruptPending;
     public fixed byte Bounce[2 * 64];
 }
 
@@ -50,7 +46,7 @@ internal unsafe struct EngineState
 internal static class FrameLayout
 {
     public const int Budget = 4, R12 = 12, R13 = 20, R14 = 28, R15 = 36, FsBase = 44, GsBase = 52, State = 60,
-        TempA = 68, TempB = 76, AlignMask16 = 84, VirtualIf = 92, InterruptPending = 100, AlignMask8 = 108, AlignMask4 = 116,
+        TempA = 68, TempB = 76, AlignMask16 = 84, AlignMask8 = 92, AlignMask4 = 100,
         // Beyond disp8: touched at entry and exit only.
         SavedRsp = 132, ExitKind = 140, ExitReturn = 148, AlignMask2 = 156, SavedMxcsr = 164, Size = 192;
 

@@ -7,9 +7,6 @@ namespace FtAkka.Cpu.Engine;
 /// <summary>Block cache: look-up, translation, linking, invalidation, eviction.</summary>
 internal sealed unsafe partial class ExecutionEngine
 {
-    /// <summary>No block's code is longer: 64 instructions of at most a few hundred host bytes each.</summary>
-    private const int BlockCodeBytesMax = 64 * 1024;
-
     private readonly record struct BlockKey(ulong LinearAddress, ulong PhysicalAddress, BlockMode Mode)
     {
         // Never seen by the guest: only spreads the dictionary's buckets.
@@ -21,6 +18,9 @@ internal sealed unsafe partial class ExecutionEngine
 
     private readonly Dictionary<BlockKey, Block> _blocks = [];
     private readonly Block?[] _pageBlocks;
+
+    /// <summary>By RAM page: which of its 64-byte lines hold translated code (bit set: perhaps). A store elsewhere in the page has nothing to look for.</summary>
+    private readonly ulong[] _pageLines;
     private readonly byte[] _crossingBytes = new byte[32];
     private nint _next;
     private bool _codeChanged = true;
@@ -55,11 +55,19 @@ internal sealed unsafe partial class ExecutionEngine
         return Translate(key, user, ref global);
     }
 
+    /// <summary>
+    /// Set when an instruction in the middle of a block ran on its own. A run of such instructions would else translate a long block from each of
+    /// them and execute only its first.
+    /// </summary>
+    private bool _shortBlock;
+
+    private const int ShortBlockInstructions = 4;
+
     private static ulong SecondPage(ulong rip) => (rip & ~0xFFFUL) + 4096;
 
     private Block? Translate(BlockKey key, bool user, ref bool global)
     {
-        if (_next + BlockCodeBytesMax > _code.Base + _code.SizeBytes)
+        if (_next + BlockTranslator.BlockCodeBytesMax > _code.Base + _code.SizeBytes)
         {
             Flush();
         }
@@ -67,7 +75,8 @@ internal sealed unsafe partial class ExecutionEngine
         int available = 4096 - (int)(key.PhysicalAddress & 0xFFF);
         ulong secondPhysical = ulong.MaxValue;
         Block block = NewBlock(key, secondPhysical);
-        int limit = Math.Clamp(MaxBlockInstructions, 1, BlockTranslator.MaxInstructions);
+        int limit = Math.Clamp(_shortBlock ? Math.Min(ShortBlockInstructions, MaxBlockInstructions) : MaxBlockInstructions, 1, BlockTranslator.MaxInstructions);
+        _shortBlock = false;
         fixed (byte* gathered = _crossingBytes)
         {
             if (bytes == null)
@@ -132,6 +141,7 @@ internal sealed unsafe partial class ExecutionEngine
         {
             block.NextOnPage = _pageBlocks[page];
             _pageBlocks[page] = block;
+            _pageLines[page] |= LinesOf(block, first: true);
             _mmu.MarkCodePage(block.PhysicalAddress);
         }
         int second = block.Crossing ? _memory.PageIndexOf(block.SecondPhysicalAddress) : -1;
@@ -139,6 +149,7 @@ internal sealed unsafe partial class ExecutionEngine
         {
             block.NextOnSecondPage = _pageBlocks[second];
             _pageBlocks[second] = block;
+            _pageLines[second] |= LinesOf(block, first: false);
             _mmu.MarkCodePage(block.SecondPhysicalAddress);
         }
     }
@@ -188,8 +199,13 @@ internal sealed unsafe partial class ExecutionEngine
         {
             return;
         }
+        if ((_pageLines[index] & Lines((int)(physicalAddress & 0xFFF), lengthBytes)) == 0)
+        {
+            return;
+        }
         Block? block = _pageBlocks[index];
         Block? kept = null;
+        ulong lines = 0;
         while (block != null)
         {
             bool first = (block.PhysicalAddress & ~0xFFFUL) == page;
@@ -209,10 +225,12 @@ internal sealed unsafe partial class ExecutionEngine
                     block.NextOnSecondPage = kept;
                 }
                 kept = block;
+                lines |= LinesOf(block, first);
             }
             block = next;
         }
         _pageBlocks[index] = kept;
+        _pageLines[index] = lines;
         if (kept == null)
         {
             _mmu.UnmarkCodePage(page);
@@ -221,22 +239,36 @@ internal sealed unsafe partial class ExecutionEngine
 
     private static bool Overlaps(Block block, bool first, ulong address, int length)
     {
+        (ulong start, ulong end) = ExtentOf(block, first);
+        return address < end && address + (ulong)length > start;
+    }
+
+    /// <summary>Physical range of the block's bytes in its first or its second page.</summary>
+    private static (ulong Start, ulong End) ExtentOf(Block block, bool first)
+    {
         ulong start = block.PhysicalAddress;
         ulong end = start + (ulong)block.LengthBytes;
-        if (block.Crossing)
+        if (!block.Crossing)
         {
-            ulong onFirst = 4096 - (start & 0xFFF);
-            if (first)
-            {
-                end = start + onFirst;
-            }
-            else
-            {
-                start = block.SecondPhysicalAddress;
-                end = start + (ulong)block.LengthBytes - onFirst;
-            }
+            return (start, end);
         }
-        return address < end && address + (ulong)length > start;
+        ulong onFirst = 4096 - (start & 0xFFF);
+        return first
+            ? (start, start + onFirst)
+            : (block.SecondPhysicalAddress, block.SecondPhysicalAddress + (ulong)block.LengthBytes - onFirst);
+    }
+
+    private static ulong LinesOf(Block block, bool first)
+    {
+        (ulong start, ulong end) = ExtentOf(block, first);
+        return Lines((int)(start & 0xFFF), (int)(end - start));
+    }
+
+    /// <summary>Bits of the 64-byte lines that <paramref name="length"/> bytes from <paramref name="offset"/> of a page touch.</summary>
+    private static ulong Lines(int offset, int length)
+    {
+        int last = Math.Min(offset + Math.Max(length, 1) - 1, 4095) >> 6;
+        return (ulong.MaxValue << (offset >> 6)) & (ulong.MaxValue >> (63 - last));
     }
 
     /// <inheritdoc/>
@@ -291,6 +323,7 @@ internal sealed unsafe partial class ExecutionEngine
         if (page >= 0 && _pageBlocks[page] != null)
         {
             _pageBlocks[page] = null;
+            _pageLines[page] = 0;
             _mmu.UnmarkCodePage(physicalAddress & ~0xFFFUL);
         }
     }
@@ -312,4 +345,46 @@ internal sealed unsafe partial class ExecutionEngine
             return _translator.DecodeOne(block.LinearAddress + (ulong)offset, bytes, available);
         }
     }
+
+    /// <summary>
+    /// Whether the bytes at <paramref name="rip"/>, which do not decode, are an instruction of more than 15 bytes: #GP(0) instead of #UD (Intel SDM vol. 3A,
+    /// 6.15, interrupt 13). Only redundant prefixes can make one, so it decodes without the repeated ones.
+    /// </summary>
+    private bool IsTooLong(ulong rip)
+    {
+        const int lengthMax = 15;
+        Span<byte> bytes = stackalloc byte[lengthMax];
+        for (int i = 0; i < lengthMax; i++)
+        {
+            if (!_mmu.TryPeek(rip + (ulong)i, out ulong physical) || _mmu.HostPointer(physical) is var host && host == null)
+            {
+                return false;
+            }
+            bytes[i] = *host;
+        }
+        int prefixes = 0;
+        while (prefixes < lengthMax && IsPrefix(bytes[prefixes]))
+        {
+            prefixes++;
+        }
+        // What lies behind the 15th byte does not matter: zeros make the instruction as long as it gets.
+        byte* distinct = stackalloc byte[2 * lengthMax];
+        new Span<byte>(distinct, 2 * lengthMax).Clear();
+        int kept = 0;
+        for (int i = 0; i < prefixes; i++)
+        {
+            bool last = i == prefixes - 1;
+            bool rex = (bytes[i] & 0xF0) == 0x40;
+            if (rex ? last : bytes[(i + 1)..prefixes].IndexOf(bytes[i]) < 0)
+            {
+                distinct[kept++] = bytes[i];
+            }
+        }
+        bytes[prefixes..].CopyTo(new Span<byte>(distinct + kept, lengthMax));
+        Instruction instruction = _translator.DecodeOne(rip, distinct, 2 * lengthMax);
+        return prefixes == lengthMax || (!instruction.IsInvalid && instruction.Length - kept + prefixes > lengthMax);
+    }
+
+    private static bool IsPrefix(byte value) =>
+        value is 0x66 or 0x67 or 0xF0 or 0xF2 or 0xF3 or 0x26 or 0x2E or 0x36 or 0x3E or 0x64 or 0x65 or (>= 0x40 and <= 0x4F);
 }

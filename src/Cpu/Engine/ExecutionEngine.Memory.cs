@@ -35,7 +35,7 @@ internal sealed unsafe partial class ExecutionEngine
         if ((address & 0xFFF) + site.SizeBytes > 4096)
         {
             Abandon(block, site);
-            ExecuteOdd(block, site.Offset);
+            ExecuteOdd(DecodeAt(block, site.Offset), block.Mode);
             return 0;
         }
         _statistics.TlbMisses++;
@@ -47,7 +47,7 @@ internal sealed unsafe partial class ExecutionEngine
                 return 0;
             case FillOutcome.Mmio:
                 Abandon(block, site);
-                ExecuteOdd(block, site.Offset);
+                ExecuteOdd(DecodeAt(block, site.Offset), block.Mode);
                 return 0;
             default:
                 break;
@@ -79,7 +79,8 @@ internal sealed unsafe partial class ExecutionEngine
         {
             // The instructions behind the store may not be what was translated: run it alone, then look again.
             Abandon(block, site);
-            StepOne(block.Mode);
+            ExecuteOne(block.Mode);
+            _shortBlock = true;
             return 0;
         }
         int set = SetOf(block.Mode);
@@ -117,11 +118,10 @@ internal sealed unsafe partial class ExecutionEngine
     /// Runs the one instruction at RIP with its memory operands in bounce buffers: read in before, written out after. Permissions are
     /// checked before anything is read, so the instruction either happens as a whole or faults.
     /// </summary>
-    private void ExecuteOdd(Block origin, int offset)
+    private void ExecuteOdd(in Instruction instruction, BlockMode mode)
     {
         _statistics.OddAccesses++;
-        Instruction instruction = DecodeAt(origin, offset);
-        BlockMode mode = origin.Mode & ~BlockMode.Single;
+        mode &= ~BlockMode.Single;
         if (instruction.Mnemonic is Mnemonic.Div or Mnemonic.Idiv)
         {
             ExecuteSpecial(instruction, mode);
@@ -154,6 +154,10 @@ internal sealed unsafe partial class ExecutionEngine
         _chunk = 1;
         _es->Budget = (ulong)(BudgetBias + 1);
         RunEmitted(block.Entry);
+        if (_guardingStore && IsX87Suppressed(toMemory: true))
+        {
+            return;
+        }
         // A bus call made by the write-out belongs to the instruction: it sees the count from before it.
         ulong after = _s->Icount;
         _s->Icount = icount;
@@ -167,6 +171,7 @@ internal sealed unsafe partial class ExecutionEngine
             }
         }
         _s->Icount = after;
+        _shortBlock = true;
     }
 
     /// <summary>Lists the accesses of a re-emitted instruction or one with emission of its own, in the order the emission makes them.</summary>
@@ -202,7 +207,10 @@ internal sealed unsafe partial class ExecutionEngine
                 Add(_s->Gpr[5], instruction.Code == Code.Leavew ? 2 : 8, read: true, write: false, stack: true);
                 return;
             default:
-                AddOperand(instruction, rule, 0, rule.Access != OperandAccess.Write, rule.Access != OperandAccess.Read);
+                if (memory)
+                {
+                    AddOperand(instruction, rule, 0, rule.Access != OperandAccess.Write, rule.Access != OperandAccess.Read);
+                }
                 return;
         }
     }

@@ -9,53 +9,105 @@ namespace FtAkka.Cpu.Engine;
 /// <summary>Instructions executed in C#, one at a time.</summary>
 internal sealed unsafe partial class ExecutionEngine
 {
-    /// <summary>Executes exactly one instruction, with single-step and breakpoint traps.</summary>
+    /// <summary>Executes exactly one instruction, with breakpoints before it and debug traps behind it (Intel SDM vol. 3B, 17.3.1).</summary>
     private void StepOne(BlockMode mode)
     {
-        mode &= ~(BlockMode.Single | BlockMode.Bounce);
-        _statistics.SingleSteps++;
-        if (DebugTraps.AnyInstructionEnabled(_s) && (_s->Rflags & ResumeFlag) == 0)
+        bool breakpoints = DebugTraps.AnyEnabled(_s);
+        if (breakpoints)
         {
-            ulong hit = DebugTraps.InstructionBreakpoints(_s, _s->Rip);
-            if (hit != 0)
+            ulong reached = DebugTraps.InstructionBreakpoints(_s, _s->Rip);
+            if (reached != 0)
             {
-                ExceptionDelivery.DeliverDebug(_context, hit);
+                ExceptionDelivery.DeliverDebug(_context, reached);
                 CountDelivery();
                 return;
             }
         }
+        ulong hits = _s->HeldBreakpoints;
+        _s->HeldBreakpoints = 0;
+        _context.WatchHits = 0;
+        _context.Watching = breakpoints;
+        _delivered = false;
+        _trapByResult = false;
+        _stepping = true;
+        // TF counts as it is before the instruction, except where a fast system call loads it.
         bool trap = (_s->Rflags & TrapFlag) != 0;
-        byte shadow = _s->InterruptShadow;
+        ulong icount = _s->Icount;
+        ExecuteOne(mode);
+        _context.Watching = false;
+        _stepping = false;
+        if (_s->Icount == icount)
+        {
+            return;
+        }
+        hits |= _context.WatchHits;
+        if (_s->InterruptShadow == Shadow.MovSs)
+        {
+            _s->HeldBreakpoints = (byte)hits;
+            return;
+        }
+        if (_trapByResult)
+        {
+            trap = (_s->Rflags & TrapFlag) != 0;
+        }
+        if (trap && !_delivered)
+        {
+            hits |= DebugTraps.SingleStep;
+        }
+        if (hits != 0)
+        {
+            ExceptionDelivery.DeliverDebug(_context, hits);
+        }
+    }
+
+    /// <summary>The instruction was an INT: its handler runs with TF clear, so nothing traps behind it.</summary>
+    private bool _delivered;
+
+    /// <summary>SYSCALL or SYSRET: the trap behind it depends on the TF it loaded, so that a kernel can mask it.</summary>
+    private bool _trapByResult;
+
+    private bool _stepping;
+
+    /// <summary>Fetches and executes the instruction at RIP, and nothing else.</summary>
+    private void ExecuteOne(BlockMode mode)
+    {
+        mode &= ~(BlockMode.Single | BlockMode.Bounce);
+        _statistics.SingleSteps++;
         Block? block = GetBlock(_s->Rip, mode | BlockMode.Single, out _);
         if (block == null)
         {
             return;
         }
-        ulong icount = _s->Icount;
-        _delivered = false;
         if (block.InstructionCount == 0)
         {
             ExecuteSpecial(block.Special, mode);
+            return;
         }
-        else
+        if (_context.Watching)
         {
-            _chunk = 1;
-            _es->Budget = (ulong)(BudgetBias + 1);
-            RunEmitted(block.Entry);
-            if (_s->Icount != icount && _s->InterruptShadow == shadow)
-            {
-                _s->InterruptShadow = 0;
-            }
+            Foresee(DecodeAt(block, 0));
         }
-        const byte afterMovSs = 2; // MOV SS also holds debug traps for one instruction (Intel SDM vol. 3A, 6.8.3)
-        if (trap && _s->InterruptShadow != afterMovSs && _s->Icount != icount && !_delivered && (_s->Rflags & TrapFlag) != 0)
+        ulong icount = _s->Icount;
+        byte shadow = _s->InterruptShadow;
+        _chunk = 1;
+        _es->Budget = (ulong)(BudgetBias + 1);
+        RunEmitted(block.Entry);
+        if (_s->Icount != icount && _s->InterruptShadow == shadow)
         {
-            const ulong singleStep = 1UL << 14; // DR6.BS
-            ExceptionDelivery.DeliverDebug(_context, singleStep);
+            _s->InterruptShadow = 0;
         }
     }
 
-    private bool _delivered;
+    /// <summary>Notes which data breakpoints the accesses of an emitted instruction will hit: afterwards its address registers may have changed.</summary>
+    private void Foresee(in Instruction instruction)
+    {
+        DescribeAccesses(instruction);
+        for (int i = 0; i < _accessCount; i++)
+        {
+            ref Access access = ref _accesses[i];
+            _context.WatchHits |= DebugTraps.AccessBreakpoints(_s, access.Address, access.Size, access.Write ? BreakpointAccess.Write : BreakpointAccess.Read);
+        }
+    }
 
     /// <summary>Executes the instruction at RIP in C#: a special one, one the model lacks, or one that traps in the current mode.</summary>
     private void ExecuteSpecial(in Instruction instruction, BlockMode mode)
@@ -64,10 +116,11 @@ internal sealed unsafe partial class ExecutionEngine
         ref readonly InstructionRule rule = ref InstructionPolicy.Of(instruction.Code);
         if (instruction.IsInvalid || rule.Class == InstructionClass.Undefined || (rule.Features & ~InstructionFeatures.Ftvm64V1) != 0)
         {
-            Raise(GuestFault.Of(Vector.InvalidOpcode));
+            // Too long is told apart only now: it is rare, and the bytes are still there.
+            Raise(instruction.IsInvalid && IsTooLong(_s->Rip) ? GuestFault.Gp() : GuestFault.Of(Vector.InvalidOpcode));
             return;
         }
-        if (!CheckFpuState(instruction, rule))
+        if (!CheckFpuState(rule))
         {
             return;
         }
@@ -75,25 +128,41 @@ internal sealed unsafe partial class ExecutionEngine
         bool ours = (mode & BlockMode.X87Unmasked) != 0 && SystemInstructions.Handles(instruction.Code);
         if (rule.Class == InstructionClass.Reemit && !ours)
         {
-            ExecuteGuarded(rule, mode);
+            ExecuteGuarded(instruction, rule, mode);
             return;
         }
-        SpillX87();
+        if (SystemInstructions.UsesX87(instruction.Code))
+        {
+            SpillX87(); // not for every instruction: saving and loading the bank takes twice as long as all else about an exit
+        }
         InstructionOutcome outcome;
         ulong ticks;
         if (instruction.Mnemonic is Mnemonic.Div or Mnemonic.Idiv)
         {
             outcome = Division.Execute(_context, instruction);
-            ticks = outcome == InstructionOutcome.Retired ? 1UL : 0;
+            ticks = 0;
+            if (outcome == InstructionOutcome.Retired)
+            {
+                ticks = 1;
+                _s->InterruptShadow = 0;
+                _s->Rflags &= ~ResumeFlag;
+            }
         }
         else
         {
-            outcome = SystemInstructions.Execute(_context, instruction, (ulong)_left, out ticks);
+            // While the guest is being debugged, each iteration of a string instruction may trap.
+            bool stepping = _context.Watching || (_s->Rflags & TrapFlag) != 0;
+            outcome = SystemInstructions.Execute(_context, instruction, stepping ? 1 : (ulong)_left, out ticks);
         }
         if (ticks != 0)
         {
             Count((long)ticks);
         }
+        Conclude(outcome, instruction.Code);
+    }
+
+    private void Conclude(InstructionOutcome outcome, Code code)
+    {
         switch (outcome)
         {
             case InstructionOutcome.Fault:
@@ -105,13 +174,20 @@ internal sealed unsafe partial class ExecutionEngine
             case InstructionOutcome.Delivered:
                 _delivered = true;
                 break;
+            case InstructionOutcome.Retired when code is Code.Syscall or Code.Sysretq:
+                _trapByResult = true;
+                if (!_stepping && (_s->Rflags & TrapFlag) != 0)
+                {
+                    ExceptionDelivery.DeliverDebug(_context, DebugTraps.SingleStep);
+                }
+                break;
             default:
                 break;
         }
     }
 
     /// <summary>#UD, #NM and #MF that come before the instruction itself (Intel SDM vol. 3A, 2.5 and 13.1). False: raised.</summary>
-    private bool CheckFpuState(in Instruction instruction, in InstructionRule rule)
+    private bool CheckFpuState(in InstructionRule rule)
     {
         bool emulation = (_s->Cr0 & Cr0.Emulation) != 0;
         bool taskSwitched = (_s->Cr0 & Cr0.TaskSwitched) != 0;
@@ -148,7 +224,6 @@ internal sealed unsafe partial class ExecutionEngine
             Raise(GuestFault.Of(Vector.X87Error));
             return false;
         }
-        _ = instruction;
         return true;
     }
 
@@ -161,33 +236,5 @@ internal sealed unsafe partial class ExecutionEngine
         }
         SpillX87();
         return (*(ushort*)(_s->Fx + 2) & ~_s->FcwGuest & 0x3F) != 0;
-    }
-
-    /// <summary>Runs a re-emitted instruction alone and looks at the exception flags behind it, because the guest has unmasked some.</summary>
-    private void ExecuteGuarded(in InstructionRule rule, BlockMode mode)
-    {
-        BlockMode plain = mode & ~(BlockMode.SimdUnmasked | BlockMode.X87Unmasked | BlockMode.X87Trapped | BlockMode.SseTrapped);
-        if ((rule.Traits & InstructionTraits.SimdError) == 0)
-        {
-            StepOne(plain);
-            return;
-        }
-        CpuState before = *_s;
-        long left = _left;
-        _s->MxcsrHost &= ~0x3Fu;
-        StepOne(plain);
-        uint raised = _s->MxcsrHost & 0x3F;
-        uint unmasked = raised & ~(before.MxcsrGuestMasks >> 7);
-        if (_s->Icount == before.Icount || unmasked == 0)
-        {
-            _s->MxcsrHost |= before.MxcsrHost & 0x3F;
-            return;
-        }
-        // The destination stays as it was; the flags tell what happened (Intel SDM vol. 1, 11.5.2).
-        *_s = before;
-        _left = left;
-        _s->MxcsrHost |= raised;
-        const ulong osXmmExcpt = 1UL << 10;
-        Raise(GuestFault.Of((_s->Cr4 & osXmmExcpt) != 0 ? Vector.SimdError : Vector.InvalidOpcode));
     }
 }

@@ -62,6 +62,7 @@ internal sealed unsafe partial class ExecutionEngine : ITranslationObserver, IDi
         _translator = new BlockTranslator(_stubs, _mmu.Tlb, _jumps, _tables, (long)(nint)_es->Bounce, InstructionFeatures.Ftvm64V1);
         _next = _stubs.End;
         _pageBlocks = new Block?[memory.PageCount];
+        _pageLines = new ulong[memory.PageCount];
         MaxBlockInstructions = options.MaxBlockInstructions;
         CpuReset.ForLongMode(_s, new LongModeEntry { Rip = 0, Cr3 = 0, GdtBase = 0, GdtLimit = 0 });
     }
@@ -117,6 +118,17 @@ internal sealed unsafe partial class ExecutionEngine : ITranslationObserver, IDi
             if (_s->Shutdown != 0)
             {
                 continue;
+            }
+            if (_debugger)
+            {
+                if (StopsForDebugger(out bool stepped))
+                {
+                    return VcpuExitReason.Debug;
+                }
+                if (stepped)
+                {
+                    continue;
+                }
             }
             BlockMode mode = CurrentMode();
             if (_finishing || _s->InterruptShadow != 0 || (_s->Rflags & (TrapFlag | ResumeFlag)) != 0 || DebugTraps.AnyEnabled(_s))
@@ -223,7 +235,10 @@ internal sealed unsafe partial class ExecutionEngine : ITranslationObserver, IDi
         }
         if (block.InstructionCount == 0)
         {
-            ExecuteSpecial(block.Special, mode);
+            if (!block.IsHostBreakpoint)
+            {
+                ExecuteSpecial(block.Special, mode);
+            }
             return 0;
         }
         _jumps.Add(set, _s->Rip, block.Entry, global);
@@ -268,6 +283,10 @@ internal sealed unsafe partial class ExecutionEngine : ITranslationObserver, IDi
         long remaining = (long)_es->Budget - BudgetBias + counted;
         long ran = _chunk - remaining;
         _chunk = 0;
+        if (ran != 0)
+        {
+            _s->Rflags &= ~ResumeFlag;
+        }
         Count(ran);
     }
 
@@ -278,7 +297,6 @@ internal sealed unsafe partial class ExecutionEngine : ITranslationObserver, IDi
         if (instructions != 0)
         {
             _deliveries = 0;
-            _s->Rflags &= ~ResumeFlag;
         }
     }
 
@@ -302,7 +320,7 @@ internal sealed unsafe partial class ExecutionEngine : ITranslationObserver, IDi
         Block block = _tables.Block(NumberBehindCall());
         Settle(0);
         _s->Rip = block.Special.IP;
-        if (_left > 0)
+        if (_left > 0 && !block.IsHostBreakpoint)
         {
             ExecuteSpecial(block.Special, block.Mode);
         }

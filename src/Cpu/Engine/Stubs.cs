@@ -16,7 +16,7 @@ internal sealed unsafe class Stubs
     /// <summary>Offsets into <see cref="EngineState"/>.</summary>
     internal static class Offset
     {
-        public static readonly int Fx, Vector, Gpr, Rflags, Mxcsr, FsBase, GsBase, HostFlags, ExitReturn, ExitKind, Budget, ScratchR14, ScratchR15, VirtualIf, InterruptPending, Bounce;
+        public static readonly int Fx, Vector, Gpr, Rflags, Mxcsr, FsBase, GsBase, HostFlags, ExitReturn, ExitKind, Budget, ScratchR14, ScratchR15, Bounce;
 
         static Offset()
         {
@@ -35,8 +35,6 @@ internal sealed unsafe class Stubs
             Budget = (int)((byte*)(&p->Budget) - (byte*)p);
             ScratchR14 = (int)((byte*)(&p->ScratchR14) - (byte*)p);
             ScratchR15 = (int)((byte*)(&p->ScratchR15) - (byte*)p);
-            VirtualIf = (int)((byte*)(&p->VirtualIf) - (byte*)p);
-            InterruptPending = (int)((byte*)(&p->InterruptPending) - (byte*)p);
             Bounce = (int)((byte*)(&p->Bounce[0]) - (byte*)p);
         }
     }
@@ -119,8 +117,6 @@ internal sealed unsafe class Stubs
         CopyToFrame(a, Offset.Gpr + (15 * 8), FrameLayout.R15);
         CopyToFrame(a, Offset.FsBase, FrameLayout.FsBase);
         CopyToFrame(a, Offset.GsBase, FrameLayout.GsBase);
-        CopyToFrame(a, Offset.VirtualIf, FrameLayout.VirtualIf);
-        CopyToFrame(a, Offset.InterruptPending, FrameLayout.InterruptPending);
         StoreMask(a, FrameLayout.AlignMask16, 15);
         StoreMask(a, FrameLayout.AlignMask8, 7);
         StoreMask(a, FrameLayout.AlignMask4, 3);
@@ -203,7 +199,6 @@ internal sealed unsafe class Stubs
         CopyFromFrame(a, FrameLayout.R15, Offset.Gpr + (15 * 8));
         CopyFromFrame(a, FrameLayout.FsBase, Offset.FsBase);
         CopyFromFrame(a, FrameLayout.GsBase, Offset.GsBase);
-        CopyFromFrame(a, FrameLayout.VirtualIf, Offset.VirtualIf);
         for (int i = 0; i < 16; i++)
         {
             a.movups(__[rcx + (Offset.Vector + (32 * i))], Xmm(i));

@@ -157,7 +157,7 @@ public sealed unsafe partial class GuestMemory : IGuestPhysicalMemory, IDisposab
         {
             PageTrack track = Track[page];
             if (track == PageTrack.None) continue;
-            if ((track & (PageTrack.Code | PageTrack.PageTable)) == 0 || _mmu is null)
+            if ((track & (PageTrack.Code | PageTrack.PageTable | PageTrack.Watched)) == 0 || _mmu is null)
             {
                 MarkDirty(page);
                 continue;

@@ -133,6 +133,7 @@ internal sealed unsafe partial class Mmu
         if (destination.IsEmpty) return;
         if (piece.Page >= 0)
         {
+            if ((_memory.Track[piece.Page] & PageTrack.Watched) != 0) NoteWatched(piece.PhysicalAddress, piece.Length, write: false);
             byte* source = _memory.PagePointer(piece.Page) + (piece.PhysicalAddress & 0xFFF);
             new ReadOnlySpan<byte>(source, piece.Length).CopyTo(destination);
             return;

@@ -36,6 +36,7 @@ internal sealed unsafe partial class Mmu
             int offset = (int)(physicalAddress & 0xFFF);
             int length = Math.Min(size, 4096 - offset);
             _memory.MarkDirty(page);
+            if ((_memory.Track[page] & PageTrack.Watched) != 0) NoteWatched(physicalAddress, length, write: true);
             if ((_memory.Track[page] & PageTrack.PageTable) != 0) StoreToTable(page, offset, length);
             if ((_memory.Track[page] & PageTrack.Code) != 0) Observer?.InvalidateCode(physicalAddress, length);
             physicalAddress += (ulong)length;

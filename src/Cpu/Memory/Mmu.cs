@@ -85,8 +85,10 @@ internal sealed unsafe partial class Mmu : IDisposable
         physicalAddress = walk.PhysicalAddress;
         int page = _memory.PageIndexOf(physicalAddress);
         if (page < 0) return FillOutcome.Mmio;
-        MarkTables(va, ref walk, fetched: false);
         if (write) _memory.MarkDirty(page);
+        // A watched page is never entered: each access goes the long way, where it is seen.
+        if ((_memory.Track[page] & PageTrack.Watched) != 0) return FillOutcome.Mmio;
+        MarkTables(va, ref walk, fetched: false);
         bool writable = _memory.Track[page] == PageTrack.None
             && (walk.Leaf & PageEntry.Dirty) != 0 && MayWrite(user, walk.AllOf);
         int set = user ? SoftTlb.UserSet : SoftTlb.SupervisorSet;

@@ -11,4 +11,6 @@ internal enum PageTrack : byte
     PageTable = 2,
     /// <summary>Not written since the dirty logs were last armed.</summary>
     DirtyLogClean = 4,
+    /// <summary>The host's debugger watches bytes in it: no soft-TLB entry of the page is valid at all.</summary>
+    Watched = 8,
 }

@@ -72,7 +72,9 @@ internal unsafe struct CpuState
     public byte InterruptLine;
     /// <summary>1 after a triple fault: the CPU is in shutdown and Run refuses to continue.</summary>
     public byte Shutdown;
-    public byte Padding1, Padding2;
+    /// <summary>DR6 bits of data breakpoints hit by a MOV SS: reported after the next instruction (Intel SDM vol. 3A, 6.8.3).</summary>
+    public byte HeldBreakpoints;
+    public byte Padding2;
 
     /// <summary>The guest-visible MXCSR.</summary>
     public uint Mxcsr

@@ -47,6 +47,8 @@ internal sealed class Block
     /// <summary>The special instruction (or undefined one) the block ends with, when <see cref="EndsSpecial"/>.</summary>
     public Instruction Special;
     public bool EndsSpecial { get; set; }
+    /// <summary>The block ends before an instruction at which the host's debugger wants to stop.</summary>
+    public bool IsHostBreakpoint { get; set; }
     /// <summary>Head of the list of links that jump straight here; -1: none.</summary>
     public int FirstIncomingLink { get; set; } = -1;
     public Block? NextOnPage { get; set; }

@@ -270,6 +270,8 @@ internal sealed partial class BlockTranslator
             case 1: instruction.Op1Kind = OpKind.Memory; break;
             default: instruction.Op2Kind = OpKind.Memory; break;
         }
+        // A segment override means nothing on a register form, and would mean the host's segment on this one.
+        instruction.SegmentPrefix = Register.None;
         instruction.MemoryBase = Register.RSP;
         instruction.MemoryIndex = Register.None;
         instruction.MemoryIndexScale = 1;

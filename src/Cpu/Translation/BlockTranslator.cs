@@ -14,7 +14,12 @@ internal sealed unsafe partial class BlockTranslator
 {
     /// <summary>Longest block, in instructions; the countdown displacement must fit in 8 bits.</summary>
     public const int MaxInstructions = 64;
+    /// <summary>No block's code is longer.</summary>
+    public const int BlockCodeBytesMax = 32 * 1024;
     private const int InstructionBytesMax = 15;
+
+    /// <summary>No instruction's code is longer, links included; the longest are around 250 bytes (PUSH of memory, CALL through memory).</summary>
+    private const int InstructionCodeBytesMax = 512;
 
     private readonly Stubs _stubs;
     private readonly SoftTlb _tlb;
@@ -48,6 +53,9 @@ internal sealed unsafe partial class BlockTranslator
         _encoder = Encoder.Create(64, _asm);
         _decoder = Decoder.Create(64, _reader, InstructionPolicy.DecoderOptions);
     }
+
+    /// <summary>Addresses before which regular blocks leave, for the host's debugger; null: none.</summary>
+    public IReadOnlySet<ulong>? HostBreakpoints { get; set; }
 
     /// <summary>Emitted bytes of the last translation, to be copied to where it was translated for.</summary>
     public ReadOnlySpan<byte> EmittedBytes => _asm.Bytes;
@@ -84,7 +92,7 @@ internal sealed unsafe partial class BlockTranslator
         _offset = 0;
         int countPosition = EmitHead();
         bool open = true;
-        while (open && _index < limit)
+        while (open && _index < limit && _asm.Position < BlockCodeBytesMax - InstructionCodeBytesMax)
         {
             _offset = (int)(_decoder.IP - block.LinearAddress);
             _decoder.Decode(out Instruction instruction);
@@ -95,6 +103,14 @@ internal sealed unsafe partial class BlockTranslator
                     return false;
                 }
                 _decoder.IP = block.LinearAddress + (ulong)_offset;
+                break;
+            }
+            if (_regular && HostBreakpoints is { } breakpoints && breakpoints.Contains(instruction.IP))
+            {
+                _decoder.IP = instruction.IP;
+                block.IsHostBreakpoint = true;
+                EndWithSpecial(instruction);
+                open = false;
                 break;
             }
             InstructionClass kind = instruction.IsInvalid ? InstructionClass.Undefined : ClassOf(instruction);
@@ -117,7 +133,10 @@ internal sealed unsafe partial class BlockTranslator
         EmitPendingLinks();
         block.InstructionCount = _index;
         _asm.PatchByte(countPosition, (byte)-_index);
-        return true;
+        // Links are emitted at the end: at most two of 50 bytes each for the one branch, or one for the way on.
+        return _asm.Position <= BlockCodeBytesMax
+            ? true
+            : throw new InvalidOperationException($"a block of {_index} instructions took {_asm.Position} bytes of code, more than its bound.");
     }
 
     private InstructionClass ClassOf(in Instruction instruction)

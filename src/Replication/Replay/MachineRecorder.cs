@@ -65,6 +65,8 @@ public sealed class MachineRecorder
         {
             _ended = true;
             Append(exit.Icount, new EndPayload(exit.Reason));
+            // Behind the end: the replaying machine is in its final state only once it has ended as well.
+            Append(exit.Icount, new DigestPayload(_machine.ComputeDigest()));
         }
         return exit;
     }

@@ -68,6 +68,19 @@ public sealed class SnapshotCapture
         return capture;
     }
 
+    /// <summary>Puts a machine of the same configuration back to a full capture.</summary>
+    public SnapshotError Restore(GuestMachine machine)
+    {
+        ArgumentNullException.ThrowIfNull(machine);
+        if (Header.Base is not null || Header.MemoryBytes != machine.Memory.SizeBytes)
+            return SnapshotError.OtherMachine;
+        var target = new RestoreTarget(machine.Memory);
+        for (int number = 0; number < _pages.Count; number++)
+            target.Page(_pages[number], Content(number));
+        target.ClearOthers();
+        return machine.Restore(new StateReader(State));
+    }
+
     private static SnapshotCapture Begin(Guid recording, GuestMachine machine, LogPosition position, SnapshotBase? builtOn)
     {
         var writer = new StateWriter();

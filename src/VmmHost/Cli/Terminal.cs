@@ -25,6 +25,7 @@ public sealed class Terminal
     public Terminal(TextWriter output, TextWriter error, bool? outputIsTerminal = null, bool? errorIsTerminal = null)
     {
         Output = output;
+        ErrorOutput = error;
         Out = CreateConsole(output, outputIsTerminal ?? !Console.IsOutputRedirected);
         Error = CreateConsole(error, errorIsTerminal ?? !Console.IsErrorRedirected);
     }
@@ -37,6 +38,9 @@ public sealed class Terminal
 
     /// <summary>Standard output without any formatting.</summary>
     public TextWriter Output { get; }
+
+    /// <summary>Standard error without any formatting.</summary>
+    public TextWriter ErrorOutput { get; }
 
     /// <summary>Whether results are read by a person on a terminal.</summary>
     public bool IsInteractive => Out.Profile.Capabilities.Interactive;

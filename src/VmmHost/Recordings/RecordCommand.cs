@@ -95,7 +95,7 @@ public sealed class RecordCommand : ICommandModule
             terminal.Progress($"recorded {InstructionCount.Text(ended.Report?.Icount ?? 0)} instructions in {folder}: "
                 + $"{writer.LogBytes / 1e6:f1} MB of log, {writer.SnapshotBytes / 1e6:f1} MB of snapshots");
             cancelled.ThrowIfCancellationRequested();
-            return RunCommand.Conclude(ended);
+            return RunCommand.Conclude(terminal, ended);
         }
         catch (RecordingException failure)
         {

@@ -3,6 +3,7 @@ using FtAkka.Actors.Recordings;
 using FtAkka.Machine.Digest;
 using FtAkka.Machine.Events;
 using FtAkka.VmmHost.Cli;
+using FtAkka.VmmHost.Debugging;
 using Spectre.Console;
 
 namespace FtAkka.VmmHost.Recordings;
@@ -31,6 +32,12 @@ public sealed class ReplayCommand : ICommandModule
         HelpName = "SEED",
     };
 
+    private readonly Option<int?> gdb = new("--gdb")
+    {
+        Description = "Wait for gdb on this port of the loopback (0: a free one), at --from: 'target remote :PORT'. Goes forward and back.",
+        HelpName = "PORT",
+    };
+
     private readonly Option<string?> stats = new("--stats")
     {
         Description = "Write statistics of the replay to this file, as JSON.",
@@ -46,7 +53,7 @@ public sealed class ReplayCommand : ICommandModule
         var command = new Command(
             "replay", "Execute a recording again, checking at each digest that it is the same execution. Needs neither disks nor network. Fails if it is not.")
         {
-            folder, from, to, console, verify, fullDigest, extraStops, stats,
+            folder, from, to, console, verify, fullDigest, extraStops, gdb, stats,
         };
         command.SetAction((parsed, cancelled) =>
         {
@@ -79,6 +86,11 @@ public sealed class ReplayCommand : ICommandModule
         if (options.From > options.To)
         {
             throw new CommandFailedException($"--from {options.From} lies behind --to {options.To}.");
+        }
+        if (parsed.GetValue(gdb) is { } port)
+        {
+            Action<MachineEffect>? show = parsed.GetValue(console) ? effect => Write(Console.OpenStandardOutput(), effect) : null;
+            return ReplayDebugging.Run(recording, options.From, port, show, terminal.Progress, cancelled);
         }
         using Stream? output = parsed.GetValue(console) ? Console.OpenStandardOutput() : null;
         using var run = new ReplayRun(recording, options)

@@ -61,7 +61,7 @@ public sealed class RunCommand : ICommandModule
         var digests = new List<MachineDigest>();
         Action<MachineDigest> digestTaken = statsFile is not null
             ? digests.Add
-            : digest => Console.Error.WriteLine($"digest {RunStatistics.Line(digest)}");
+            : digest => terminal.ErrorOutput.WriteLine($"digest {RunStatistics.Line(digest)}");
 
         using var console = new StandardConsole();
         using VmComposition vm = VmComposition.Open(spec, console.Open);
@@ -81,8 +81,7 @@ public sealed class RunCommand : ICommandModule
         {
             RunStatistics.Of(ended, report, definition.Machine.Config.RngSeed, digests).Write(statsFile);
         }
-        cancelled.ThrowIfCancellationRequested();
-        return Conclude(ended);
+        return Conclude(terminal, ended);
     }
 
     /// <summary>Runs the VM to its end; cancelling stops it, and still lets its devices finish.</summary>
@@ -95,13 +94,14 @@ public sealed class RunCommand : ICommandModule
         opened.HandOver();
         IActorRef vm = system.ActorOf(VmActor.Props(definition with { Observers = [observer] }), "vm");
         using CancellationTokenRegistration stop = cancelled.Register(() => vm.Tell(new MachineProtocol.Stop()));
+        using var signals = new EndingSignals(() => vm.Tell(new MachineProtocol.Stop()));
         VmProtocol.Ended ended = await end.Task.ConfigureAwait(false);
         await system.Terminate().ConfigureAwait(false);
         return ended;
     }
 
     /// <summary>Says how a VM ended, as text and exit code.</summary>
-    internal static int Conclude(VmProtocol.Ended ended)
+    internal static int Conclude(Terminal terminal, VmProtocol.Ended ended)
     {
         string icount = ended.Report is { } report ? $" at icount {report.Icount}" : "";
         switch (ended.Reason)
@@ -110,14 +110,16 @@ public sealed class RunCommand : ICommandModule
             case MachineEndReason.LeaveRequested:
                 return ExitCode.Ok;
             case MachineEndReason.IcountMax:
-                Console.Error.WriteLine($"ftakka: stopped{icount}, as --max-icount asked");
+                terminal.ErrorOutput.WriteLine($"ftakka: stopped{icount}, as --max-icount asked");
                 return ExitCode.Ok;
             case MachineEndReason.Reset:
-                Console.Error.WriteLine($"ftakka: the guest reset itself{icount}");
+                terminal.ErrorOutput.WriteLine($"ftakka: the guest reset itself{icount}");
                 return ExitCode.GuestCrashed;
             case MachineEndReason.TripleFault:
-                Console.Error.WriteLine($"ftakka: triple fault{icount}: the guest crashed, or rebooted that way (reboot=t), as after a panic");
+                terminal.ErrorOutput.WriteLine($"ftakka: triple fault{icount}: the guest crashed, or rebooted that way (reboot=t), as after a panic");
                 return ExitCode.GuestCrashed;
+            case MachineEndReason.Stopped:
+                throw new OperationCanceledException();
             default:
                 throw new CommandFailedException(ended.Detail ?? $"The VM ended: {ended.Reason}.");
         }

@@ -17,6 +17,8 @@ namespace FtAkka.VmmHost.Run;
 /// <param name="ExecutingSeconds">Part of it spent executing guest instructions.</param>
 /// <param name="Mips">Million instructions per second of executing.</param>
 /// <param name="ClockLagMaxMilliseconds">The farthest the guest's clock was behind the host's.</param>
+/// <param name="ClockAdvances">How often that clock was advanced while the guest was executing.</param>
+/// <param name="ClockAdvancesLate">How often it was then behind by more than 10 ms.</param>
 /// <param name="Exits">How often the machine was run, by why the run ended.</param>
 /// <param name="Inputs">Input events by kind.</param>
 /// <param name="Effects">Effects by kind; console output that followed on one another counts once.</param>
@@ -32,6 +34,8 @@ internal sealed record RunStatistics(
     double ExecutingSeconds,
     double Mips,
     double ClockLagMaxMilliseconds,
+    ulong ClockAdvances,
+    ulong ClockAdvancesLate,
     IReadOnlyDictionary<string, ulong> Exits,
     IReadOnlyDictionary<string, ulong> Inputs,
     IReadOnlyDictionary<string, ulong> Effects,
@@ -57,6 +61,8 @@ internal sealed record RunStatistics(
         Math.Round(report.Executing.TotalSeconds, 6),
         report.Executing > TimeSpan.Zero ? Math.Round(report.Icount / report.Executing.TotalSeconds / 1e6, 3) : 0,
         Math.Round(report.ClockLagMax.TotalMilliseconds, 3),
+        report.ClockAdvances,
+        report.ClockAdvancesLate,
         report.Exits.ToDictionary(exit => exit.Key.ToString(), exit => exit.Value),
         report.Inputs,
         report.Effects,

@@ -44,7 +44,7 @@ public sealed class ProtocolSimulationTests(ITestOutputHelper output)
     [InlineData(nameof(Mutation.OffByOneIcount), 20)]
     [InlineData(nameof(Mutation.WatermarkAhead), 400)]
     [InlineData(nameof(Mutation.UnserializedDisk), 400)]
-    [InlineData(nameof(Mutation.LeaseRenewedByOldMessages), 400)]
+    [InlineData(nameof(Mutation.LeaseFromReceipt), 400)]
     public void Planted_fault_is_seen(string mutation, int seedsMax)
     {
         for (int seed = 1; seed <= seedsMax; seed++)

@@ -202,6 +202,8 @@ internal sealed class SimulatedNode(string name, SimulatedPair pair)
                 pair.Send(this, new ChannelClosed(message.Generation, message.Attempt, ChannelCloseReason.Gone, "no such backup here"));
             return;
         }
+        if (pair.Mutation == Mutation.LeaseFromReceipt && message is LogAck ack)
+            message = ack with { LeaseTicks = Now.Ticks };
         StepClone(new CloneSenderInput.Received(message), new CloneReceiverInput.Received(message));
         Step(new ReplicaInput.Received(message));
     }
@@ -302,8 +304,6 @@ internal sealed class SimulatedNode(string name, SimulatedPair pair)
             case ReplicaEffect.Send { Message: var message }:
                 if (pair.Mutation == Mutation.WatermarkAhead && message is LogAppend append)
                     message = append with { ReleasedOutput = Machine!.Position.LastOutput };
-                if (pair.Mutation == Mutation.LeaseRenewedByOldMessages && message is LogAck ack)
-                    message = ack with { LeaseTicks = pair.Other(this).Now.Ticks };
                 pair.Send(this, message);
                 break;
             case ReplicaEffect.OpenChannel open:

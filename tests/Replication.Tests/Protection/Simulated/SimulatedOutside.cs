@@ -11,7 +11,7 @@ internal sealed class InvariantViolation(string what) : Exception(what);
 internal enum Mutation
 {
     None, ReleaseBeforeAck, TwoWinners, LostEntry, SkippedReissue, FenceIgnored, ConsoleRepeated, OffByOneIcount, WatermarkAhead,
-    SkippedResend, UnserializedDisk, LeaseRenewedByOldMessages,
+    SkippedResend, UnserializedDisk, LeaseFromReceipt,
 }
 
 /// <summary>

@@ -41,7 +41,7 @@ internal sealed class SimulatedPair
         Options = new ProtectionOptions
         {
             OutputsMax = small ? 24 : 512,
-            LogEntriesMax = small ? 60 : 4096,
+            LogEntriesMax = small ? 40 : 4096,
             BatchBytesMax = small ? 200 : 64 << 10,
         };
     }

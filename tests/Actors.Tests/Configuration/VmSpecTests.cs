@@ -1,0 +1,88 @@
+using FtAkka.Actors.Configuration;
+
+namespace FtAkka.Actors.Tests.Configuration;
+
+public sealed class VmSpecTests
+{
+    private const string File = "/vms/web.hocon";
+
+    [Fact]
+    public void Whole_file_is_understood()
+    {
+        VmSpec spec = VmSpecFile.Parse("""
+            name = shop
+            memory = 1G
+            kernel = vmlinuz          # beside this file
+            initrd = "/boot/initrd"
+            append = "quiet ro"
+            disks = [ "root.img", { path = "data.img", format = raw, readonly = on } ]
+            nics = [ "tap:tap0,mtu=9000", { connect = "unix:net.sock", mac = "52:54:00:00:00:01", listen = on } ]
+            console = "unix:console.sock"
+            cpu-model = ftvm64-v1
+            rng-seed = 0x10
+            """, File);
+        Assert.Equal(("shop", 1UL << 30, "/vms/vmlinuz", "/boot/initrd"), (spec.Name, spec.MemoryBytes, spec.Kernel, spec.Initrd));
+        Assert.Equal("quiet ro", spec.Append);
+        Assert.Equal([new DiskSpec("/vms/root.img"), new DiskSpec("/vms/data.img", DiskFormat.Raw, ReadOnly: true)], spec.Disks.ToArray());
+        Assert.Equal(new NicSpec(NicTarget.Tap, "tap0") { Mtu = 9000 }, spec.Nics[0]);
+        Assert.Equal((NicTarget.Unix, "/vms/net.sock", true), (spec.Nics[1].Target, spec.Nics[1].Name, spec.Nics[1].Listen));
+        Assert.Equal([0x52, 0x54, 0, 0, 0, 1], spec.Nics[1].Mac!.Value.ToArray());
+        Assert.Equal(new ConsoleSpec(ConsoleTarget.Unix, "/vms/console.sock"), spec.Console);
+        Assert.Equal(("ftvm64-v1", 16UL), (spec.CpuModel, spec.RngSeed));
+    }
+
+    [Fact]
+    public void What_is_left_out_has_its_default_and_the_name_comes_from_the_file()
+    {
+        VmSpec spec = VmSpecFile.Parse("kernel = /k", File);
+        Assert.Equal(new VmSpec { Name = "web", Kernel = "/k" } with { Disks = spec.Disks, Nics = spec.Nics }, spec);
+        Assert.Empty(spec.Disks);
+        Assert.Empty(spec.Nics);
+    }
+
+    [Theory]
+    [InlineData("", "/vms/web.hocon: there is nothing in it")]
+    [InlineData("memry = 1G", "/vms/web.hocon: memry: unknown key; allowed are name, memory")]
+    [InlineData("memory = lots", "/vms/web.hocon: memory: 'lots' is no size")]
+    [InlineData("memory = 99999999999T", "is no size")]
+    [InlineData("memory { a = 1 }", "memory: a single value is expected")]
+    [InlineData("disks = disk.img", "disks: a list is expected")]
+    [InlineData("disks = [ { format = raw } ]", "disks[0]: path is missing")]
+    [InlineData("disks = [ { path = x, fmt = raw } ]", "disks[0].fmt: unknown key; allowed are path, format, readonly")]
+    [InlineData("disks = [ a, { path = x, format = qcow2 } ]", "disks[1].format: 'qcow2' is not supported; allowed is raw")]
+    [InlineData("disks = [ \"a,rw\" ]", "disks[0]: unknown option 'rw'; allowed are format=raw and readonly")]
+    [InlineData("nics = [ \"bridge:br0\" ]", "nics[0]: 'bridge:br0' is no network")]
+    [InlineData("nics = [ \"tap:\" ]", "is no network")]
+    [InlineData("nics = [ { connect = none, mac = \"53:54:00:00:00:01\" } ]", "nics[0].mac: '53:54:00:00:00:01' is no unicast MAC")]
+    [InlineData("nics = [ { connect = none, mtu = 100 } ]", "nics[0].mtu: 100 is out of range; allowed are 1280 to 65535")]
+    [InlineData("console = \"tcp:1\"", "console: 'tcp:1' is no console")]
+    [InlineData("rng-seed = -1", "rng-seed: '-1' is no number")]
+    public void Mistakes_are_told_with_file_key_and_what_is_allowed(string text, string message)
+    {
+        SpecException wrong = Assert.Throws<SpecException>(() => VmSpecFile.Parse(text, File));
+        Assert.Contains(message, wrong.Message, StringComparison.Ordinal);
+        Assert.StartsWith(File, wrong.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("4096", 4096UL)]
+    [InlineData("256M", 256UL << 20)]
+    [InlineData("256MiB", 256UL << 20)]
+    [InlineData("2g", 2UL << 30)]
+    [InlineData("16K", 16UL << 10)]
+    public void Sizes(string text, ulong bytes) => Assert.Equal(bytes, SpecText.Bytes("size", text));
+
+    [Theory]
+    [InlineData("none", NicTarget.None, null)]
+    [InlineData("tap:tap0", NicTarget.Tap, "tap0")]
+    [InlineData("unix:/run/passt.socket", NicTarget.Unix, "/run/passt.socket")]
+    public void Networks(string text, NicTarget target, string? name) => Assert.Equal(new NicSpec(target, name), SpecText.Nic("--net", text));
+
+    [Theory]
+    [InlineData("stdio", ConsoleTarget.Stdio, null)]
+    [InlineData("none", ConsoleTarget.None, null)]
+    [InlineData("unix:/a:b", ConsoleTarget.Unix, "/a:b")]
+    [InlineData("file:log", ConsoleTarget.File, "log")]
+    public void Consoles(string text, ConsoleTarget target, string? path) =>
+        Assert.Equal(new ConsoleSpec(target, path), SpecText.Console("--console", text));
+}

@@ -1,0 +1,174 @@
+using FtAkka.Replication.Log;
+using FtAkka.Replication.Protection;
+
+namespace FtAkka.Replication.Tests.Protection;
+
+/// <summary>Lag, failure detection, arbiter, roles, options.</summary>
+public sealed class DecisionTests
+{
+    private static readonly ProtectionOptions Options = new();
+    private static readonly ReplicaIdentity A = new("vm", "a", 1), B = new("vm", "b", 1);
+
+    [Fact]
+    public void Lag_is_the_age_of_what_the_backup_does_and_idle_time_is_none()
+    {
+        var lag = new LagController(Options, Lsn.None, At(0));
+        Assert.Equal(TimeSpan.Zero, lag.Lag(At(5000)));
+        lag.Recorded(At(5000), new Lsn(1));
+        Assert.Equal(TimeSpan.FromMilliseconds(40), lag.Lag(At(5040)));
+        lag.Recorded(At(5050), new Lsn(2));
+        lag.Executed(At(5060), new Lsn(1), At(5000));
+        Assert.Equal(TimeSpan.FromMilliseconds(60), lag.Lag(At(5060)));
+        lag.Executed(At(5070), new Lsn(2), At(5050));
+        Assert.Equal(TimeSpan.Zero, lag.Lag(At(9000)));
+    }
+
+    [Fact]
+    public void Paper_3_2_share_falls_slowly_while_the_backup_lags_and_comes_back()
+    {
+        var lag = new LagController(Options, Lsn.None, At(0));
+        lag.Recorded(At(0), new Lsn(1));
+        for (int ms = 0; ms <= 900; ms += 10)
+            lag.Step(At(ms));
+        Assert.Equal(100 - (8 * Options.ShareStepPercent), lag.SharePercent);
+        Assert.False(lag.MustStop);
+
+        lag.Step(At(1001));
+        Assert.True(lag.MustStop);
+        lag.Recorded(At(1001), new Lsn(2));
+        lag.Executed(At(1100), new Lsn(1), At(700));
+        lag.Step(At(1100));
+        Assert.True(lag.MustStop);
+        lag.Executed(At(1150), new Lsn(2), At(1001));
+        lag.Step(At(1150));
+        Assert.False(lag.MustStop);
+        for (int ms = 1150; ms <= 4000; ms += 10)
+            lag.Step(At(ms));
+        Assert.Equal(100, lag.SharePercent);
+    }
+
+    [Fact]
+    public void Share_never_falls_below_its_least()
+    {
+        var lag = new LagController(Options, Lsn.None, At(0));
+        lag.Recorded(At(0), new Lsn(1));
+        for (int ms = 0; ms <= 60_000; ms += 100)
+            lag.Step(At(ms));
+        Assert.Equal(Options.ShareMinPercent, lag.SharePercent);
+    }
+
+    [Fact]
+    public void Silence_of_both_channels_is_suspect_and_a_word_makes_alive_again()
+    {
+        var detector = new FailureDetector(Options, At(0));
+        Assert.Equal(PeerHealth.Alive, Ticks(detector, 0, 299));
+        Assert.Equal(PeerHealth.Suspect, detector.Step(At(300), DetectorInput.Tick));
+        Assert.Equal(PeerHealth.Alive, detector.Step(At(310), DetectorInput.ChannelHeard));
+    }
+
+    [Fact]
+    public void Node_that_beats_while_its_replica_hangs_is_suspect_later()
+    {
+        var detector = new FailureDetector(Options, At(0));
+        for (int ms = 0; ms < 1500; ms += 50)
+            Assert.Equal(PeerHealth.Alive, detector.Step(At(ms), DetectorInput.NodeHeard));
+        Assert.Equal(PeerHealth.Suspect, detector.Step(At(1500), DetectorInput.NodeHeard));
+    }
+
+    [Fact]
+    public void Own_pause_gives_the_peer_its_time_anew()
+    {
+        var detector = new FailureDetector(Options, At(0));
+        Assert.Equal(PeerHealth.Alive, detector.Step(At(5000), DetectorInput.Tick));
+        Assert.Equal(PeerHealth.Alive, Ticks(detector, 5000, 5299));
+        Assert.Equal(PeerHealth.Suspect, detector.Step(At(5300), DetectorInput.Tick));
+    }
+
+    [Fact]
+    public void One_winner_for_each_generation_and_the_winner_wins_again_when_it_repeats()
+    {
+        for (int seed = 0; seed < 1000; seed++)
+        {
+            var random = new Random(seed);
+            var records = new List<OwnershipRecord>();
+            var winners = new Dictionary<ulong, ReplicaIdentity>();
+            for (int step = 0; step < 60; step++)
+            {
+                var claim = new OwnershipClaim(new ReplicaIdentity("vm", random.Next(2) == 0 ? "a" : "b", random.Next(2)), (ulong)random.Next(1, 8));
+                if (OwnershipRules.MustCreate(records.LastOrDefault(), claim))
+                    records.Add(new OwnershipRecord("vm", claim.Generation, claim.Replica.Node, claim.Replica.Incarnation, ""));
+                if (OwnershipRules.Judge(records.LastOrDefault(), claim) == OwnershipVerdict.Owned)
+                {
+                    Assert.Equal(claim.Generation, (ulong)records.Count);
+                    Assert.True(winners.TryAdd(claim.Generation, claim.Replica) || winners[claim.Generation] == claim.Replica, $"seed {seed}");
+                }
+            }
+        }
+    }
+
+    [Fact]
+    public void Records_with_a_hole_settle_nothing() =>
+        Assert.Equal(OwnershipVerdict.Unreachable, OwnershipRules.Judge(new OwnershipRecord("vm", 1, "a", 1, ""), new OwnershipClaim(B, 5)));
+
+    [Fact]
+    public void Unreachable_arbiter_is_asked_again_with_growing_waits_and_never_guessed()
+    {
+        var client = new ArbiterClient(A, Options);
+        var now = At(0);
+        var ask = Assert.IsType<ArbiterStep.Claim>(client.Claim(now, 2));
+        var waits = new List<double>();
+        for (int i = 0; i < 9; i++)
+        {
+            Assert.Null(client.Answered(now, ask.Attempt, OwnershipVerdict.Unreachable));
+            var from = now;
+            ArbiterStep? again;
+            for (now += TimeSpan.FromMilliseconds(1); (again = client.Tick(now)) is null; now += TimeSpan.FromMilliseconds(1)) { }
+            waits.Add((now - from).TotalMilliseconds);
+            Assert.Null(client.Answered(now, ask.Attempt, OwnershipVerdict.Owned));
+            ask = Assert.IsType<ArbiterStep.Claim>(again);
+        }
+        Assert.Equal([20, 40, 80, 160, 320, 640, 1280, 2000, 2000], waits);
+        Assert.Equal(OwnershipVerdict.Owned, Assert.IsType<ArbiterStep.Settled>(client.Answered(now, ask.Attempt, OwnershipVerdict.Owned)).Verdict);
+        Assert.False(client.IsAsking);
+    }
+
+    [Fact]
+    public void A_claim_under_way_is_not_taken_back_by_a_check()
+    {
+        var client = new ArbiterClient(A, Options);
+        client.Claim(At(0), 2);
+        Assert.Null(client.Check(At(1), 1));
+        Assert.True(client.IsClaiming);
+    }
+
+    [Fact]
+    public void Roles_follow_the_table()
+    {
+        var roles = Enum.GetValues<ReplicaRole>();
+        Assert.DoesNotContain(roles, role => ReplicaRoles.MayFollow(ReplicaRole.Halted, role));
+        Assert.All(roles, role => Assert.False(ReplicaRoles.MayFollow(role, role) && role != ReplicaRole.Halted));
+        Assert.False(ReplicaRoles.MayFollow(ReplicaRole.BackupSyncing, ReplicaRole.GoingLive));
+        Assert.False(ReplicaRoles.MayFollow(ReplicaRole.Backup, ReplicaRole.Solo));
+        Assert.False(ReplicaRoles.MayFollow(ReplicaRole.Solo, ReplicaRole.ProtectedPrimary));
+        Assert.Equal(8 + 6, roles.SelectMany(from => roles.Select(to => ReplicaRoles.MayFollow(from, to))).Count(may => may));
+    }
+
+    [Fact]
+    public void A_lease_that_outlives_the_timeout_is_refused()
+    {
+        Assert.Null(Options.Validate());
+        Assert.NotNull((Options with { LeaseDuration = TimeSpan.FromMilliseconds(299) }).Validate());
+        Assert.Null((Options with { LeaseDuration = TimeSpan.FromMilliseconds(299), ClockDriftPerMille = 0 }).Validate());
+        Assert.NotNull((Options with { PauseGuard = TimeSpan.FromSeconds(1) }).Validate());
+        Assert.NotNull((Options with { HeartbeatInterval = TimeSpan.FromMilliseconds(200) }).Validate());
+    }
+
+    private static PeerHealth Ticks(FailureDetector detector, int from, int to)
+    {
+        for (int ms = from; ms <= to; ms++)
+            detector.Step(At(ms), DetectorInput.Tick);
+        return detector.Health;
+    }
+
+    private static Instant At(int milliseconds) => new(milliseconds * 10_000L);
+}

@@ -1,0 +1,63 @@
+using System.Globalization;
+using FtAkka.VmmHost.Cli;
+using FtAkka.VmmHost.GuestKit;
+
+namespace FtAkka.VmmHost.Tests.Guests;
+
+/// <summary>The guest's clock follows the host's, whether the guest computes or sleeps.</summary>
+[Collection(GuestTestCollection.Name)]
+public sealed class ClockTests : IDisposable
+{
+    private static readonly TimeSpan Allowed = TimeSpan.FromMilliseconds(10);
+
+    private readonly TemporaryFolder folder = new(Path.GetTempPath());
+
+    public void Dispose() => folder.Dispose();
+
+    [GuestFact("gcc")]
+    public void Clock_stays_with_the_hosts_for_a_few_seconds() => Watch(readings: 15);
+
+    [GuestFact("gcc", Long = true)]
+    public void Clock_stays_with_the_hosts_for_a_minute() => Watch(readings: 120);
+
+    /// <summary>
+    /// Asks the guest for the time, over its console. It looks after it was asked and before the answer is here, so its clock must lie between
+    /// these two moments of the host, however long the host takes to run it or to carry the line.
+    /// </summary>
+    private void Watch(int readings)
+    {
+        // ftproof itself fails when a clock goes back.
+        string image = GuestImage.Write(folder.Path, GuestImage.Plain, """
+            stty -echo
+            ftproof clock busy
+            ftproof clock idle
+            cat /sys/devices/system/clocksource/clocksource0/current_clocksource
+            dmesg | grep -i unstable
+            true
+            """);
+        using GuestProcess guest = GuestProcess.StartFtAkka(GuestProcess.Boot(image, "256M"));
+        foreach (string mode in new[] { "busy", "idle" })
+        {
+            guest.WaitFor($"CLOCK-READY {mode}");
+            for (int i = 0; i < readings; i++)
+            {
+                Thread.Sleep(250);
+                DateTimeOffset asked = DateTimeOffset.UtcNow;
+                guest.Type($"{mode}{i}\n");
+                ConsoleLine answer = guest.WaitFor($"CLOCK {mode}{i} ");
+                DateTimeOffset there = GuestTime(answer.Text);
+                Assert.True(there >= asked - Allowed, $"{mode}, reading {i}: the guest is behind by more than {asked - there}");
+                Assert.True(there <= answer.At + Allowed, $"{mode}, reading {i}: the guest is ahead by more than {there - answer.At}");
+            }
+            guest.Type("end\n");
+        }
+
+        Assert.True(guest.End(GuestProcess.Patience) == ExitCode.Ok, guest.Story());
+        Assert.Equal(
+            ["CLOCK-END busy never went back", "CLOCK-END idle never went back", "tsc"],
+            guest.Output.Where(line => !line.StartsWith("CLOCK ", StringComparison.Ordinal) && !line.StartsWith("CLOCK-READY", StringComparison.Ordinal)));
+    }
+
+    private static DateTimeOffset GuestTime(string line) =>
+        DateTimeOffset.UnixEpoch + TimeSpan.FromTicks((long)(decimal.Parse(line.Split(' ')[2], CultureInfo.InvariantCulture) * TimeSpan.TicksPerSecond));
+}
