@@ -13,6 +13,7 @@ namespace FtAkka.VmmHost.Demo;
 public sealed class DemoCommand : ICommandModule
 {
     private const string Vm = "demo";
+    private static readonly string[] NodeNames = ["A", "B", "C"];
 
     /// <inheritdoc/>
     public string Path => "demo";
@@ -102,7 +103,7 @@ public sealed class DemoCommand : ICommandModule
 
         public async Task<DemoResult> RunAsync(bool protectAgain, CancellationToken cancelled)
         {
-            ClusterNode[] wanted = [.. new[] { "A", "B", "C" }.Select(name => new ClusterNode(name, "127.0.0.1", FreePort()))];
+            ClusterNode[] wanted = [.. NodeNames.Select(name => new ClusterNode(name, "127.0.0.1", FreePort()))];
             ClusterFiles files = ClusterFiles.Create(System.IO.Path.Combine(folder, "cluster"), wanted, Timing());
             foreach (ClusterNode node in wanted)
             {

@@ -90,8 +90,11 @@ public sealed class FailoverTests
         await reader.ReadAsync(await cluster.ConsoleAsync("A"), text => LineCount(text) >= 10);
         cluster.Kill("A");
         await cluster.UntilAsync("B", line => line.Role == "solo", "live");
-        await reader.ReadAsync(await cluster.ConsoleAsync("B"), text => LineCount(text) >= 50);
+        ConsoleScrollback onB = await cluster.ConsoleAsync("B");
+        await reader.ReadAsync(onB, text => LineCount(text) >= 50);
         await cluster.ProtectAsync("B", "C");
+        // A new backup has the console's output from its copy on: what is older, a client must have read before.
+        await reader.ReadAsync(onB, text => text.Length >= (int)onB.End);
         cluster.Kill("B");
         await cluster.UntilAsync("C", line => line.Role is "solo" or "ended", "live");
         await reader.ReadAsync(await cluster.ConsoleAsync("C"), text => LineCount(text) >= lines);
