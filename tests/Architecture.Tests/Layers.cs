@@ -20,9 +20,9 @@ internal static class Layers
         ["LogChannelActors"] = Core,
         ["DeviceActors"] = Core,
         ["DeterministicSim"] = [.. Core, .. Shells, "Wire"],
-        // The host runs the benchmarks under bench/, which are libraries, and is told about the wire by configuration only; of the
-        // wire's code it uses what makes a cluster's certificates.
-        ["VmmHost"] = [.. Core, .. Shells, "Wire", "CpuBench", "WireBench"],
+        // The host runs the benchmarks under bench/, which are libraries. Of the wire it takes the cluster's certificates; which wire nodes
+        // speak is configuration only.
+        ["VmmHost"] = [.. Core, .. Shells, "CpuBench", "WireBench", "Wire"],
     };
 
     /// <summary>The pure projects: see build/BannedSymbols.Pure.txt.</summary>
@@ -54,6 +54,7 @@ internal static class Layers
     public static IReadOnlyDictionary<string, string[]> AllowedNativeFunctions { get; } = new Dictionary<string, string[]>
     {
         ["Cpu"] = ["mmap", "munmap", "mprotect", "madvise", "memfd_create", "ftruncate", "close"],
+        // The arbiter on a shared directory: exclusive creation by link, and fsync of a directory, which .NET has not got.
         ["DeviceActors"] = ["*"],
         ["VmmHost"] = ["*"],
     };

@@ -16,8 +16,8 @@ public sealed record MachineOptions
     public ReadOnlyMemory<byte> Initrd { get; init; }
 
     /// <summary>
-    /// Time of day at the start beyond the whole second of <see cref="MachineConfig.BootUnixSeconds"/>, so that the guest's seconds change with
-    /// the host's.
+    /// Time of day at the start beyond the whole second of <see cref="MachineConfig.BootUnixSeconds"/>, so that the seconds of the guest's real-time
+    /// clock change with the host's. May be more than a second.
     /// </summary>
     public TimeSpan BootSecondFraction { get; init; }
 

@@ -165,7 +165,6 @@ public sealed class TimeTraveller : IDisposable
         ArmStops();
         while (machine.Icount < end && !Interrupted())
         {
-            ulong before = machine.Icount;
             TravelResult result = RunTo(end);
             if (result.Stop == TravelStop.Breakpoint && machine.Icount < end)
             {
@@ -174,8 +173,8 @@ public sealed class TimeTraveller : IDisposable
             }
             else if (result.Stop == TravelStop.Watchpoint)
             {
-                // The access was made by the instruction before, or by an input delivered here.
-                ulong at = machine.Icount > before || machine.Icount > start ? machine.Icount - 1 : machine.Icount;
+                // An input is delivered on arrival at its icount: the state before it is that of the instruction before.
+                ulong at = result.Hit!.IsExecution || result.Hit.Icount == start ? result.Hit.Icount : result.Hit.Icount - 1;
                 last = at < end ? (at, result) : last;
             }
             else

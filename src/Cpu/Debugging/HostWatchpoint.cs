@@ -10,4 +10,6 @@ public sealed record HostWatchpoint(ulong PhysicalAddress, int LengthBytes, bool
 /// <summary>An access that a watchpoint caught.</summary>
 /// <param name="Watchpoint">Which one.</param>
 /// <param name="Write">A write.</param>
-public sealed record HostWatchHit(HostWatchpoint Watchpoint, bool Write);
+/// <param name="Icount">Instructions retired before the instruction, or the interrupt delivery, that made it.</param>
+/// <param name="IsExecution">The CPU made it, or a device it spoke to; otherwise a device did by itself, when an input was delivered at that icount.</param>
+public sealed record HostWatchHit(HostWatchpoint Watchpoint, bool Write, ulong Icount, bool IsExecution);

@@ -85,12 +85,14 @@ internal sealed unsafe partial class ExecutionEngine : ITranslationObserver, IDi
         _endIcount = _s->Icount + budget;
         _finishing = false;
         StopRequested = false;
+        _mmu.IsExecuting = true;
         try
         {
             return Loop();
         }
         finally
         {
+            _mmu.IsExecuting = false;
             SpillX87();
         }
     }

@@ -10,8 +10,8 @@ internal sealed unsafe partial class Mmu
     /// <summary>The first watched access since this was last taken; null: none.</summary>
     public HostWatchHit? WatchHit { get; set; }
 
-    /// <summary>Whether anything is watched.</summary>
-    public bool Watches => _watchpoints.Count > 0;
+    /// <summary>Set while the engine runs.</summary>
+    public bool IsExecuting { get; set; }
 
     /// <summary>Replaces the watchpoints.</summary>
     public void SetWatchpoints(IReadOnlyList<HostWatchpoint> watchpoints)
@@ -48,7 +48,7 @@ internal sealed unsafe partial class Mmu
                 && watchpoint.PhysicalAddress < physicalAddress + (ulong)length;
             if (overlaps && (write ? watchpoint.OnWrite : watchpoint.OnRead))
             {
-                WatchHit = new HostWatchHit(watchpoint, write);
+                WatchHit = new HostWatchHit(watchpoint, write, _state->Icount, IsExecuting);
                 return;
             }
         }

@@ -5,6 +5,7 @@ using FtAkka.Actors.Machines;
 using FtAkka.Actors.Vms;
 using FtAkka.Machine.Digest;
 using FtAkka.VmmHost.Cli;
+using FtAkka.VmmHost.Debugging;
 using FtAkka.VmmHost.Vms;
 
 namespace FtAkka.VmmHost.Run;
@@ -38,6 +39,12 @@ public sealed class RunCommand : ICommandModule
         HelpName = "MIPS",
     };
 
+    private readonly Option<int?> gdb = new("--gdb")
+    {
+        Description = "Halt before the first instruction and wait for gdb on this port of the loopback (0: a free one): 'target remote :PORT'.",
+        HelpName = "PORT",
+    };
+
     /// <inheritdoc/>
     public string Path => "run";
 
@@ -46,7 +53,7 @@ public sealed class RunCommand : ICommandModule
     {
         var command = new Command("run", "Run a VM without a backup. On a terminal, Ctrl-A X leaves and Ctrl-A Ctrl-A sends Ctrl-A to the guest.");
         vmOptions.AddTo(command);
-        foreach (Option option in new Option[] { stats, digestEvery, icountMax, pace })
+        foreach (Option option in new Option[] { stats, digestEvery, icountMax, pace, gdb })
         {
             command.Options.Add(option);
         }
@@ -75,7 +82,23 @@ public sealed class RunCommand : ICommandModule
                 InstructionsPerMillisecond = parsed.GetValue(pace) is { } mips ? mips * 1000 : null,
             },
         };
-        VmProtocol.Ended ended = await ExecuteAsync(definition, vm, digestTaken, cancelled).ConfigureAwait(false);
+        VmProtocol.Ended ended;
+        if (parsed.GetValue(gdb) is { } port)
+        {
+            using var debugging = new LiveDebugging(port, terminal.Progress, cancelled);
+            definition = definition with { Machine = definition.Machine with { CreateRunner = debugging.Attach } };
+            ended = await ExecuteAsync(definition, vm, digestTaken, debugging.Killed).ConfigureAwait(false);
+            if (debugging.WasKilled)
+            {
+                console.Dispose();
+                terminal.Progress("the debugger ended the VM");
+                return ExitCode.Ok;
+            }
+        }
+        else
+        {
+            ended = await ExecuteAsync(definition, vm, digestTaken, cancelled).ConfigureAwait(false);
+        }
         console.Dispose();
         if (statsFile is not null && ended.Report is { } report)
         {
@@ -92,12 +115,19 @@ public sealed class RunCommand : ICommandModule
         var end = new TaskCompletionSource<VmProtocol.Ended>(TaskCreationOptions.RunContinuationsAsynchronously);
         IActorRef observer = system.ActorOf(RunObserver.Props(digestTaken, end), "observer");
         opened.HandOver();
-        IActorRef vm = system.ActorOf(VmActor.Props(definition with { Observers = [observer] }), "vm");
+        IActorRef vm = system.ActorOf(VmActor.Props(StartingNow(definition) with { Observers = [observer] }), "vm");
         using CancellationTokenRegistration stop = cancelled.Register(() => vm.Tell(new MachineProtocol.Stop()));
         using var signals = new EndingSignals(() => vm.Tell(new MachineProtocol.Stop()));
         VmProtocol.Ended ended = await end.Task.ConfigureAwait(false);
         await system.Terminate().ConfigureAwait(false);
         return ended;
+    }
+
+    /// <summary>Reading a kernel and starting an actor system take their time, by which the guest's clock would be behind for ever.</summary>
+    private static VmDefinition StartingNow(VmDefinition definition)
+    {
+        TimeSpan sinceBoot = DateTimeOffset.UtcNow - DateTimeOffset.FromUnixTimeSeconds(definition.Machine.Config.BootUnixSeconds);
+        return definition with { Machine = definition.Machine with { BootSecondFraction = sinceBoot > TimeSpan.Zero ? sinceBoot : TimeSpan.Zero } };
     }
 
     /// <summary>Says how a VM ended, as text and exit code.</summary>

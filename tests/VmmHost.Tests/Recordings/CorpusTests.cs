@@ -1,0 +1,75 @@
+using System.Security.Cryptography;
+using System.Text;
+using FtAkka.Actors.Recordings;
+using FtAkka.Replication.Replay;
+
+namespace FtAkka.VmmHost.Tests.Recordings;
+
+/// <summary>
+/// Recordings made by earlier versions, in tests/Replication.Tests/Corpus: each replays for ever, with the same digests, outputs and end. They are
+/// never changed; when the format or the CPU model gets a new version, recordings of that are added (see the README there).
+/// </summary>
+public sealed class CorpusTests
+{
+    private static readonly string Corpus = Path.Combine(Root(), "tests", "Replication.Tests", "Corpus");
+
+    public static TheoryData<string> Recordings() =>
+        [.. Directory.GetDirectories(Corpus).Select(folder => Path.GetFileName(folder)!).Order(StringComparer.Ordinal)];
+
+    [Theory]
+    [MemberData(nameof(Recordings))]
+    public void Old_recording_replays(string name)
+    {
+        RecordingReader recording = RecordingReader.Open(Path.Combine(Corpus, name));
+        Assert.Empty(recording.Problems);
+        Assert.Equal(File.ReadAllText(Path.Combine(Corpus, name, "expected.txt")), Outcome(recording, recording.Keyframes[0]));
+        foreach (Keyframe keyframe in recording.Keyframes)
+        {
+            Assert.Null(TinyRecording.Replay(recording, keyframe).Player.Divergence);
+        }
+    }
+
+    [Fact]
+    public void Corpus_is_there() => Assert.True(Recordings().Count >= 5);
+
+    /// <summary>With FTAKKA_NEW_CORPUS=PREFIX: records the present version's sessions beside the old ones.</summary>
+    [NewCorpusFact]
+    public void New_recordings_are_made()
+    {
+        foreach ((string name, string commandLine) in new[]
+        {
+            ("hello", ""),
+            ("counter", "workload=counter count=8"),
+            ("console", "workload=console"),
+            ("journal", "workload=journal records=5 pause=1000"),
+            ("compute", "workload=compute rounds=2 seed=3"),
+            ("all", TinyRecording.Everything),
+        })
+        {
+            string folder = Path.Combine(Corpus, $"{NewCorpusFactAttribute.Prefix}-{name}");
+            TinyRecording.Record(folder, commandLine);
+            RecordingReader recording = RecordingReader.Open(folder);
+            File.WriteAllText(Path.Combine(folder, "expected.txt"), Outcome(recording, recording.Keyframes[0]));
+        }
+    }
+
+    private static string Outcome(RecordingReader recording, Keyframe start)
+    {
+        (string console, MachinePlayer player, ulong icount, ulong memory) = TinyRecording.Replay(recording, start);
+        Assert.True(player.Divergence is null, $"{player.Divergence}");
+        string hash = Convert.ToHexStringLower(SHA256.HashData(Encoding.ASCII.GetBytes(console)));
+        return $"icount {icount}\nentries {player.LastExecuted}\noutputs {player.LastOutput}\ndigests {player.DigestsChecked}\nmemory {memory:x16}\nconsole sha256 {hash}\n";
+    }
+
+    private static string Root()
+    {
+        for (DirectoryInfo? folder = new(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
+        {
+            if (File.Exists(Path.Combine(folder.FullName, "FtAkka.sln")))
+            {
+                return folder.FullName;
+            }
+        }
+        throw new InvalidOperationException($"No FtAkka.sln above {AppContext.BaseDirectory}.");
+    }
+}
