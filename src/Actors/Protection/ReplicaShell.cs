@@ -215,13 +215,8 @@ public sealed partial class ReplicaShell : IMachineObserver
         }
     }
 
-    internal void Recorded(IReadOnlyList<LogEntry> entries, IReadOnlyList<MachineEffect> outputs, ulong icount)
-    {
-        if (entries.Count > 0 || outputs.Count > 0)
-        {
-            Post(new ReplicaInput.Recorded(entries, outputs, icount));
-        }
-    }
+    internal void Recorded(IReadOnlyList<LogEntry> entries, IReadOnlyList<MachineEffect> outputs, ulong icount) =>
+        Post(new ReplicaInput.Recorded(entries, outputs, icount));
 
     internal void Replayed(Lsn executed, ulong icount, IReadOnlyList<MachineEffect> outputs, ulong digests)
     {
