@@ -35,10 +35,7 @@ public sealed class DemoCommand : ICommandModule
         var command = new Command("demo", "Boot Linux on node A, protect it by node B, kill A, and see the guest go on on B.") { timeout, keep, again, json };
         command.SetAction(async (parsed, cancelled) =>
         {
-            if (DemoGuest.Missing(GuestFolder.Default) is { } missing)
-            {
-                throw new CommandFailedException(missing);
-            }
+            DemoGuest.Obtain(GuestFolder.Default, terminal.Progress);
             string folder = Directory.CreateTempSubdirectory("ftakka-demo-").FullName;
             bool asJson = parsed.GetValue(json);
             try

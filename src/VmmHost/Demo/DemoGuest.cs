@@ -34,11 +34,24 @@ internal static class DemoGuest
         "  sleep 0.02",
         "done");
 
-    /// <summary>What is missing for the guest, and how to get it; null if nothing is.</summary>
-    public static string? Missing(GuestFolder folder) =>
-        folder.PreferredKernel is null || !File.Exists(folder.Initramfs())
-            ? $"The demo's Linux guest is not in {folder.Path}. './ftakka guest fetch' gets Debian's kernel and makes its initramfs; it needs a package feed of Debian or the packages' files."
-            : null;
+    /// <summary>Fetches the guest's files if they are not there yet.</summary>
+    /// <exception cref="CommandFailedException">They cannot be fetched; the message says why and what to do.</exception>
+    public static void Obtain(GuestFolder folder, Action<string> progress)
+    {
+        if (folder.PreferredKernel is not null && File.Exists(folder.Initramfs()))
+        {
+            return;
+        }
+        progress("fetching Debian's kernel and busybox, once");
+        try
+        {
+            new GuestFetch(new GuestFetchOptions { Folder = folder }, progress).Run();
+        }
+        catch (GuestKitException failure)
+        {
+            throw new CommandFailedException($"The demo's Linux guest cannot be fetched. {failure.Message}");
+        }
+    }
 
     /// <summary>Writes disk and VM file into a folder.</summary>
     /// <returns>Paths of the VM file and of the disk.</returns>
