@@ -18,9 +18,9 @@ public static class SnapshotEncoder
     /// <summary>Source of a page of zeroes.</summary>
     internal const uint ZeroSource = uint.MaxValue - 1;
 
-    /// <summary>Brotli's fastest level that still finds most: snapshots are written while the guest runs.</summary>
-    private const int Quality = 1;
-    private const int WindowBits = 22;
+    /// <summary>Brotli's fastest level: snapshots are written while the guest runs. The next one takes half as much again and saves a twentieth.</summary>
+    private const int Quality = 0;
+    private const int WindowBits = 18;
 
     private readonly record struct PageEntry(int Page, uint Source, int Number);
 

@@ -16,7 +16,7 @@ namespace FtAkka.VmmHost.Recordings;
 public sealed class RecordCommand : ICommandModule
 {
     /// <summary>Instructions between digests when nothing else is asked for.</summary>
-    internal const ulong DefaultDigestEvery = 200_000_000;
+    internal const ulong DefaultDigestEvery = 500_000_000;
 
     /// <summary>Instructions between keyframes when nothing else is asked for: a few seconds of replay.</summary>
     internal const ulong DefaultKeyframeEvery = 5_000_000_000;
@@ -34,7 +34,7 @@ public sealed class RecordCommand : ICommandModule
         "--keyframe-every", "Instructions between snapshots, from which a replay can start; 0 for none but the first. Default: 5G.");
 
     private readonly Option<ulong?> digestEvery = InstructionCount.Option(
-        "--digest-every", "Instructions between digests, which a replay checks; 0 for none but the last. Default: 200M.");
+        "--digest-every", "Instructions between digests, which a replay checks; 0 for none but the last. Default: 500M.");
 
     private readonly Option<ulong?> icountMax = InstructionCount.Option("--max-icount", "End the recording after N instructions.");
 
