@@ -55,7 +55,6 @@ internal static class Layers
     {
         ["Cpu"] = ["mmap", "munmap", "mprotect", "madvise", "memfd_create", "ftruncate", "close"],
         // The arbiter on a shared directory: exclusive creation by link, and fsync of a directory, which .NET has not got.
-        ["Actors"] = ["link", "open", "fsync", "close"],
         ["DeviceActors"] = ["*"],
         ["VmmHost"] = ["*"],
     };

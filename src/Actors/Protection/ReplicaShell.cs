@@ -67,6 +67,7 @@ public sealed partial class ReplicaShell : IMachineObserver
     private ulong digestsChecked;
     private FailoverTimes times = new();
     private bool quiescing;
+    private string? protectWhenStarted;
 
     private ReplicaShell(ReplicaShellOptions options, Replica replica)
     {
@@ -119,8 +120,19 @@ public sealed partial class ReplicaShell : IMachineObserver
     /// <summary>A message of the peer's replica, on the thread that received it.</summary>
     public void Received(IChannelMessage message) => Post(message);
 
-    /// <summary>Operator: make a backup on that node.</summary>
-    public void Protect(string node) => Post(new ReplicaInput.Protect(node));
+    /// <summary>Operator: make a backup on that node, as soon as there is a machine to copy.</summary>
+    public void Protect(string node)
+    {
+        lock (sync)
+        {
+            if (machine is null)
+            {
+                protectWhenStarted = node;
+                return;
+            }
+        }
+        Post(new ReplicaInput.Protect(node));
+    }
 
     /// <summary>Operator: go on without backup.</summary>
     public void Unprotect() => Post(new ReplicaInput.Unprotect());
@@ -155,22 +167,32 @@ public sealed partial class ReplicaShell : IMachineObserver
             (this.machine, this.guest) = (machine, guest);
             performer = new OutputPerformer(machine, devices);
             ApplyPace();
-            if (plan is null)
+            if (plan is not null)
             {
-                return;
+                TakeOver(plan, guest);
             }
-            foreach (DeviceLink nic in performer.Nics)
+            if (protectWhenStarted is { } node)
             {
-                if (nic.Dialect.Announcement is { } announcement)
-                {
-                    nic.Actor.Tell(announcement, machine);
-                }
+                protectWhenStarted = null;
+                Post(new ReplicaInput.Protect(node));
             }
-            (int Disk, Machine.Virtio.Block.DiskRequest Request)[] pending = [.. guest.OutstandingDiskRequests];
-            performer.Reissue(pending, guest.Icount);
-            Perform(plan.Outputs);
-            times = times with { Live = options.Clock(), OutputsResent = plan.Outputs.Count, DiskRequestsReissued = pending.Length };
         }
+    }
+
+    /// <summary>The paper's order (2.2, 3.4): addresses, pending disk requests, outputs that may not have left. The machine runs afterwards.</summary>
+    private void TakeOver(GoLivePlan from, GuestMachine guest)
+    {
+        foreach (DeviceLink nic in performer!.Nics)
+        {
+            if (nic.Dialect.Announcement is { } announcement)
+            {
+                nic.Actor.Tell(announcement, machine);
+            }
+        }
+        (int Disk, Machine.Virtio.Block.DiskRequest Request)[] pending = [.. guest.OutstandingDiskRequests];
+        performer.Reissue(pending, guest.Icount);
+        Perform(from.Outputs);
+        times = times with { Live = options.Clock(), OutputsResent = from.Outputs.Count, DiskRequestsReissued = pending.Length };
     }
 
     /// <inheritdoc/>
@@ -193,13 +215,8 @@ public sealed partial class ReplicaShell : IMachineObserver
         }
     }
 
-    internal void Recorded(IReadOnlyList<LogEntry> entries, IReadOnlyList<MachineEffect> outputs, ulong icount)
-    {
-        if (entries.Count > 0 || outputs.Count > 0)
-        {
-            Post(new ReplicaInput.Recorded(entries, outputs, icount));
-        }
-    }
+    internal void Recorded(IReadOnlyList<LogEntry> entries, IReadOnlyList<MachineEffect> outputs, ulong icount) =>
+        Post(new ReplicaInput.Recorded(entries, outputs, icount));
 
     internal void Replayed(Lsn executed, ulong icount, IReadOnlyList<MachineEffect> outputs, ulong digests)
     {

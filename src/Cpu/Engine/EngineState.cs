@@ -36,6 +36,8 @@ internal unsafe struct EngineState
     /// <summary>The countdown slot: 2^32 + instructions left.</summary>
     public ulong Budget;
     public ulong ScratchR14, ScratchR15;
+    /// <summary>The frame's temporaries: an instruction with two accesses keeps the first's result there while the second misses.</summary>
+    public ulong TempA, TempB;
     public fixed byte Bounce[2 * 64];
 }
 

@@ -60,7 +60,10 @@ internal sealed unsafe partial class ExecutionEngine
         }
         if (!site.Write || SoftTlb.Matches(_mmu.Tlb.WriteTags(SetOf(block.Mode))[SoftTlb.SlotOf(address)], address))
         {
-            return site.Retry;
+            // On behind the check, never back to the start of the instruction: where both accesses of PUSH m, POP m or CALL m fall into
+            // the same slot of the soft TLB, each would evict the other for ever.
+            _es->ScratchR15 = (ulong)SoftTlb.SlotOf(address);
+            return site.Resume;
         }
         return StoreTracked(block, ref site, address, physical);
     }

@@ -133,6 +133,7 @@ internal sealed unsafe partial class ExecutionEngine : ITranslationObserver, IDi
                 }
             }
             BlockMode mode = CurrentMode();
+            ForgetIdleShadow();
             if (_finishing || _s->InterruptShadow != 0 || (_s->Rflags & (TrapFlag | ResumeFlag)) != 0 || DebugTraps.AnyEnabled(_s))
             {
                 StepOne(mode);
@@ -145,6 +146,19 @@ internal sealed unsafe partial class ExecutionEngine : ITranslationObserver, IDi
                 _es->Budget = (ulong)(BudgetBias + _chunk);
                 RunEmitted(entry);
             }
+        }
+    }
+
+    /// <summary>
+    /// A shadow that holds nothing back needs no single step: with no event pending, more than one instruction to run and nobody
+    /// debugging, the run cannot stop before the shadow's instruction has retired or faulted, and either ends the shadow.
+    /// </summary>
+    private void ForgetIdleShadow()
+    {
+        if (_s->InterruptShadow != 0 && _left > 1 && !_finishing && !_debugger && (_s->InterruptLine | _s->NmiPending) == 0
+            && (_s->Rflags & TrapFlag) == 0 && !DebugTraps.AnyEnabled(_s))
+        {
+            _s->InterruptShadow = 0;
         }
     }
 

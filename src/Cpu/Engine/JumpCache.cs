@@ -14,6 +14,11 @@ internal sealed unsafe class JumpCache
     private readonly long* _data;
     private readonly Log[] _logs = [new(), new()];
 
+    /// <summary>By hash of the target's page: the flush generation in which a target of such a page was last entered.</summary>
+    private readonly uint[] _localPages = new uint[PageHashes], _globalPages = new uint[PageHashes];
+    private const int PageHashes = 4096;
+    private uint _localGeneration = 1, _globalGeneration = 1;
+
     /// <summary>Slots filled since the last flush, so that a flush costs what was filled.</summary>
     private sealed class Log
     {
@@ -62,11 +67,22 @@ internal sealed unsafe class JumpCache
         if (global)
         {
             log.Global[log.GlobalCount++] = (ushort)slot;
+            _globalPages[HashOf(target)] = _globalGeneration;
         }
         else
         {
             log.Local[log.LocalCount++] = (ushort)slot;
+            _localPages[HashOf(target)] = _localGeneration;
         }
+    }
+
+    private static int HashOf(ulong target) => (int)((target >> 12) ^ (target >> 24)) & (PageHashes - 1);
+
+    /// <summary>False: no target of the page has been entered since the last flush. True may be a mistake.</summary>
+    private bool MayHoldPage(ulong address)
+    {
+        int hash = HashOf(address);
+        return _localPages[hash] == _localGeneration || _globalPages[hash] == _globalGeneration;
     }
 
     /// <summary>Forgets one target if it leads to <paramref name="entry"/>.</summary>
@@ -82,9 +98,15 @@ internal sealed unsafe class JumpCache
     /// <summary>Forgets all targets in one linear page, and those on the page before whose instruction may reach into it.</summary>
     public void Drop(ulong linearPage)
     {
+        // Most pages whose mapping changes hold no code; a look at 8,222 slots for each would be most of the cost of an munmap.
+        bool page = MayHoldPage(linearPage), before = MayHoldPage(linearPage - 1);
+        if (!page && !before)
+        {
+            return;
+        }
         for (int set = 0; set < 2; set++)
         {
-            for (ulong target = linearPage - 15; target != linearPage + 4096; target++)
+            for (ulong target = before ? linearPage - 15 : linearPage; target != (page ? linearPage + 4096 : linearPage); target++)
             {
                 int slot = (int)(target & 0xFFFF);
                 if (Targets(set)[slot] == -(long)target)
@@ -98,6 +120,11 @@ internal sealed unsafe class JumpCache
     /// <summary>Forgets all targets, or all but those of global pages.</summary>
     public void Clear(bool keepGlobal)
     {
+        _localGeneration++;
+        if (!keepGlobal)
+        {
+            _globalGeneration++;
+        }
         for (int set = 0; set < 2; set++)
         {
             Log log = _logs[set];

@@ -16,7 +16,7 @@ internal sealed unsafe class Stubs
     /// <summary>Offsets into <see cref="EngineState"/>.</summary>
     internal static class Offset
     {
-        public static readonly int Fx, Vector, Gpr, Rflags, Mxcsr, FsBase, GsBase, HostFlags, ExitReturn, ExitKind, Budget, ScratchR14, ScratchR15, Bounce;
+        public static readonly int Fx, Vector, Gpr, Rflags, Mxcsr, FsBase, GsBase, HostFlags, ExitReturn, ExitKind, Budget, ScratchR14, ScratchR15, TempA, TempB, Bounce;
 
         static Offset()
         {
@@ -35,6 +35,8 @@ internal sealed unsafe class Stubs
             Budget = (int)((byte*)(&p->Budget) - (byte*)p);
             ScratchR14 = (int)((byte*)(&p->ScratchR14) - (byte*)p);
             ScratchR15 = (int)((byte*)(&p->ScratchR15) - (byte*)p);
+            TempA = (int)((byte*)(&p->TempA) - (byte*)p);
+            TempB = (int)((byte*)(&p->TempB) - (byte*)p);
             Bounce = (int)((byte*)(&p->Bounce[0]) - (byte*)p);
         }
     }
@@ -115,6 +117,8 @@ internal sealed unsafe class Stubs
         CopyToFrame(a, Offset.Gpr + (13 * 8), FrameLayout.R13);
         CopyToFrame(a, Offset.Gpr + (14 * 8), FrameLayout.R14);
         CopyToFrame(a, Offset.Gpr + (15 * 8), FrameLayout.R15);
+        CopyToFrame(a, Offset.TempA, FrameLayout.TempA);
+        CopyToFrame(a, Offset.TempB, FrameLayout.TempB);
         CopyToFrame(a, Offset.FsBase, FrameLayout.FsBase);
         CopyToFrame(a, Offset.GsBase, FrameLayout.GsBase);
         StoreMask(a, FrameLayout.AlignMask16, 15);
@@ -197,6 +201,8 @@ internal sealed unsafe class Stubs
         CopyFromFrame(a, FrameLayout.R13, Offset.Gpr + (13 * 8));
         CopyFromFrame(a, FrameLayout.R14, Offset.Gpr + (14 * 8));
         CopyFromFrame(a, FrameLayout.R15, Offset.Gpr + (15 * 8));
+        CopyFromFrame(a, FrameLayout.TempA, Offset.TempA);
+        CopyFromFrame(a, FrameLayout.TempB, Offset.TempB);
         CopyFromFrame(a, FrameLayout.FsBase, Offset.FsBase);
         CopyFromFrame(a, FrameLayout.GsBase, Offset.GsBase);
         for (int i = 0; i < 16; i++)

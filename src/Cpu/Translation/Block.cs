@@ -61,8 +61,6 @@ internal sealed class Block
 internal struct Site
 {
     public int Block;
-    /// <summary>Host address where the instruction starts: nothing is committed yet there.</summary>
-    public int Retry;
     /// <summary>Host address behind the check, where the addend is looked up through the index register.</summary>
     public int Resume;
     /// <summary>Byte offset of the instruction in the block.</summary>

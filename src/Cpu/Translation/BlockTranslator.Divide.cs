@@ -95,7 +95,6 @@ internal sealed partial class BlockTranslator
         int id = _tables.AddSite(new Site
         {
             Block = _block.Id,
-            Retry = checked((int)(_asm.BaseAddress + _retryPosition)),
             Resume = checked((int)_asm.Here + 4),
             Offset = (ushort)_offset,
             Index = (byte)_index,

@@ -151,7 +151,6 @@ internal sealed unsafe partial class BlockTranslator
         int id = _tables.AddSite(new Site
         {
             Block = _block.Id,
-            Retry = checked((int)(_asm.BaseAddress + _retryPosition)),
             Resume = checked((int)_asm.Here),
             Offset = (ushort)_offset,
             Index = (byte)_index,

@@ -37,7 +37,6 @@ internal sealed unsafe partial class BlockTranslator
     private Block _block = null!;
     private int _index;
     private int _offset;
-    private int _retryPosition;
     private int _bounceSlot;
     private bool _regular;
     private readonly InstructionFeatures _features;
@@ -120,7 +119,6 @@ internal sealed unsafe partial class BlockTranslator
                 open = false;
                 break;
             }
-            _retryPosition = _asm.Position;
             open = kind == InstructionClass.Emit ? EmitOwn(instruction) : EmitReencoded(instruction);
             _index++;
         }

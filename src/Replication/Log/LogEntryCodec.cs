@@ -148,7 +148,12 @@ internal static class LogEntryCodec
         icount = icountBefore + delta;
         var payload = ReadFields(ref reader, (LogEntryKind)kind, icount);
         for (int extra = FieldCount((LogEntryKind)kind); extra < count - 2; extra++)
+        {
+            // Fields are flat, now and later: skipping nested ones would recurse as deep as a hostile peer likes.
+            if (reader.NextMessagePackType is MessagePackType.Array or MessagePackType.Map)
+                return null;
             reader.Skip();
+        }
         return payload;
     }
 

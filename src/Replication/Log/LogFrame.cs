@@ -173,11 +173,11 @@ public static class LogFrame
                 lsn = lsn.Next;
             }
         }
-        catch (Exception exception) when (exception is MessagePackSerializationException or EndOfStreamException or OverflowException or InvalidOperationException)
+        catch (Exception exception) when (exception is MessagePackSerializationException or EndOfStreamException or OverflowException
+            or InvalidOperationException or ArgumentException) // the last: a byte string of 2 GiB or more
         {
             return null;
         }
         return reader.End ? entries : null;
     }
-
 }

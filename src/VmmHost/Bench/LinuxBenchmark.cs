@@ -169,7 +169,7 @@ public sealed class LinuxBenchmark
     private string Machine(bool withQemu)
     {
         string kernel = FetchedFiles.ReadVerified(guest.KernelManifest)?.Facts.GetValueOrDefault("release") ?? "kernel of unknown release";
-        string qemu = withQemu ? ", " + HostProgram.Run(QemuGuest.Program, ["--version"]).Output : "";
+        string qemu = withQemu ? ", " + HostProgram.Run(QemuGuest.Program, ["--version"]).Output.Split('\n')[0] : "";
         string load = File.Exists("/proc/loadavg") ? File.ReadAllText("/proc/loadavg").Split(' ')[0] : "unknown";
         return string.Create(CultureInfo.InvariantCulture, $"Linux {kernel}, {Environment.ProcessorCount} processors, load average {load}, .NET {Environment.Version}{qemu}");
     }

@@ -95,7 +95,11 @@ internal sealed class ClusterFiles
         var files = new ClusterFiles(folder, nodes);
         try
         {
-            Directory.CreateDirectory(folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+            Directory.CreateDirectory(folder);
+            if (!OperatingSystem.IsWindows())
+            {
+                File.SetUnixFileMode(folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+            }
             Directory.CreateDirectory(Path.Combine(folder, "shared"));
             using X509Certificate2 authority = Wire.Certificates.CreateAuthority("FtAkka cluster", DateTimeOffset.UtcNow, Validity);
             Wire.Certificates.WritePem(authority, Path.Combine(folder, "ca.pem"), Path.Combine(folder, "ca-key.pem"));

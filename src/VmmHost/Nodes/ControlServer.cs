@@ -30,7 +30,10 @@ internal sealed class ControlServer : IDisposable
             Directory.CreateDirectory(Path.GetDirectoryName(path)!);
             RemoveStale(path);
             listener.Bind(new UnixDomainSocketEndPoint(path));
-            File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+            if (!OperatingSystem.IsWindows())
+            {
+                File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+            }
             listener.Listen(16);
         }
         catch (Exception refused) when (refused is SocketException or IOException or UnauthorizedAccessException or ArgumentException)

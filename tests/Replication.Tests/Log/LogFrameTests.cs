@@ -103,6 +103,33 @@ public sealed class LogFrameTests
         Assert.InRange(understood, rounds / 100, rounds);
     }
 
+    [Theory]
+    [InlineData("C6FFFFFFFF", false)] // a byte string of 4 GiB
+    [InlineData("C680000000", false)]
+    [InlineData("DDFFFFFFFF", false)] // an array of 4 G elements
+    [InlineData("00", true)] // a field of a later version is skipped
+    [InlineData("C403010203", true)]
+    [InlineData("9100", false)] // but not one that nests
+    public void Further_field(string field, bool understood)
+    {
+        // A clock advance with one field more than this version knows.
+        byte[] body = [0x94, 0x04, 0x00, 0x05, .. Convert.FromHexString(field)];
+        byte[] frame = [.. LogFrame.Write([new LogEntry(new Lsn(1), 0, new InputPayload(new ClockAdvance(5)))]).AsSpan(0, LogFrame.HeaderBytes), .. body];
+        BinaryPrimitives.WriteInt32LittleEndian(frame.AsSpan(4), body.Length);
+        BinaryPrimitives.WriteUInt32LittleEndian(frame.AsSpan(28), Crc32C.Of(frame.AsSpan(0, 28), frame.AsSpan(32)));
+        Assert.Equal(understood ? LogFrameError.None : LogFrameError.BadBody, LogFrame.TryRead(frame, out _, out _));
+    }
+
+    [Fact]
+    public void Deep_nesting_is_an_error()
+    {
+        byte[] body = [0x94, 0x04, 0x00, 0x05, .. Enumerable.Repeat((byte)0x91, 1 << 20)];
+        byte[] frame = [.. LogFrame.Write([new LogEntry(new Lsn(1), 0, new InputPayload(new ClockAdvance(5)))]).AsSpan(0, LogFrame.HeaderBytes), .. body];
+        BinaryPrimitives.WriteInt32LittleEndian(frame.AsSpan(4), body.Length);
+        BinaryPrimitives.WriteUInt32LittleEndian(frame.AsSpan(28), Crc32C.Of(frame.AsSpan(0, 28), frame.AsSpan(32)));
+        Assert.Equal(LogFrameError.BadBody, LogFrame.TryRead(frame, out _, out _));
+    }
+
     [Fact]
     public void Newer_version_is_named_as_such()
     {

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Text.RegularExpressions;
 using FtAkka.VmmHost.Cli;
 
 namespace FtAkka.VmmHost.Tests.Guests;
@@ -9,7 +10,7 @@ namespace FtAkka.VmmHost.Tests.Guests;
 internal readonly record struct ConsoleLine(DateTimeOffset At, string Text);
 
 /// <summary>A monitor in a process of its own, with the guest's console on its standard output. Disposing it kills it.</summary>
-internal sealed class GuestProcess : IDisposable
+internal sealed partial class GuestProcess : IDisposable
 {
     /// <summary>Machines that build and test are loaded; a guest that takes longer than this hangs.</summary>
     public static readonly TimeSpan Patience = TimeSpan.FromMinutes(5);
@@ -38,12 +39,14 @@ internal sealed class GuestProcess : IDisposable
     }
 
     /// <summary>What the guest's script printed so far, without the kernel's messages between.</summary>
-    public string[] Output =>
+    public string[] Output => ScriptOutput(Console.Select(line => line.Text));
+
+    /// <summary>What of a console the guest's script printed.</summary>
+    public static string[] ScriptOutput(IEnumerable<string> console) =>
     [
-        .. Console.Select(line => line.Text)
-            .SkipWhile(text => text != "FTAKKA-RUN").Skip(1)
+        .. console.SkipWhile(text => text != "FTAKKA-RUN").Skip(1)
             .TakeWhile(text => !text.StartsWith("FTAKKA-EXIT", StringComparison.Ordinal))
-            .Where(text => !text.StartsWith('[')),
+            .Where(text => !KernelMessage().IsMatch(text)),
     ];
 
     /// <summary>Starts <c>ftakka run</c> with these arguments, under another program if one is given.</summary>
@@ -129,6 +132,9 @@ internal sealed class GuestProcess : IDisposable
         process.WaitForExit();
         process.Dispose();
     }
+
+    [GeneratedRegex(@"^\[ *[0-9]+\.[0-9]{6}\] ")]
+    private static partial Regex KernelMessage();
 
     private void ReadConsole()
     {

@@ -62,10 +62,5 @@ public sealed class SeveralVmsTests : IDisposable
     }
 
     private static string[] ScriptOutput(string console) =>
-    [
-        .. File.ReadAllText(console, Encoding.Latin1).Split('\n').Select(line => line.TrimEnd('\r'))
-            .SkipWhile(line => line != "FTAKKA-RUN").Skip(1)
-            .TakeWhile(line => !line.StartsWith("FTAKKA-EXIT", StringComparison.Ordinal))
-            .Where(line => !line.StartsWith('[')),
-    ];
+        GuestProcess.ScriptOutput(File.ReadAllText(console, Encoding.Latin1).Split('\n').Select(line => line.TrimEnd('\r')));
 }

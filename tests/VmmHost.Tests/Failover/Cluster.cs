@@ -1,0 +1,150 @@
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+using Akka.Actor;
+using FtAkka.DeviceActors.Consoles;
+using FtAkka.Guests;
+using FtAkka.VmmHost.Nodes;
+
+namespace FtAkka.VmmHost.Tests.Failover;
+
+/// <summary>Nodes of one cluster in this process, each an actor system of its own on real TCP with TLS, and the tiny guest to run on them.</summary>
+internal sealed class Cluster : IAsyncDisposable
+{
+    public const string Vm = "tiny";
+
+    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+
+    private readonly Dictionary<string, Node> nodes = new(StringComparer.Ordinal);
+
+    private sealed record Node(ActorSystem System, IActorRef Actor);
+
+    public Cluster(string[] names, int failureTimeoutMs = 600)
+    {
+        Folder = Directory.CreateTempSubdirectory("ftakka-failover-").FullName;
+        string timing = string.Create(CultureInfo.InvariantCulture,
+            $"ftakka.ft {{ failure-timeout = {failureTimeoutMs}ms, lease = {failureTimeoutMs * 4 / 5}ms, pause-guard = {failureTimeoutMs / 2}ms, channel-timeout = 20s }}\nakka.loglevel = WARNING\n");
+        Files = ClusterFiles.Create(System.IO.Path.Combine(Folder, "cluster"), [.. names.Select(name => new ClusterNode(name, "127.0.0.1", FreePort()))], timing);
+        File.WriteAllBytes(Path("kernel"), TinyGuest.Kernel);
+    }
+
+    public string Folder { get; }
+
+    public ClusterFiles Files { get; }
+
+    public FileArbiter Arbiter => new(System.IO.Path.Combine(Files.Folder, "shared"));
+
+    public string Path(string name) => System.IO.Path.Combine(Folder, name);
+
+    public void Start(string name)
+    {
+        NodeSettings settings = NodeSettings.Read(Files.ConfigOf(Files.Nodes.First(node => node.Name == name)), name, insecure: false);
+        var system = ActorSystem.Create(NodeSettings.SystemName, settings.Akka);
+        nodes[name] = new Node(system, system.ActorOf(NodeActor.Props(settings), NodeActor.Name));
+    }
+
+    public ActorSystem SystemOf(string name) => nodes[name].System;
+
+    /// <summary>The node falls silent at once: its actors are stopped in the middle of what they do, and nothing is said to anybody.</summary>
+    public void Kill(string name) => nodes[name].System.Stop(nodes[name].Actor);
+
+    public string WriteVm(string commandLine, string? disk = null)
+    {
+        string file = Path("tiny.hocon");
+        File.WriteAllText(file, $"name = {Vm}\nmemory = 16M\nkernel = \"{Path("kernel")}\"\nappend = \"{commandLine}\"\nrng-seed = 1\n"
+            + (disk is null ? "" : $"disks = [ \"{disk}\" ]\n"));
+        return file;
+    }
+
+    public async Task<object> AskAsync(string node, object message)
+    {
+        using var patience = new CancellationTokenSource(Patience);
+        return await nodes[node].Actor.Ask<object>(message, patience.Token);
+    }
+
+    public async Task DoAsync(string node, object message)
+    {
+        object answer = await AskAsync(node, message);
+        Assert.True(answer is NodeProtocol.Done, answer.ToString());
+    }
+
+    public async Task<ReplicaStatusLine?> StatusAsync(string node)
+    {
+        var replicas = (NodeProtocol.Replicas)await AskAsync(node, new NodeProtocol.List());
+        return replicas.Lines.Where(line => line.Vm == Vm).Select(ReplicaStatusLine.Of).FirstOrDefault();
+    }
+
+    public async Task<ReplicaStatusLine> UntilAsync(string node, Func<ReplicaStatusLine, bool> reached, string what)
+    {
+        DateTime end = DateTime.UtcNow + Patience;
+        ReplicaStatusLine? last = null;
+        while (DateTime.UtcNow < end)
+        {
+            last = await StatusAsync(node);
+            if (last is not null && reached(last))
+            {
+                return last;
+            }
+            await Task.Delay(10);
+        }
+        throw new TimeoutException($"{node} did not become {what}: {last}");
+    }
+
+    public async Task ProtectAsync(string primary, string backup)
+    {
+        await DoAsync(primary, new NodeProtocol.Protect(Vm, backup));
+        await UntilAsync(primary, line => line.Protected, "protected");
+        await UntilAsync(backup, line => line.Role == "backup", "a backup");
+    }
+
+    public async Task<ConsoleScrollback> ConsoleAsync(string node)
+    {
+        DateTime end = DateTime.UtcNow + Patience;
+        while (true)
+        {
+            object answer = await AskAsync(node, new NodeProtocol.Attach(Vm));
+            if (answer is NodeProtocol.Attached attached)
+            {
+                return attached.Console;
+            }
+            Assert.True(DateTime.UtcNow < end, answer.ToString());
+            await Task.Delay(5);
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await Task.WhenAll(nodes.Values.Select(node => node.System.Terminate()));
+        Directory.Delete(Folder, recursive: true);
+    }
+
+    private static int FreePort()
+    {
+        using var probe = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        probe.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        return ((IPEndPoint)probe.LocalEndPoint!).Port;
+    }
+}
+
+/// <summary>A console client that knows only the position it has reached.</summary>
+internal sealed class ConsoleReader
+{
+    private readonly StringBuilder text = new();
+    private ulong position;
+
+    public string Text => text.ToString();
+
+    /// <summary>Reads until the text is as wanted. Bytes that are missing fail the test; the position leaves none twice.</summary>
+    public async Task ReadAsync(ConsoleScrollback console, Func<string, bool> enough)
+    {
+        using var patience = new CancellationTokenSource(Cluster.Patience);
+        while (!enough(Text))
+        {
+            (ulong offset, byte[] bytes) = await console.ReadAsync(position, patience.Token);
+            Assert.Equal(position, offset);
+            text.Append(Encoding.ASCII.GetString(bytes));
+            position += (ulong)bytes.Length;
+        }
+    }
+}
