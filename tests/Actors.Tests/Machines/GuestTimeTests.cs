@@ -51,8 +51,8 @@ public sealed class GuestTimeTests : TinyVm
         Assert.True(report.Exits[FtAkka.Machine.MachineExitReason.Idle] > 0);
         Assert.True(report.Executing < report.Elapsed / 2, "a guest that sleeps must not use the CPU");
         TimeSpan[] periods = [.. times.Skip(1).Zip(times, (next, previous) => next - previous)];
-        TimeSpan total = times[^1] - times[0];
-        Assert.True(total >= TimeSpan.FromMilliseconds((Ticks - 2) * PeriodMilliseconds), $"the guest slept too short: {total}");
+        // The machine's own time, not that of the messages: a test thread that got no processor receives them in one bunch.
+        Assert.True(report.Elapsed >= TimeSpan.FromMilliseconds((Ticks - 2) * PeriodMilliseconds), $"the guest slept too short: {report.Elapsed}");
         int within = periods.Count(period => period < TimeSpan.FromMilliseconds(PeriodMilliseconds) + Bound);
         Assert.True(within * 4 > periods.Length, $"only {within} of {periods.Length} wake-ups in time: {string.Join(", ", periods)}");
     }
