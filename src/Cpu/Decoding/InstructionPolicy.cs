@@ -57,6 +57,19 @@ internal static partial class InstructionPolicy
         }
     }
 
+    /// <summary>Whether an operand of the instruction is a ModRM or absolute memory operand.</summary>
+    public static bool HasMemoryOperand(in Instruction instruction)
+    {
+        for (int i = 0; i < instruction.OpCount; i++)
+        {
+            if (instruction.GetOpKind(i) == OpKind.Memory)
+            {
+                return true;
+            }
+        }
+        return false;
+    }
+
     /// <summary>Iced's own flag bits to architectural RFLAGS positions; x87 condition codes and flags we virtualise are dropped.</summary>
     private static uint ToRflags(RflagsBits bits)
     {

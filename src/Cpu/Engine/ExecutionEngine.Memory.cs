@@ -184,7 +184,7 @@ internal sealed unsafe partial class ExecutionEngine
         ref readonly InstructionRule rule = ref InstructionPolicy.Of(instruction.Code);
         ulong rsp = _s->Gpr[4];
         int stack = instruction.StackPointerIncrement is 2 or -2 ? 2 : 8;
-        bool memory = rule.Access != OperandAccess.None && HasMemoryOperand(instruction);
+        bool memory = rule.Access != OperandAccess.None && InstructionPolicy.HasMemoryOperand(instruction);
         switch (instruction.Mnemonic)
         {
             case Mnemonic.Push:
@@ -216,18 +216,6 @@ internal sealed unsafe partial class ExecutionEngine
                 }
                 return;
         }
-    }
-
-    private static bool HasMemoryOperand(in Instruction instruction)
-    {
-        for (int i = 0; i < instruction.OpCount; i++)
-        {
-            if (instruction.GetOpKind(i) == OpKind.Memory)
-            {
-                return true;
-            }
-        }
-        return false;
     }
 
     private void AddOperand(in Instruction instruction, in InstructionRule rule, ulong adjust, bool read, bool write)

@@ -29,7 +29,7 @@ internal sealed partial class BlockTranslator
 
     private void EmitWithHighByte(ref Instruction instruction, in InstructionRule rule)
     {
-        bool memory = rule.Access != OperandAccess.None && HasMemory(instruction);
+        bool memory = rule.Access != OperandAccess.None && InstructionPolicy.HasMemoryOperand(instruction);
         uint used = 0;
         for (int i = 0; i < instruction.OpCount; i++)
         {

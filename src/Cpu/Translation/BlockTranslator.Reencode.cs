@@ -48,7 +48,7 @@ internal sealed partial class BlockTranslator
         }
         int address = HostReg.None;
         _freeScratch = (1u << HostReg.Scratch) | (1u << HostReg.R14) | (1u << HostReg.R15);
-        if (rule.Access != OperandAccess.None && HasMemory(instruction))
+        if (rule.Access != OperandAccess.None && InstructionPolicy.HasMemoryOperand(instruction))
         {
             address = EmitEffectiveAddress(instruction);
             EmitCheck(address, rule.MemoryBytes, rule.Access != OperandAccess.Read, rule.Alignment, IsStackSegment(source));
@@ -153,18 +153,6 @@ internal sealed partial class BlockTranslator
             _ => instruction.Code,
         };
         instruction.Code = form;
-    }
-
-    private static bool HasMemory(in Instruction instruction)
-    {
-        for (int i = 0; i < instruction.OpCount; i++)
-        {
-            if (instruction.GetOpKind(i) == OpKind.Memory)
-            {
-                return true;
-            }
-        }
-        return false;
     }
 
     private static void SetMemory(ref Instruction instruction, int baseReg, int index)

@@ -56,7 +56,7 @@ internal static class TranslationWorkload
             {
                 continue;
             }
-            bool memory = rule.Access != OperandAccess.None && HasMemoryOperand(instruction);
+            bool memory = rule.Access != OperandAccess.None && InstructionPolicy.HasMemoryOperand(instruction);
             if (memory && instruction.MemoryDisplSize == 8 && instruction.MemoryBase == Register.None)
             {
                 continue; // a 64-bit absolute address: hardly any program has one
@@ -72,15 +72,6 @@ internal static class TranslationWorkload
             result.Add(instruction);
         }
         return result;
-    }
-
-    private static bool HasMemoryOperand(in Instruction instruction)
-    {
-        for (int i = 0; i < instruction.OpCount; i++)
-        {
-            if (instruction.GetOpKind(i) == OpKind.Memory) { return true; }
-        }
-        return false;
     }
 
     private static bool Changes(InstructionInfoFactory factory, in Instruction instruction)

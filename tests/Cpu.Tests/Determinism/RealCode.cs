@@ -32,7 +32,7 @@ internal static class RealCode
             bool rare = kind == InstructionClass.Special && !instruction.Code.IsStringInstruction();
             bool farBranch = instruction.FlowControl is FlowControl.UnconditionalBranch or FlowControl.ConditionalBranch or FlowControl.Call
                 && (instruction.NearBranchTarget + (ulong)at) % (ulong)code.Length != instruction.NearBranchTarget + (ulong)at;
-            bool wild = HasMemory(instruction) && instruction.MemoryDisplacement64 is > 0x8000 and < 0xFFFF_FFFF_FFFF_8000;
+            bool wild = InstructionPolicy.HasMemoryOperand(instruction) && instruction.MemoryDisplacement64 is > 0x8000 and < 0xFFFF_FFFF_FFFF_8000;
             if (kind == InstructionClass.Undefined || farBranch || (wild && random.Next(50) != 0) || (rare && random.Next(8) != 0))
             {
                 continue;
@@ -40,17 +40,5 @@ internal static class RealCode
             bytes.AsSpan(0, instruction.Length).CopyTo(code.AsSpan(at));
             at += instruction.Length;
         }
-    }
-
-    private static bool HasMemory(in Instruction instruction)
-    {
-        for (int i = 0; i < instruction.OpCount; i++)
-        {
-            if (instruction.GetOpKind(i) == OpKind.Memory)
-            {
-                return true;
-            }
-        }
-        return false;
     }
 }
