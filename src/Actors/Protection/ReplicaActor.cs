@@ -32,6 +32,9 @@ public sealed record ReplicaDefinition
     /// <summary>For a primary: the generation the arbiter has granted. 0 for a backup.</summary>
     public ulong Generation { get; init; }
 
+    /// <summary>For a primary: the node that gets its backup as soon as there is a machine to copy; null for none.</summary>
+    public string? ProtectOn { get; init; }
+
     /// <summary>For a backup: the offer it has accepted.</summary>
     public CloneOffer? Offer { get; init; }
 
@@ -124,6 +127,10 @@ public sealed class ReplicaActor : ReceiveActor
         {
             shell = ReplicaShell.StartSolo(options, definition.Generation);
             definition.Created(shell);
+            if (definition.ProtectOn is { } backup)
+            {
+                shell.Protect(backup);
+            }
             StartVm(definition.Machine);
         }
         ticks = Context.System.Scheduler.ScheduleTellRepeatedlyCancelable(definition.TickInterval, definition.TickInterval, Self, new Tick(), Self);

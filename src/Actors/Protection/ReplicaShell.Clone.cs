@@ -241,7 +241,7 @@ public sealed partial class ReplicaShell
     private void Restore(CloneReceiverEffect.Restore restore)
     {
         GuestMachine restored = copy!;
-        new Thread(() =>
+        options.InBackground(() =>
         {
             SnapshotError error = restored.Restore(new StateReader(restore.State.AsMemory()));
             if (error != SnapshotError.None)
@@ -250,8 +250,7 @@ public sealed partial class ReplicaShell
                 return;
             }
             Post(new CloneReceiverInput.Restored(restored.ComputeFullDigest()));
-        })
-        { IsBackground = true, Name = "restore" }.Start();
+        });
     }
 
     /// <summary>Reads a running machine's memory between its quanta. Used on the machine's thread only.</summary>

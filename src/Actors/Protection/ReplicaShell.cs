@@ -30,13 +30,16 @@ public sealed record ReplicaShellOptions
     public required IReplicaPort Port { get; init; }
 
     /// <summary>Decides who goes on.</summary>
-    public required IArbiterStore Arbiter { get; init; }
+    public required IArbiter Arbiter { get; init; }
 
     /// <summary>Monotonic clock.</summary>
     public required Func<TimeSpan> Clock { get; init; }
 
     /// <summary>Told <see cref="ReplicaEvents"/>; must not block.</summary>
     public required Action<object> Tell { get; init; }
+
+    /// <summary>Runs long work that keeps nobody waiting, by default on a thread of its own.</summary>
+    public Action<Action> InBackground { get; init; } = work => new Thread(() => work()) { IsBackground = true, Name = "replica" }.Start();
 
     /// <summary>Shown the outputs that a backup makes in replay; must not block.</summary>
     public Action<IReadOnlyList<MachineEffect>>? Replayed { get; init; }
@@ -328,10 +331,10 @@ public sealed partial class ReplicaShell : IMachineObserver
                 break;
             case ReplicaEffect.AskArbiter ask:
                 times = replica.Role == ReplicaRole.GoingLive && times.Drained == default ? times with { Drained = options.Clock() } : times;
-                Ask(ask.Attempt, () => options.Arbiter.Claim(ask.Claim));
+                options.Arbiter.Claim(ask.Claim, verdict => Post(new ReplicaInput.ArbiterAnswered(ask.Attempt, verdict)));
                 break;
             case ReplicaEffect.CheckOwnership check:
-                Ask(check.Attempt, () => options.Arbiter.Check(check.Claim));
+                options.Arbiter.Check(check.Claim, verdict => Post(new ReplicaInput.ArbiterAnswered(check.Attempt, verdict)));
                 break;
             case ReplicaEffect.OpenChannel open:
                 OpenChannel(open);
@@ -424,10 +427,6 @@ public sealed partial class ReplicaShell : IMachineObserver
         replay?.Tell(new ReplayProtocol.Hold(pace.Stop.HasFlag(StopReasons.ReplayOutputsFull)));
         machine?.Tell(new MachineProtocol.SetShare(pace.Stop == StopReasons.None ? pace.Share : 0));
     }
-
-    /// <summary>Storage may hang: each question has a thread of its own.</summary>
-    private void Ask(ulong attempt, Func<OwnershipVerdict> question) => new Thread(() =>
-        Post(new ReplicaInput.ArbiterAnswered(attempt, question()))) { IsBackground = true, Name = "arbiter" }.Start();
 
     private void Quiesce()
     {

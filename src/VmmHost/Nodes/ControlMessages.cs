@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
 
+using FtAkka.Nodes;
 namespace FtAkka.VmmHost.Nodes;
 
 /// <summary>

@@ -4,6 +4,7 @@ using System.Text.Json;
 using Akka.Actor;
 using FtAkka.DeviceActors.Consoles;
 using FtAkka.Machine.Events;
+using FtAkka.Nodes;
 using FtAkka.VmmHost.Cli;
 
 namespace FtAkka.VmmHost.Nodes;
@@ -112,10 +113,22 @@ internal sealed class ControlServer : IDisposable
 
     private async Task<object> AnswerAsync(ControlRequest request)
     {
+        try
+        {
+            return await AskNodeAsync(request).ConfigureAwait(false);
+        }
+        catch (CommandFailedException refused)
+        {
+            return new ControlAnswer(Error: refused.Message, Node: nodeName);
+        }
+    }
+
+    private async Task<object> AskNodeAsync(ControlRequest request)
+    {
         object? message = request switch
         {
             { Op: "list" } => new NodeProtocol.List(),
-            { Op: "start", File: { } file } => new NodeProtocol.Start(file, request.Node, request.TakeOver),
+            { Op: "start", File: { } file } => VmStart.Read(file, request.Node, request.TakeOver),
             { Op: "protect", Vm: { } vm, Node: { } backup } => new NodeProtocol.Protect(vm, backup),
             { Op: "unprotect", Vm: { } vm } => new NodeProtocol.Unprotect(vm),
             { Op: "failover", Vm: { } vm } => new NodeProtocol.Failover(vm),

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Runtime.InteropServices;
 using Akka.Actor;
+using FtAkka.Nodes;
 using FtAkka.VmmHost.Cli;
 
 namespace FtAkka.VmmHost.Nodes;
@@ -26,7 +27,7 @@ public sealed class HostCommandModule : ICommandModule
     private static async Task<int> RunAsync(Terminal terminal, NodeSettings settings, CancellationToken cancelled)
     {
         using ActorSystem system = StartSystem(settings);
-        IActorRef node = system.ActorOf(NodeActor.Props(settings), NodeActor.Name);
+        IActorRef node = system.ActorOf(NodeActor.Props(settings.ToOptions()), NodeActor.Name);
         using (new ControlServer(settings.ControlSocket, settings.Name, node))
         {
             terminal.Progress($"node {settings.Name} is ready, control socket {settings.ControlSocket}");
@@ -47,7 +48,7 @@ public sealed class HostCommandModule : ICommandModule
     {
         try
         {
-            return ActorSystem.Create(NodeSettings.SystemName, settings.Akka);
+            return ActorSystem.Create(NodeOptions.SystemName, settings.Akka);
         }
         catch (Exception failed) when (failed is not OutOfMemoryException)
         {

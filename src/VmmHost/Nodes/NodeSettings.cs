@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using Akka.Configuration;
 using Akka.Configuration.Hocon;
+using FtAkka.Nodes;
 using FtAkka.Replication.Protection;
 using FtAkka.VmmHost.Cli;
 using FtAkka.VmmHost.Vms;
@@ -10,9 +11,6 @@ namespace FtAkka.VmmHost.Nodes;
 /// <summary>Settings of a node process, from its HOCON file over the built-in akka.hocon.</summary>
 internal sealed record NodeSettings
 {
-    /// <summary>Name of the actor system on every node: part of all addresses.</summary>
-    public const string SystemName = "ftakka";
-
     /// <summary>
     /// A node's wire carries chunks of memory and disk reads of up to 16 MiB in one message, and as many as the log buffers hold.
     /// </summary>
@@ -44,6 +42,29 @@ internal sealed record NodeSettings
 
     /// <summary>For the actor system.</summary>
     public required Config Akka { get; init; }
+
+    /// <summary>What the node's actor works with on this host. Makes the folder for the arbiter where there is none.</summary>
+    /// <exception cref="CommandFailedException">The folder cannot be made.</exception>
+    public NodeOptions ToOptions()
+    {
+        try
+        {
+            Directory.CreateDirectory(SharedDirectory);
+        }
+        catch (Exception refused) when (refused is IOException or UnauthorizedAccessException)
+        {
+            throw new CommandFailedException($"The shared folder {SharedDirectory} cannot be made: {refused.Message}", refused);
+        }
+        return new NodeOptions
+        {
+            Name = Name,
+            Incarnation = (DateTime.UtcNow - DateTime.UnixEpoch).Ticks / TimeSpan.TicksPerMicrosecond,
+            Peers = Peers,
+            Protection = Protection,
+            Arbiter = new FileArbiter(SharedDirectory),
+            Devices = new HostDevices(),
+        };
+    }
 
     /// <summary>Reads a node's file.</summary>
     /// <param name="file">HOCON; relative paths in it are relative to its folder.</param>

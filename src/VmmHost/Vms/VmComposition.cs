@@ -99,13 +99,9 @@ internal sealed class VmComposition : IDisposable
 
     internal static void CheckCpu(string name)
     {
-        if (!CpuModel.TryGet(name, out CpuModel? model))
+        if (CpuModel.WhyNotHere(name) is { } refusal)
         {
-            throw new CommandFailedException($"There is no CPU model '{name}'; there is {CpuModel.V1Name}.");
-        }
-        if (model.MissingHostFeatures([.. HostFeatures.Detect()]) is { Count: > 0 } missing)
-        {
-            throw new CommandFailedException($"This host's CPU cannot run the model {name}: it lacks {string.Join(", ", missing)}.");
+            throw new CommandFailedException(refusal);
         }
     }
 

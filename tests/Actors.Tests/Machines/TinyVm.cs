@@ -5,7 +5,7 @@ using Akka.TestKit;
 using Akka.TestKit.Xunit2;
 using FtAkka.Actors.Machines;
 using FtAkka.Actors.Vms;
-using FtAkka.Guests;
+using FtAkka.TinyGuests;
 using FtAkka.Machine;
 using FtAkka.Machine.Events;
 using FtAkka.Machine.Virtio.Block;

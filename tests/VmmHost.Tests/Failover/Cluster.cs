@@ -4,7 +4,8 @@ using System.Net.Sockets;
 using System.Text;
 using Akka.Actor;
 using FtAkka.DeviceActors.Consoles;
-using FtAkka.Guests;
+using FtAkka.TinyGuests;
+using FtAkka.Nodes;
 using FtAkka.VmmHost.Nodes;
 
 namespace FtAkka.VmmHost.Tests.Failover;
@@ -40,8 +41,8 @@ internal sealed class Cluster : IAsyncDisposable
     public void Start(string name)
     {
         NodeSettings settings = NodeSettings.Read(Files.ConfigOf(Files.Nodes.First(node => node.Name == name)), name, insecure: false);
-        var system = ActorSystem.Create(NodeSettings.SystemName, settings.Akka);
-        nodes[name] = new Node(system, system.ActorOf(NodeActor.Props(settings), NodeActor.Name));
+        var system = ActorSystem.Create(NodeOptions.SystemName, settings.Akka);
+        nodes[name] = new Node(system, system.ActorOf(NodeActor.Props(settings.ToOptions()), NodeActor.Name));
     }
 
     public ActorSystem SystemOf(string name) => nodes[name].System;

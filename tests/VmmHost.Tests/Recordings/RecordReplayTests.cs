@@ -1,5 +1,5 @@
 using FtAkka.Actors.Recordings;
-using FtAkka.Guests;
+using FtAkka.TinyGuests;
 using FtAkka.Machine.Events;
 using FtAkka.Replication.Log;
 using FtAkka.Replication.Replay;

@@ -1,7 +1,7 @@
 using System.Collections.Immutable;
 using FtAkka.Actors.Recordings;
 using FtAkka.Cpu.Architecture;
-using FtAkka.Guests;
+using FtAkka.TinyGuests;
 using FtAkka.Machine;
 using FtAkka.Machine.Events;
 using FtAkka.Machine.Virtio.Block;
