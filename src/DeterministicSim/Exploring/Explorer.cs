@@ -71,7 +71,8 @@ public sealed class Explorer(Func<ISeedWorker> makeWorker, ExploreRequest reques
                 TimeSpan begin = _watch.Elapsed;
                 ExploreTally tally = worker.Run(piece, !request.KeepGoing);
                 TimeSpan took = _watch.Elapsed - begin;
-                size = Math.Clamp((ulong)(piece.Count * (PieceTime / Math.Max(took.TotalSeconds, 1e-4)).TotalSeconds), 1, Math.Min(piece.Count * 4, PieceMost));
+                double fitting = piece.Count * (PieceTime.TotalSeconds / Math.Max(took.TotalSeconds, 1e-4));
+                size = Math.Clamp((ulong)fitting, 1, Math.Min(piece.Count * 4, PieceMost));
                 Add(tally);
             }
         }

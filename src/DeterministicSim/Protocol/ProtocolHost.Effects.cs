@@ -14,7 +14,7 @@ namespace FtAkka.DeterministicSim.Protocol;
 internal sealed partial class ProtocolHost
 {
     private const int DiskRequestsMost = 4096;
-    private const int SlowDeviceOneIn = 150;
+    private const int SlowDeviceOneIn = 300;
 
     /// <summary>What the device acts on next: it conflicts with nothing under way.</summary>
     private readonly Queue<(ulong Number, MachineEffect Effect)> _ready = new();
@@ -23,6 +23,7 @@ internal sealed partial class ProtocolHost
     private bool _deviceBusy;
     private int _inFlight;
     private bool _resending;
+    private bool _marksArrived;
 
     private bool DevicesBusy => _inFlight > 0 || _ready.Count > 0 || _serializer.Held > 0;
 
@@ -31,7 +32,7 @@ internal sealed partial class ProtocolHost
         _ready.Clear();
         _numbers.Clear();
         _serializer = new RequestSerializer(DiskRequestsMost);
-        (_deviceBusy, _inFlight, _resending) = (false, 0, false);
+        (_deviceBusy, _inFlight, _resending, _marksArrived) = (false, 0, false, false);
     }
 
     private void Perform(ReplicaEffect effect)
@@ -105,8 +106,9 @@ internal sealed partial class ProtocolHost
             message = append with { ReleasedOutput = Machine!.Position.LastOutput };
         }
         cluster.Network.Send(this, _peer, message);
-        if (message is LogAck && Replica!.Role is ReplicaRole.Backup)
+        if (message is LogAck && _marksArrived && Replica!.Role is ReplicaRole.Backup)
         {
+            _marksArrived = false;
             cluster.Moment(NamedMoment.BetweenAckAndRelease, this);
         }
     }

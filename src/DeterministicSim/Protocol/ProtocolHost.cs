@@ -14,7 +14,7 @@ namespace FtAkka.DeterministicSim.Protocol;
 /// <summary>A host without actors: it performs the effects of its replica in order, and decides nothing.</summary>
 internal sealed partial class ProtocolHost(string name, ProtocolCluster cluster)
 {
-    private const int QuantumInstructionsMost = 24;
+    private const int QuantumInstructionsMost = 10;
 
     private readonly Queue<LogEntry> _replay = new();
     private readonly List<InputEvent> _inputs = [];
@@ -302,6 +302,7 @@ internal sealed partial class ProtocolHost(string name, ProtocolCluster cluster)
         {
             message = ack with { LeaseTicks = Now.Ticks };
         }
+        _marksArrived |= message is LogAppend { Frames.Length: > 0 };
         StepClone(new CloneSenderInput.Received(message), new CloneReceiverInput.Received(message));
         Step(new ReplicaInput.Received(message));
     }

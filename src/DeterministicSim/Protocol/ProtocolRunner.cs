@@ -71,7 +71,8 @@ public sealed class ProtocolRunner : IScenarioRunner
         catch (Exception failure) when (failure is InvalidOperationException or ArgumentException or KeyNotFoundException or NullReferenceException
             or IndexOutOfRangeException or OverflowException or InvalidCastException or FormatException)
         {
-            string where = failure.StackTrace?.Split('\n').FirstOrDefault(line => line.Contains("FtAkka", StringComparison.Ordinal))?.Trim() ?? "";
+            // The method, not the file: a report is the same wherever the program was built.
+            string where = failure.StackTrace?.Split('\n').FirstOrDefault(line => line.Contains("FtAkka", StringComparison.Ordinal))?.Split(" in ")[0].Trim() ?? "";
             return new Violation(Invariant.NoException, new TimeSpan(cluster.Time), $"{failure.GetType().Name}: {failure.Message} {where}");
         }
     }
