@@ -15,6 +15,9 @@ public sealed class FencedDisk(IDiskBackend storage, Fence fence) : IDiskBackend
     public bool ReadOnly => storage.ReadOnly;
 
     /// <inheritdoc/>
+    public DiskOutcome? TryExecuteAtOnce(DiskRequest request) => fence.IsOpen ? storage.TryExecuteAtOnce(request) : null;
+
+    /// <inheritdoc/>
     public Task<DiskOutcome> ExecuteAsync(DiskRequest request) => fence.IsOpen ? storage.ExecuteAsync(request) : WaitAndExecuteAsync(request);
 
     /// <inheritdoc/>

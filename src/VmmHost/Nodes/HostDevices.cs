@@ -55,7 +55,7 @@ internal sealed class HostDevices : INodeDevices
             {
                 var disk = new FencedDisk(OpenDisk(disks[i]), fence);
                 opened.Add(disk);
-                devices.Add(new DeviceDefinition(DeviceKind.Disk, i, DiskActor.Props(disk), new DiskDialect(i)) { DrainRequest = new DiskProtocol.Drain() });
+                devices.Add(new DeviceDefinition(DeviceKind.Disk, i, DiskActor.Props(disk).WithDispatcher(DiskActor.DispatcherId), new DiskDialect(i)) { DrainRequest = new DiskProtocol.Drain() });
             }
             for (int i = 0; i < nics.Length; i++)
             {

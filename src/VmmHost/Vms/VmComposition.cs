@@ -108,7 +108,7 @@ internal sealed class VmComposition : IDisposable
     private BlockOptions OpenDisk(DiskSpec disk, int index)
     {
         RawDiskImage image = Opening($"disk {disk.Path}", () => RawDiskImage.Open(new RawDiskOptions(disk.Path) { ReadOnly = disk.ReadOnly }));
-        devices.Add(new DeviceDefinition(DeviceKind.Disk, index, DiskActor.Props(image), new DiskDialect(index))
+        devices.Add(new DeviceDefinition(DeviceKind.Disk, index, DiskActor.Props(image).WithDispatcher(DiskActor.DispatcherId), new DiskDialect(index))
         {
             DrainRequest = new DiskProtocol.Drain(),
         });
