@@ -184,7 +184,12 @@ public sealed class NodeActor : ReceiveActor
             Generation = generation,
             ProtectOn = protectOn,
             Offer = offer,
-            OpenDevices = shell => settings.Devices.Open(profile, new Fence(() => shell.MayAct), entry.Console),
+            OpenDevices = shell =>
+            {
+                var fence = new Fence(() => shell.MayAct);
+                shell.FenceMoved = fence.Moved;
+                return settings.Devices.Open(profile, fence, entry.Console);
+            },
             Created = shell => entry.Shell = shell,
             Ended = end => self.Tell(new ReplicaEnded(entry, end)),
         };
