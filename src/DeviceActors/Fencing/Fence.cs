@@ -5,10 +5,13 @@ namespace FtAkka.DeviceActors.Fencing;
 /// the device closes. Between the look and the act lies the host's own way to the disk or the network, which nothing here can cut short.
 /// </summary>
 /// <param name="mayAct">Whether devices may act at this moment.</param>
-public sealed class Fence(Func<bool> mayAct)
+/// <param name="delay">Lets time pass; by default <see cref="Task.Delay(TimeSpan, CancellationToken)"/>.</param>
+public sealed class Fence(Func<bool> mayAct, Func<TimeSpan, CancellationToken, Task>? delay = null)
 {
     /// <summary>How often a closed fence is looked at.</summary>
     private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(1);
+
+    private readonly Func<TimeSpan, CancellationToken, Task> pass = delay ?? Task.Delay;
 
     /// <summary>Whether devices may act at this moment.</summary>
     public bool IsOpen => mayAct();
@@ -19,7 +22,7 @@ public sealed class Fence(Func<bool> mayAct)
     {
         while (!mayAct())
         {
-            await Task.Delay(Look, cancelled).ConfigureAwait(false);
+            await pass(Look, cancelled).ConfigureAwait(true);
         }
     }
 }

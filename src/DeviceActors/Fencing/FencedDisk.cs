@@ -26,7 +26,7 @@ public sealed class FencedDisk(IDiskBackend storage, Fence fence) : IDiskBackend
 
     private async Task<DiskOutcome> WaitAndExecuteAsync(DiskRequest request)
     {
-        await fence.WaitAsync(closed.Token).ConfigureAwait(false);
-        return await storage.ExecuteAsync(request).ConfigureAwait(false);
+        await fence.WaitAsync(closed.Token).ConfigureAwait(true);
+        return await storage.ExecuteAsync(request).ConfigureAwait(true);
     }
 }

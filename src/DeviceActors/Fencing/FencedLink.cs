@@ -23,7 +23,7 @@ public sealed class FencedLink(IFrameLink link, Fence fence) : IFrameLink
 
     private async Task<int> WaitAndSendAsync(ImmutableArray<ImmutableArray<byte>> frames)
     {
-        await fence.WaitAsync(closed.Token).ConfigureAwait(false);
-        return await link.SendAsync(frames).ConfigureAwait(false);
+        await fence.WaitAsync(closed.Token).ConfigureAwait(true);
+        return await link.SendAsync(frames).ConfigureAwait(true);
     }
 }
