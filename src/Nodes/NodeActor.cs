@@ -184,12 +184,17 @@ public sealed class NodeActor : ReceiveActor
             Generation = generation,
             ProtectOn = protectOn,
             Offer = offer,
-            OpenDevices = shell => settings.Devices.Open(profile, new Fence(() => shell.MayAct), entry.Console),
+            OpenDevices = shell =>
+            {
+                var fence = new Fence(() => shell.MayAct);
+                shell.FenceMoved = fence.Moved;
+                return settings.Devices.Open(profile, fence, entry.Console);
+            },
             Created = shell => entry.Shell = shell,
             Ended = end => self.Tell(new ReplicaEnded(entry, end)),
         };
         entry.Endpoint = new ReplicaEndpoint(Context.System, profile.Name, message => entry.Shell?.Received(message));
-        entry.Actor = Context.ActorOf(ReplicaActor.Props(definition), string.Create(CultureInfo.InvariantCulture, $"{profile.Name}-{++replicasMade}"));
+        entry.Actor = Context.ActorOf(ReplicaActor.Props(settings.Adapt(definition)), string.Create(CultureInfo.InvariantCulture, $"{profile.Name}-{++replicasMade}"));
         entries[profile.Name] = entry;
         return entry;
     }

@@ -132,7 +132,7 @@ public sealed class MachineActor : ReceiveActor
         }
         try
         {
-            machine = new GuestMachine(options.Config, options.CpuOptions);
+            machine = options.CreateMachine(options);
         }
         catch (Exception refused) when (refused is InvalidOperationException or ArgumentException)
         {

@@ -85,6 +85,9 @@ public sealed partial class ReplicaShell : IMachineObserver
         return new ReplicaShell(options, Replica.StartSolo(options.Id, options.Protection, generation, default, Read(options)));
     }
 
+    /// <summary>Called when <see cref="MayAct"/> may have become true, on the thread that made it so; must not block.</summary>
+    public Action? FenceMoved { get; set; }
+
     /// <summary>Whether devices may act at this moment. Asked by devices immediately before they act, on their threads.</summary>
     public bool MayAct => options.Clock().Ticks < Volatile.Read(ref fence);
 
@@ -324,6 +327,7 @@ public sealed partial class ReplicaShell : IMachineObserver
                 break;
             case ReplicaEffect.FenceChanged changed:
                 Volatile.Write(ref fence, changed.Until.Ticks);
+                FenceMoved?.Invoke();
                 break;
             case ReplicaEffect.SetPace set:
                 pace = (set.Stop, set.SharePercent);

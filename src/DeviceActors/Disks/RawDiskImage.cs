@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Collections.Immutable;
 using System.Runtime.InteropServices;
+using FtAkka.DeviceActors.Fencing;
 using FtAkka.Machine.Virtio.Block;
 using Microsoft.Win32.SafeHandles;
 
@@ -19,12 +20,15 @@ public sealed class RawDiskImage : IDiskBackend
     private readonly SafeFileHandle handle;
     private readonly BlockingCollection<Job> jobs = [];
     private readonly ImmutableArray<Thread> workers;
+    private readonly Fence fence;
+    private readonly CancellationTokenSource closing = new();
     private volatile string? flushFailure;
     private int disposed;
 
     private RawDiskImage(SafeFileHandle handle, RawDiskOptions options, long sizeBytes)
     {
         this.handle = handle;
+        fence = options.Fence;
         ReadOnly = options.ReadOnly;
         CapacitySectors = ((ulong)sizeBytes + BlockProtocol.SectorBytes - 1) / BlockProtocol.SectorBytes;
         ImmutableArray<Thread>.Builder threads = ImmutableArray.CreateBuilder<Thread>();
@@ -79,16 +83,16 @@ public sealed class RawDiskImage : IDiskBackend
     public DiskOutcome? TryExecuteAtOnce(DiskRequest request)
     {
         ArgumentNullException.ThrowIfNull(request);
-        if (Refusal(request) is not null || Volatile.Read(ref disposed) != 0)
+        if (Refusal(request) is not null || Volatile.Read(ref disposed) != 0 || !fence.IsOpen)
         {
-            return null;   // Rare, and said on the other way.
+            return null;   // Rare, and said, or waited for, on the other way.
         }
         return request.Kind switch
         {
             DiskRequestKind.Read => CachedFile.TryRead(handle, OffsetOf(request), (int)request.LengthBytes) is { } data
                 ? Succeeded(request, ImmutableCollectionsMarshal.AsImmutableArray(data))
                 : null,
-            DiskRequestKind.Write => Execute(request),
+            DiskRequestKind.Write => TryWrite(request),
             _ => null,
         };
     }
@@ -109,7 +113,7 @@ public sealed class RawDiskImage : IDiskBackend
         return done.Task;
     }
 
-    /// <summary>Lets running and waiting requests finish, then closes the file.</summary>
+    /// <summary>Lets running and waiting requests finish, but for those that the fence holds, which are given up; then closes the file.</summary>
     public void Dispose()
     {
         if (Interlocked.Exchange(ref disposed, 1) != 0)
@@ -117,6 +121,7 @@ public sealed class RawDiskImage : IDiskBackend
             return;
         }
         jobs.CompleteAdding();
+        closing.Cancel();
         foreach (Thread worker in workers)
         {
             if (worker != Thread.CurrentThread)
@@ -130,6 +135,7 @@ public sealed class RawDiskImage : IDiskBackend
             Perform(job);
         }
         jobs.Dispose();
+        closing.Dispose();
         handle.Dispose();
     }
 
@@ -146,6 +152,24 @@ public sealed class RawDiskImage : IDiskBackend
     }
 
     private void Perform(Job job) => job.Done.SetResult(Execute(job.Request));
+
+    /// <summary>Writes unless the fence has closed in the meantime: whoever closes the image is not to wait for that on its own thread.</summary>
+    private DiskOutcome? TryWrite(DiskRequest request)
+    {
+        try
+        {
+            if (!fence.IsOpen)
+            {
+                return null;
+            }
+            RandomAccess.Write(handle, request.Data.AsSpan(), OffsetOf(request));
+            return Succeeded(request, []);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            return Failed(request, error.Message);
+        }
+    }
 
     private DiskOutcome Execute(DiskRequest request)
     {
@@ -171,6 +195,10 @@ public sealed class RawDiskImage : IDiskBackend
             return Failed(request, reason);
         }
         long offset = OffsetOf(request);
+        if (!MayAct())
+        {
+            return Fenced(request);
+        }
         switch (request.Kind)
         {
             case DiskRequestKind.Read:
@@ -185,11 +213,9 @@ public sealed class RawDiskImage : IDiskBackend
                 }
                 break;
             case DiskRequestKind.Discard:
-                Zero(offset, (long)request.LengthBytes, mayUnmap: true);
-                break;
+                return Zero(request, offset, mayUnmap: true);
             case DiskRequestKind.WriteZeroes:
-                Zero(offset, (long)request.LengthBytes, request.MayUnmap);
-                break;
+                return Zero(request, offset, request.MayUnmap);
             default:
                 return new DiskOutcome(new DiskCompletion(request.Id, DiskStatus.Unsupported, []), $"Unknown request {request.Kind}.");
         }
@@ -228,18 +254,29 @@ public sealed class RawDiskImage : IDiskBackend
         return ImmutableCollectionsMarshal.AsImmutableArray(data);
     }
 
-    private void Zero(long offset, long length, bool mayUnmap)
+    /// <summary>The last step before an access: nothing that may wait comes between this and the system call.</summary>
+    private bool MayAct() => fence.IsOpen || fence.Wait(closing.Token);
+
+    private static DiskOutcome Fenced(DiskRequest request) => Failed(request, "The replica may not act any more: the request was not performed.");
+
+    private DiskOutcome Zero(DiskRequest request, long offset, bool mayUnmap)
     {
+        long length = (long)request.LengthBytes;
         if (mayUnmap && SparseFile.TryPunchHole(handle, offset, length))
         {
-            return;
+            return Succeeded(request, []);
         }
         byte[] zeroes = new byte[(int)Math.Min(length, ZeroChunkBytes)];
         for (long done = 0; done < length; done += zeroes.Length)
         {
             int chunk = (int)Math.Min(zeroes.Length, length - done);
+            if (!MayAct())
+            {
+                return Fenced(request);
+            }
             RandomAccess.Write(handle, zeroes.AsSpan(0, chunk), offset + done);
         }
+        return Succeeded(request, []);
     }
 
     private static DiskOutcome Succeeded(DiskRequest request, ImmutableArray<byte> data) =>
