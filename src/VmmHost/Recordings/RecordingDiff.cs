@@ -210,7 +210,7 @@ internal sealed class RecordingDiff(RecordingReader first, RecordingReader secon
             }
         }
         one.Seek(same);
-        string? culprit = StateDifference.CodeAt(one.Machine).FirstOrDefault();
+        string? culprit = StateDifference.CodeAt(one.Machine) is [var instruction, ..] ? instruction : null;
         one.Seek(different);
         other.Seek(different);
         return report with { Culprit = culprit, FirstRegisters = StateDifference.Of(one.Machine, other.Machine) };
