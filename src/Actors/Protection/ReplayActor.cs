@@ -22,7 +22,7 @@ public static class ReplayProtocol
     public sealed record Released(GuestMachine Machine);
 }
 
-/// <summary>Replays a log continuously on the machine of a backup, in quanta, on a thread of its own. Owns the machine until it is released.</summary>
+/// <summary>Replays a log continuously on the machine of a backup, in quanta, on a thread of its own. The machine stays the shell's, which frees it if nobody takes it over.</summary>
 public sealed class ReplayActor : ReceiveActor
 {
     /// <summary>A turn of the mailbox is worth this much execution.</summary>
@@ -62,15 +62,6 @@ public sealed class ReplayActor : ReceiveActor
     /// <summary>Props of a replay, on the dispatcher for machines.</summary>
     public static Props Props(GuestMachine machine, LogPosition position, ReplicaShell shell) =>
         Akka.Actor.Props.Create(() => new ReplayActor(machine, position, shell)).WithDispatcher(MachineActor.DispatcherId);
-
-    /// <inheritdoc/>
-    protected override void PostStop()
-    {
-        if (!released)
-        {
-            player.Machine.Dispose();
-        }
-    }
 
     private void Take(ReplayProtocol.Feed message)
     {
