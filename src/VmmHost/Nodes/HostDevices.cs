@@ -84,7 +84,7 @@ internal sealed class HostDevices : INodeDevices
         string path = Path.GetFullPath(spec.Path);
         try
         {
-            using RawDiskImage image = RawDiskImage.Open(new RawDiskOptions(path) { ReadOnly = spec.ReadOnly, Exclusive = false, ConcurrentRequests = 1 });
+            using RawDiskImage image = RawDiskImage.Open(new RawDiskOptions(path) { ReadOnly = spec.ReadOnly, Exclusive = false, ConcurrentRequests = 1, RefuseOtherFormats = spec.Format is null });
             return new VmProfile.Disk(path, spec.ReadOnly, image.CapacitySectors);
         }
         catch (Exception refused) when (refused is IOException or UnauthorizedAccessException)

@@ -126,7 +126,8 @@ internal sealed class VmComposition : IDisposable
 
     private BlockOptions OpenDisk(DiskSpec disk, int index)
     {
-        RawDiskImage image = Opening($"disk {disk.Path}", () => RawDiskImage.Open(new RawDiskOptions(disk.Path) { ReadOnly = disk.ReadOnly }));
+        RawDiskImage image = Opening($"disk {disk.Path}", () => RawDiskImage.Open(
+            new RawDiskOptions(disk.Path) { ReadOnly = disk.ReadOnly, RefuseOtherFormats = disk.Format is null }));
         devices.Add(new DeviceDefinition(DeviceKind.Disk, index, DiskActor.Props(image).WithDispatcher(DiskActor.DispatcherId), new DiskDialect(index))
         {
             DrainRequest = new DiskProtocol.Drain(),
