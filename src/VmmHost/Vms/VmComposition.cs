@@ -144,8 +144,8 @@ internal sealed class VmComposition : IDisposable
             NicTarget.Unix => new UnixStreamLink(nic.Name!, nic.Listen ? UnixStreamRole.Server : UnixStreamRole.Client),
             _ => throw new InvalidOperationException($"Unknown network {nic.Target}."),
         });
-        devices.Add(new DeviceDefinition(DeviceKind.Nic, index, NicActor.Props(link), new NicDialect(index)));
-        return new NetOptions { Mac = nic.Mac ?? MacOf(vm, index), Mtu = nic.Mtu };
+        devices.Add(new DeviceDefinition(DeviceKind.Nic, index, NicActor.Props(link).WithDispatcher(NicActor.DispatcherId), new NicDialect(index)));
+        return new NetOptions { Mac = nic.Mac ?? MacOf(vm, index), Mtu = nic.Mtu, Segmentation = true };
     }
 
     private void OpenConsole(ConsoleKind kind, ConsoleSpec console, Func<IConsoleLink> stdio)
