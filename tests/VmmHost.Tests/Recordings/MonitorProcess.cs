@@ -21,7 +21,9 @@ internal sealed class MonitorProcess : IDisposable
     }
 
     /// <summary>Starts <c>ftakka</c> with these arguments.</summary>
-    public static MonitorProcess Start(params IEnumerable<string> arguments)
+    public static MonitorProcess Start(params IEnumerable<string> arguments) => Start([], arguments);
+
+    private static MonitorProcess Start((string Name, string Value)[] environment, IEnumerable<string> arguments)
     {
         string program = Path.Combine(AppContext.BaseDirectory, Path.GetFileName(typeof(CommandLineApplication).Assembly.Location));
         var start = new ProcessStartInfo("nice", ["-n", "19", "dotnet", "exec", program, .. arguments])
@@ -32,13 +34,20 @@ internal sealed class MonitorProcess : IDisposable
             // A character for a byte: consoles are compared.
             StandardOutputEncoding = Encoding.Latin1,
         };
+        foreach ((string name, string value) in environment)
+        {
+            start.Environment[name] = value;
+        }
         return new MonitorProcess(Process.Start(start)!);
     }
 
     /// <summary>Runs <c>ftakka</c> with these arguments to its end, which must be a good one. Returns its standard output.</summary>
-    public static async Task<string> RunAsync(TimeSpan patience, params IEnumerable<string> arguments)
+    public static Task<string> RunAsync(TimeSpan patience, params IEnumerable<string> arguments) => RunAsync(patience, [], arguments);
+
+    /// <summary>The same with environment variables.</summary>
+    public static async Task<string> RunAsync(TimeSpan patience, (string Name, string Value)[] environment, IEnumerable<string> arguments)
     {
-        using MonitorProcess monitor = Start(arguments);
+        using MonitorProcess monitor = Start(environment, arguments);
         return await monitor.EndWellAsync(patience);
     }
 

@@ -19,9 +19,9 @@ stress() {
     report "stress-ng $1" $?
 }
 
-# Several stressors at once, drawn by chance.
+# Several stressors at once.
 mixed() {
-    stress-ng --random 3 --class cpu,memory,pipe,scheduler --exclude uprobe,swap -t @STEP@s --verify --oomable > /tmp/log 2>&1
+    stress-ng --cpu 2 --vm 1 --vm-bytes 64m --pipe 1 --switch 1 --timer 1 --futex 1 -t @STEP@s --verify --oomable > /tmp/log 2>&1
     report "stress-ng mixed" $?
 }
 
