@@ -35,6 +35,7 @@ public sealed class Simulation : INetworkObserver
 
     private readonly SimulationLoop _loop;
     private int _systems;
+    private Action<FrameFate, string, string>? _watchFrames;
 
     private Simulation(ulong seed, bool keepTrace)
     {
@@ -204,6 +205,12 @@ public sealed class Simulation : INetworkObserver
     /// <summary>The number by which observers and traces know a system.</summary>
     public int NumberOf(ActorSystem system) => _loop.NumberOf(system);
 
+    /// <summary>Shows every line of the systems' logs.</summary>
+    public void WatchLog(Action<Akka.Event.LogEvent> watch) => _loop.WatchLog = watch;
+
+    /// <summary>Shows what happens to frames between hosts.</summary>
+    public void WatchFrames(Action<FrameFate, string, string> watch) => _watchFrames = watch;
+
     /// <summary>Shows every message to an actor, by the number of its system, when it is put into the mailbox.</summary>
     public void WatchMessages(Action<int, IActorRef, object> watch) => _loop.Watch = watch;
 
@@ -218,6 +225,7 @@ public sealed class Simulation : INetworkObserver
             hash = (hash ^ b) * 1099511628211UL;
         }
 
+        _watchFrames?.Invoke(fate, from, to);
         _loop.Trace.Add(string.Create(CultureInfo.InvariantCulture, $"frame {fate} {from}>{to} {envelope.Length} {hash:x16}"));
     }
 

@@ -25,6 +25,12 @@ public sealed record NodeOptions
     /// <summary>Limits and intervals of protected VMs.</summary>
     public required ProtectionOptions Protection { get; init; }
 
+    /// <summary>New backups without a person.</summary>
+    public AutoProtectOptions AutoProtect { get; init; } = new();
+
+    /// <summary>How long an orderly stop waits for VMs to be handed over.</summary>
+    public TimeSpan HandOverTimeout { get; init; } = TimeSpan.FromSeconds(10);
+
     /// <summary>Decides who owns a VM; shared by all nodes.</summary>
     public required INodeArbiter Arbiter { get; init; }
 

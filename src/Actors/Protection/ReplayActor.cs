@@ -26,7 +26,7 @@ public static class ReplayProtocol
     public sealed record Released(GuestMachine Machine);
 }
 
-/// <summary>Replays a log continuously on the machine of a backup, in quanta, on a thread of its own. Owns the machine until it is released.</summary>
+/// <summary>Replays a log continuously on the machine of a backup, in quanta, on a thread of its own. The machine stays the shell's, which frees it if nobody takes it over.</summary>
 public sealed class ReplayActor : ReceiveActor
 {
     /// <summary>A turn of the mailbox is worth this much execution.</summary>
@@ -81,14 +81,7 @@ public sealed class ReplayActor : ReceiveActor
         Akka.Actor.Props.Create(() => new ReplayActor(machine, position, shell, instructionsPerMillisecond)).WithDispatcher(MachineActor.DispatcherId);
 
     /// <inheritdoc/>
-    protected override void PostStop()
-    {
-        wake?.Cancel();
-        if (!released)
-        {
-            player.Machine.Dispose();
-        }
-    }
+    protected override void PostStop() => wake?.Cancel();
 
     private void Take(ReplayProtocol.Feed message)
     {

@@ -41,6 +41,9 @@ public sealed record ReplicaDefinition
     /// <summary>Given the shell as soon as there is one.</summary>
     public required Action<ReplicaShell> Created { get; init; }
 
+    /// <summary>Told when a live replica goes on without its backup.</summary>
+    public Action<ReplicaEvents.BackupDropped> Dropped { get; init; } = _ => { };
+
     /// <summary>Told of the end, once: the replica's devices are closed.</summary>
     public required Action<ReplicaEnd> Ended { get; init; }
 }
@@ -66,6 +69,12 @@ public sealed class ReplicaActor : ReceiveActor
 {
     private sealed record Tick;
 
+    private sealed record OpenDevicesAgain(MachineOptions Machine);
+
+    private static readonly TimeSpan DeviceRetry = TimeSpan.FromMilliseconds(50);
+
+    private const int DeviceTriesMax = 1200;
+
     private readonly ReplicaDefinition definition;
     private readonly ILoggingAdapter log = Context.GetLogger();
     private ReplicaShell? shell;
@@ -73,6 +82,7 @@ public sealed class ReplicaActor : ReceiveActor
     private IActorRef? replay;
     private GoLivePlan? plan;
     private ICancelable? ticks;
+    private int devicesRefused;
     private string? endText;
     private HaltReason? endReason;
 
@@ -82,9 +92,14 @@ public sealed class ReplicaActor : ReceiveActor
         ArgumentNullException.ThrowIfNull(definition);
         this.definition = definition;
         Receive<Tick>(_ => shell!.Tick());
+        Receive<OpenDevicesAgain>(message => StartVm(message.Machine));
         Receive<ReplicaEvents.Reported>(message => log.Info("{0}: {1}", Name, message.What));
         Receive<ReplicaEvents.RoleChanged>(message => log.Info("{0}: {1} -> {2}, generation {3}", Name, message.From, message.To, message.Generation));
-        Receive<ReplicaEvents.BackupDropped>(message => log.Warning("{0}: goes on without a backup: {1}", Name, message.Why));
+        Receive<ReplicaEvents.BackupDropped>(message =>
+        {
+            log.Warning("{0}: goes on without a backup: {1}", Name, message.Why);
+            definition.Dropped(message);
+        });
         Receive<ReplicaEvents.ReplayFrom>(StartReplay);
         Receive<ReplicaEvents.GoLive>(StopReplay);
         Receive<ReplayProtocol.Released>(message => GoLive(message.Machine));
@@ -141,6 +156,7 @@ public sealed class ReplicaActor : ReceiveActor
     {
         ticks?.Cancel();
         shell?.Die();
+        shell?.Release();
         definition.Ended(new ReplicaEnd(endReason, shell?.View().Status.Generation ?? definition.Generation, endText ?? "stopped"));
     }
 
@@ -154,9 +170,7 @@ public sealed class ReplicaActor : ReceiveActor
         }
         catch (Exception refused) when (refused is IOException or UnauthorizedAccessException)
         {
-            machine.Existing?.Dispose();
-            running.Die();
-            End(null, $"The devices cannot be opened: {refused.Message}");
+            DevicesRefused(machine, refused.Message);
             return;
         }
         vm = Context.Watch(Context.ActorOf(VmActor.Props(new VmDefinition
@@ -172,6 +186,22 @@ public sealed class ReplicaActor : ReceiveActor
             HasOutputsUnderWay = () => running.HasOutputsUnderWay,
             Observers = [Self],
         }), "vm"));
+    }
+
+    /// <summary>
+    /// A VM that starts here is refused. One that has just been taken over has nobody else to run it: the former primary's host may still hold a
+    /// network or a disk, so the devices are tried again.
+    /// </summary>
+    private void DevicesRefused(MachineOptions machine, string why)
+    {
+        if (machine.Existing is null || ++devicesRefused > DeviceTriesMax)
+        {
+            shell!.Die();
+            End(null, $"The devices cannot be opened: {why}");
+            return;
+        }
+        log.Warning("{0}: the devices cannot be opened, trying again: {1}", Name, why);
+        Context.System.Scheduler.ScheduleTellOnce(DeviceRetry, Self, new OpenDevicesAgain(machine), Self);
     }
 
     private void StartReplay(ReplicaEvents.ReplayFrom message)

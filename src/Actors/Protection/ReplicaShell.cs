@@ -98,7 +98,7 @@ public sealed partial class ReplicaShell : IMachineObserver
         {
             lock (sync)
             {
-                return !dead && (replica.Status(Now).HeldOutputs > 0 || performer?.OutstandingDiskRequests > 0);
+                return !dead && (replica.Status(Now).OutputsUnderWay > 0 || performer?.OutstandingDiskRequests > 0);
             }
         }
     }
@@ -146,6 +146,9 @@ public sealed partial class ReplicaShell : IMachineObserver
     /// <summary>Operator: let the backup take over.</summary>
     public void PlannedFailover() => Post(new ReplicaInput.PlannedFailover());
 
+    /// <summary>The node stops in order.</summary>
+    public void Leave() => Post(new ReplicaInput.Leave());
+
     /// <summary>The machine is lost: fall silent, so that the backup takes over, and let no device act again.</summary>
     public void Die()
     {
@@ -171,6 +174,7 @@ public sealed partial class ReplicaShell : IMachineObserver
         lock (sync)
         {
             (this.machine, this.guest) = (machine, guest);
+            copy = null;   // The machine actor's from here on.
             performer = new OutputPerformer(machine, devices);
             ApplyPace();
             if (plan is not null)
@@ -374,7 +378,7 @@ public sealed partial class ReplicaShell : IMachineObserver
                 peer = null;
                 break;
             case ReplicaEffect.DropBackup drop:
-                options.Tell(new ReplicaEvents.BackupDropped(drop.Why));
+                options.Tell(new ReplicaEvents.BackupDropped(drop.Cause, drop.Peer, drop.Why));
                 break;
             case ReplicaEffect.BecomeLive live:
                 times = times with { Won = options.Clock() };

@@ -84,13 +84,13 @@ public sealed class SimulatedNetwork(ulong seed, ISimulatedTime time, INetworkOb
     public LinkQuality DefaultQuality { get; set; } = LinkQuality.Lan;
 
     /// <summary>Sets the quality of one direction.</summary>
-    public void SetQuality(string from, string to, LinkQuality quality) => _links[(from, to)] = quality;
+    public void SetQuality(string from, string to, LinkQuality quality) => _links[(Named(from), Named(to))] = quality;
 
     /// <summary>Cuts one direction: nothing sent arrives, and what is under way is lost as well.</summary>
-    public void CutOneWay(string from, string to) => _cut.Add((from, to));
+    public void CutOneWay(string from, string to) => _cut.Add((Named(from), Named(to)));
 
     /// <summary>Mends one direction.</summary>
-    public void MendOneWay(string from, string to) => _cut.Remove((from, to));
+    public void MendOneWay(string from, string to) => _cut.Remove((Named(from), Named(to)));
 
     /// <summary>Cuts both directions between every host of one group and every host of the other.</summary>
     public void Partition(IEnumerable<string> group, IEnumerable<string> others)
@@ -111,12 +111,12 @@ public sealed class SimulatedNetwork(ulong seed, ISimulatedTime time, INetworkOb
     public void Heal() => _cut.Clear();
 
     /// <summary>A host's process stands still: what arrives waits, in order, until <see cref="Release"/>.</summary>
-    public void Hold(string host) => _held.TryAdd(host, new Queue<Action>());
+    public void Hold(string host) => _held.TryAdd(Named(host), new Queue<Action>());
 
     /// <summary>A host's process goes on, and finds what arrived meanwhile: before anything else it does, or behind it, by chance.</summary>
     public void Release(string host)
     {
-        if (!_held.Remove(host, out var arrivals))
+        if (!_held.Remove(Named(host), out var arrivals))
         {
             return;
         }
@@ -141,6 +141,7 @@ public sealed class SimulatedNetwork(ulong seed, ISimulatedTime time, INetworkOb
     /// </summary>
     public void Crash(string host)
     {
+        host = Named(host);
         _held.Remove(host);
         if (_listeners.Remove(host, out var wire))
         {
@@ -153,6 +154,13 @@ public sealed class SimulatedNetwork(ulong seed, ISimulatedTime time, INetworkOb
     {
         ArgumentNullException.ThrowIfNull(context);
         return new SimulatedWire(this, context);
+    }
+
+    /// <summary>A host's name as it stands in addresses, which know small letters only.</summary>
+    internal static string Named(string host)
+    {
+        ArgumentNullException.ThrowIfNull(host);
+        return host.ToLowerInvariant();
     }
 
     internal long Listen(SimulatedWire wire)
