@@ -32,7 +32,7 @@ public sealed class ClusterRunner : IScenarioRunner
 
     private static SimulationReport RunOnce(Scenario scenario, ulong seed, RunOptions options)
     {
-        ImmutableArray<Fault> plan = options.Plan ?? PlanOf(scenario, seed);
+        ImmutableArray<Fault> plan = options.Plan ?? FaultPlanner.Plan(scenario, seed);
         ClusterWorld? world = null;
         try
         {
@@ -48,8 +48,6 @@ public sealed class ClusterRunner : IScenarioRunner
             world?.Dispose();
         }
     }
-
-    private static ImmutableArray<Fault> PlanOf(Scenario scenario, ulong seed) => scenario.Faults;
 
     private static void Play(ClusterWorld world, TimeSpan duration)
     {
