@@ -138,7 +138,8 @@ public sealed class LagController
         else
         {
             bool known = SharePercent + step < _follows;
-            SharePercent = Math.Min(100, SharePercent + (known ? step : _raise));
+            // In proportion: four percent more are much for a machine that has ten.
+            SharePercent = Math.Min(100, SharePercent + Math.Clamp(SharePercent / 6, 1, known ? step : _raise));
             _raise += known ? 0 : 1;
         }
     }
