@@ -15,36 +15,19 @@ using FtAkka.Replication.Protection;
 namespace FtAkka.Nodes;
 
 /// <summary>One for each host: starts VMs, takes offers of copies, keeps the heartbeat with the other nodes, and answers the control API.</summary>
-public sealed class NodeActor : ReceiveActor
+public sealed partial class NodeActor : ReceiveActor
 {
     /// <summary>Name of the actor on every node.</summary>
     public const string Name = "node";
 
     private sealed record Beat;
 
-    private sealed record ReplicaEnded(Entry Entry, ReplicaEnd End);
-
-    private sealed class Entry
-    {
-        public required string Vm { get; init; }
-
-        public required ConsoleScrollback Console { get; init; }
-
-        public required ChannelSession Session { get; init; }
-
-        public volatile ReplicaShell? Shell;
-
-        public ReplicaEndpoint? Endpoint { get; set; }
-
-        public IActorRef? Actor { get; set; }
-
-        public ReplicaEnd? End { get; set; }
-    }
+    private sealed record ReplicaEnded(NodeEntry Entry, ReplicaEnd End);
 
     private readonly NodeOptions settings;
     private readonly INodeArbiter arbiter;
     private readonly ILoggingAdapter log = Context.GetLogger();
-    private readonly SortedDictionary<string, Entry> entries = new(StringComparer.Ordinal);
+    private readonly SortedDictionary<string, NodeEntry> entries = new(StringComparer.Ordinal);
     private readonly List<IActorRef> peers = [];
     private ICancelable? beats;
     private long beatsSent;
@@ -59,17 +42,20 @@ public sealed class NodeActor : ReceiveActor
         Receive<Beat>(_ => SendBeat());
         Receive<Heartbeat>(beat =>
         {
-            foreach (Entry entry in entries.Values)
+            heard[beat.NodeName] = Now;
+            foreach (NodeEntry entry in entries.Values)
             {
                 entry.Shell?.NodeHeard(beat.NodeName);
             }
         });
         Receive<CloneOffer>(Consider);
         Receive<ReplicaEnded>(OnEnded);
+        Receive<Dropped>(OnDropped);
+        Receive<NodeProtocol.Leave>(_ => Leave());
         Receive<NodeProtocol.Start>(message => Answer(() => Start(message)));
         Receive<NodeProtocol.Protect>(message => Answer(() => Protect(message.Vm, message.Node)));
-        Receive<NodeProtocol.Unprotect>(message => Answer(() => Operate(message.Vm, "goes on without a backup", shell => shell.Unprotect())));
-        Receive<NodeProtocol.Failover>(message => Answer(() => Operate(message.Vm, "hands over to its backup", shell => shell.PlannedFailover())));
+        Receive<NodeProtocol.Unprotect>(message => Answer(() => Unprotect(message.Vm)));
+        Receive<NodeProtocol.Failover>(message => Answer(() => FailOver(message.Vm)));
         Receive<NodeProtocol.Operate>(message => Answer(() =>
         {
             Live(message.Vm).Actor!.Tell(new ReplicaProtocol.Operate(message.Operation));
@@ -104,6 +90,14 @@ public sealed class NodeActor : ReceiveActor
         {
             peer.Tell(beat, ActorRefs.NoSender);
         }
+        if (IsLeaving)
+        {
+            GoOnLeaving();
+        }
+        else
+        {
+            Reprotect();
+        }
     }
 
     private void Answer(Func<object> act)
@@ -122,7 +116,8 @@ public sealed class NodeActor : ReceiveActor
     private string Start(NodeProtocol.Start message)
     {
         VmProfile profile = message.Profile;
-        if (entries.TryGetValue(profile.Name, out Entry? running) && running.End is null)
+        RefuseWhileLeaving();
+        if (entries.TryGetValue(profile.Name, out NodeEntry? running) && running.End is null)
         {
             throw new NodeRefusedException($"The VM {profile.Name} runs on this node already.");
         }
@@ -158,13 +153,20 @@ public sealed class NodeActor : ReceiveActor
 
     private ReplicaIdentity Identity(string vm) => new(vm, settings.Name, settings.Incarnation);
 
-    private Entry Add(VmProfile profile, ChannelSession session, MachineOptions machine, ulong generation, CloneOffer? offer, string? protectOn = null)
+    private NodeEntry Add(VmProfile profile, ChannelSession session, MachineOptions machine, ulong generation, CloneOffer? offer, string? protectOn = null)
     {
-        if (entries.TryGetValue(profile.Name, out Entry? former))
+        if (entries.TryGetValue(profile.Name, out NodeEntry? former))
         {
             former.Endpoint?.Dispose();
         }
-        var entry = new Entry { Vm = profile.Name, Console = new ConsoleScrollback(), Session = session };
+        var entry = new NodeEntry
+        {
+            Vm = profile.Name, Console = new ConsoleScrollback(), Session = session, Reprotection = new Reprotection(settings.AutoProtect),
+        };
+        if (offer is not null || protectOn is not null)
+        {
+            entry.Reprotection.Want();
+        }
         IScheduler scheduler = Context.System.Scheduler;
         IActorRef self = Self;
         var definition = new ReplicaDefinition
@@ -184,12 +186,18 @@ public sealed class NodeActor : ReceiveActor
             Generation = generation,
             ProtectOn = protectOn,
             Offer = offer,
-            OpenDevices = shell => settings.Devices.Open(profile, new Fence(() => shell.MayAct), entry.Console),
+            OpenDevices = shell =>
+            {
+                var fence = new Fence(() => shell.MayAct);
+                shell.FenceMoved = fence.Moved;
+                return settings.Devices.Open(profile, fence, entry.Console);
+            },
             Created = shell => entry.Shell = shell,
+            Dropped = what => self.Tell(new Dropped(entry, what)),
             Ended = end => self.Tell(new ReplicaEnded(entry, end)),
         };
         entry.Endpoint = new ReplicaEndpoint(Context.System, profile.Name, message => entry.Shell?.Received(message));
-        entry.Actor = Context.ActorOf(ReplicaActor.Props(definition), string.Create(CultureInfo.InvariantCulture, $"{profile.Name}-{++replicasMade}"));
+        entry.Actor = Context.ActorOf(ReplicaActor.Props(settings.Adapt(definition)), string.Create(CultureInfo.InvariantCulture, $"{profile.Name}-{++replicasMade}"));
         entries[profile.Name] = entry;
         return entry;
     }
@@ -206,7 +214,7 @@ public sealed class NodeActor : ReceiveActor
     private void Consider(CloneOffer offer)
     {
         var session = new ChannelSession(offer.Generation, offer.Attempt);
-        if (entries.TryGetValue(offer.Vm, out Entry? present) && present.End is null)
+        if (entries.TryGetValue(offer.Vm, out NodeEntry? present) && present.End is null)
         {
             if (present.Session == session)
             {
@@ -229,6 +237,10 @@ public sealed class NodeActor : ReceiveActor
     private string Check(CloneOffer offer, out VmProfile? profile)
     {
         profile = null;
+        if (IsLeaving)
+        {
+            return $"{settings.Name} is stopping.";
+        }
         if (!settings.Peers.ContainsKey(offer.Node))
         {
             return $"{settings.Name} does not know the node {offer.Node}: add it to ftakka.node.peers of {settings.Name}.";
@@ -262,7 +274,48 @@ public sealed class NodeActor : ReceiveActor
     private string Protect(string vm, string node)
     {
         RequirePeer(node);
-        return Operate(vm, $"is being copied to {node}; 'ftakka vm status' shows how far it is", shell => shell.Protect(node));
+        RefuseWhileLeaving();
+        NodeEntry entry = Live(vm);
+        ReplicaStatus status = entry.View!.Status;
+        if (status.Role != ReplicaRole.Solo)
+        {
+            throw new NodeRefusedException($"The VM {vm} {(status.Role == ReplicaRole.CloningPrimary ? "is being copied to" : "has its backup on")} {status.Peer} already; "
+                + "'ftakka vm unprotect' gives that up.");
+        }
+        entry.Reprotection.Want();
+        entry.Shell!.Protect(node);
+        return $"{vm} is being copied to {node}; 'ftakka vm status' shows how far it is";
+    }
+
+    private string Unprotect(string vm)
+    {
+        NodeEntry entry = Live(vm);
+        if (entry.View!.Status.Role == ReplicaRole.Solo)
+        {
+            throw new NodeRefusedException($"The VM {vm} has no backup.");
+        }
+        entry.Reprotection.Forget();
+        entry.Shell!.Unprotect();
+        return $"{vm} goes on without a backup";
+    }
+
+    private string FailOver(string vm)
+    {
+        NodeEntry entry = Live(vm);
+        if (!entry.View!.Status.Protected)
+        {
+            throw new NodeRefusedException($"The VM {vm} has no backup that could take over: let 'ftakka vm protect' make one, and wait until 'ftakka vm status' says protected.");
+        }
+        entry.Shell!.PlannedFailover();
+        return $"{vm} hands over to its backup on {entry.View!.Status.Peer}";
+    }
+
+    private void RefuseWhileLeaving()
+    {
+        if (IsLeaving)
+        {
+            throw new NodeRefusedException($"The node {settings.Name} is stopping.");
+        }
     }
 
     private void RequirePeer(string node)
@@ -277,14 +330,8 @@ public sealed class NodeActor : ReceiveActor
         }
     }
 
-    private string Operate(string vm, string what, Action<ReplicaShell> act)
-    {
-        act(Live(vm).Shell!);
-        return $"{vm} {what}";
-    }
-
-    private Entry Live(string vm) =>
-        entries.TryGetValue(vm, out Entry? entry) && entry is { End: null, Shell: { } shell } && ReplicaRoles.IsLive(shell.View().Status.Role)
+    private NodeEntry Live(string vm) =>
+        entries.TryGetValue(vm, out NodeEntry? entry) && entry is { End: null, Shell: { } shell } && ReplicaRoles.IsLive(shell.View().Status.Role)
             ? entry
             : throw new NodeRefusedException($"The VM {vm} is not live on {settings.Name}.");
 
@@ -293,7 +340,7 @@ public sealed class NodeActor : ReceiveActor
         message.Entry.End = message.End;
         message.Entry.Endpoint?.Dispose();
         log.Info("{0}: the replica is closed: {1}", message.Entry.Vm, message.End.What);
-        if (message.End.Reason == HaltReason.MachineEnded)
+        if (message.End.Reason == HaltReason.MachineEnded || message.Entry.SwitchedOff)
         {
             try
             {
@@ -303,6 +350,10 @@ public sealed class NodeActor : ReceiveActor
             {
                 log.Warning("{0}: its end cannot be noted with the arbiter: {1}", message.Entry.Vm, failed.Message);
             }
+        }
+        if (IsLeaving)
+        {
+            GoOnLeaving();
         }
     }
 }

@@ -25,11 +25,20 @@ public sealed record NodeOptions
     /// <summary>Limits and intervals of protected VMs.</summary>
     public required ProtectionOptions Protection { get; init; }
 
+    /// <summary>New backups without a person.</summary>
+    public AutoProtectOptions AutoProtect { get; init; } = new();
+
+    /// <summary>How long an orderly stop waits for VMs to be handed over.</summary>
+    public TimeSpan HandOverTimeout { get; init; } = TimeSpan.FromSeconds(10);
+
     /// <summary>Decides who owns a VM; shared by all nodes.</summary>
     public required INodeArbiter Arbiter { get; init; }
 
     /// <summary>Opens what the guests' devices stand on.</summary>
     public required INodeDevices Devices { get; init; }
+
+    /// <summary>Has the last word on each replica of this node, such as limits of what its machine may use; by default it changes nothing.</summary>
+    public Func<ReplicaDefinition, ReplicaDefinition> Adapt { get; init; } = definition => definition;
 }
 
 /// <summary>The arbiter as a node sees it: besides claims, what operators ask for. These calls throw where the storage fails.</summary>

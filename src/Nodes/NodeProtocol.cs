@@ -28,6 +28,16 @@ public static class NodeProtocol
     /// <summary>Switch off, reset, or raise an NMI.</summary>
     public sealed record Operate(string Vm, ControlOperation Operation);
 
+    /// <summary>
+    /// The node is to stop in order: hand over what has a backup, switch off what has none, take nothing new. Answered by <see cref="Left"/> when that
+    /// is done, or has taken too long.
+    /// </summary>
+    public sealed record Leave;
+
+    /// <summary>The node may be stopped now.</summary>
+    /// <param name="What">What became of its VMs, for people.</param>
+    public sealed record Left(ImmutableArray<string> What);
+
     /// <summary>Answered by <see cref="Replicas"/>.</summary>
     public sealed record List;
 

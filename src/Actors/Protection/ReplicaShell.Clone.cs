@@ -19,13 +19,16 @@ public sealed partial class ReplicaShell
 {
     private CloneSender? sender;
     private CloneReceiver? receiver;
+    /// <summary>The backup's machine, until a machine actor runs it live: freed with the replica on every path that does not lead there.</summary>
     private GuestMachine? copy;
+    private bool restoring;
+    private bool released;
     private CloneSenderEffect.Progress? progress;
     private TimeSpan pauseTime;
 
     private CloneView? CloneProgress => progress is null ? null : new CloneView(progress.Round, progress.Sent, progress.Of, pauseTime);
 
-    /// <summary>A backup that has accepted an offer. It owns the machine until it says <see cref="ReplicaEvents.ReplayFrom"/>.</summary>
+    /// <summary>A backup that has accepted an offer. It owns the machine until that runs live; <see cref="Release()"/> frees it otherwise.</summary>
     /// <param name="options">What it works with.</param>
     /// <param name="offer">The offer.</param>
     /// <param name="machine">A machine of the offered shape, in any state.</param>
@@ -209,11 +212,8 @@ public sealed partial class ReplicaShell
                 case CloneReceiverEffect.Assembled assembled:
                     Post(new ReplicaInput.CopyAssembled(assembled.Position, assembled.Icount));
                     options.Tell(new ReplicaEvents.ReplayFrom(copy!, assembled.Position));
-                    copy = null;
                     break;
                 case CloneReceiverEffect.Failed failed:
-                    copy?.Dispose();
-                    copy = null;
                     dead = true;
                     options.Tell(new ReplicaEvents.CopyFailed(failed.Why));
                     return;
@@ -241,16 +241,43 @@ public sealed partial class ReplicaShell
     private void Restore(CloneReceiverEffect.Restore restore)
     {
         GuestMachine restored = copy!;
+        restoring = true;
         options.InBackground(() =>
         {
             SnapshotError error = restored.Restore(new StateReader(restore.State.AsMemory()));
-            if (error != SnapshotError.None)
+            CloneReceiverInput result = error == SnapshotError.None
+                ? new CloneReceiverInput.Restored(restored.ComputeFullDigest())
+                : new CloneReceiverInput.RestoreFailed($"The copied state cannot be restored: {error}.");
+            lock (sync)
             {
-                Post(new CloneReceiverInput.RestoreFailed($"The copied state cannot be restored: {error}."));
-                return;
+                restoring = false;
+                if (released)
+                {
+                    DisposeCopy();
+                    return;
+                }
             }
-            Post(new CloneReceiverInput.Restored(restored.ComputeFullDigest()));
+            Post(result);
         });
+    }
+
+    /// <summary>The replica is closed, and nobody runs or replays its machine any more: frees a machine that never went live.</summary>
+    public void Release()
+    {
+        lock (sync)
+        {
+            released = true;
+            if (!restoring)
+            {
+                DisposeCopy();
+            }
+        }
+    }
+
+    private void DisposeCopy()
+    {
+        copy?.Dispose();
+        copy = null;
     }
 
     /// <summary>Reads a running machine's memory between its quanta. Used on the machine's thread only.</summary>

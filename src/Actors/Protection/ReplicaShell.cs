@@ -85,6 +85,9 @@ public sealed partial class ReplicaShell : IMachineObserver
         return new ReplicaShell(options, Replica.StartSolo(options.Id, options.Protection, generation, default, Read(options)));
     }
 
+    /// <summary>Called when <see cref="MayAct"/> may have become true, on the thread that made it so; must not block.</summary>
+    public Action? FenceMoved { get; set; }
+
     /// <summary>Whether devices may act at this moment. Asked by devices immediately before they act, on their threads.</summary>
     public bool MayAct => options.Clock().Ticks < Volatile.Read(ref fence);
 
@@ -95,7 +98,7 @@ public sealed partial class ReplicaShell : IMachineObserver
         {
             lock (sync)
             {
-                return !dead && (replica.Status(Now).HeldOutputs > 0 || performer?.OutstandingDiskRequests > 0);
+                return !dead && (replica.Status(Now).OutputsUnderWay > 0 || performer?.OutstandingDiskRequests > 0);
             }
         }
     }
@@ -143,6 +146,9 @@ public sealed partial class ReplicaShell : IMachineObserver
     /// <summary>Operator: let the backup take over.</summary>
     public void PlannedFailover() => Post(new ReplicaInput.PlannedFailover());
 
+    /// <summary>The node stops in order.</summary>
+    public void Leave() => Post(new ReplicaInput.Leave());
+
     /// <summary>The machine is lost: fall silent, so that the backup takes over, and let no device act again.</summary>
     public void Die()
     {
@@ -168,6 +174,7 @@ public sealed partial class ReplicaShell : IMachineObserver
         lock (sync)
         {
             (this.machine, this.guest) = (machine, guest);
+            copy = null;   // The machine actor's from here on.
             performer = new OutputPerformer(machine, devices);
             ApplyPace();
             if (plan is not null)
@@ -324,6 +331,7 @@ public sealed partial class ReplicaShell : IMachineObserver
                 break;
             case ReplicaEffect.FenceChanged changed:
                 Volatile.Write(ref fence, changed.Until.Ticks);
+                FenceMoved?.Invoke();
                 break;
             case ReplicaEffect.SetPace set:
                 pace = (set.Stop, set.SharePercent);
@@ -370,7 +378,7 @@ public sealed partial class ReplicaShell : IMachineObserver
                 peer = null;
                 break;
             case ReplicaEffect.DropBackup drop:
-                options.Tell(new ReplicaEvents.BackupDropped(drop.Why));
+                options.Tell(new ReplicaEvents.BackupDropped(drop.Cause, drop.Peer, drop.Why));
                 break;
             case ReplicaEffect.BecomeLive live:
                 times = times with { Won = options.Clock() };

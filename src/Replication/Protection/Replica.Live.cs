@@ -30,6 +30,7 @@ public sealed partial class Replica
     private Instant _nextCheck;
     private ulong _releasedSent;
     private string _dropReason = "";
+    private DropCause _dropCause;
     private HandOver _handOver;
     private bool _confirmed;
     private bool _protected;
@@ -62,10 +63,16 @@ public sealed partial class Replica
                 AbandonClone("cancelled");
                 break;
             case ReplicaInput.Unprotect when Role == ReplicaRole.ProtectedPrimary:
-                ClaimNext(now, "unprotected");
+                ClaimNext(now, DropCause.Unprotected, "unprotected");
                 break;
             case ReplicaInput.PlannedFailover when Role == ReplicaRole.ProtectedPrimary && _protected && !_ended && !_arbiter.IsClaiming:
-                _handOver = _handOver == HandOver.None ? HandOver.Stopping : _handOver;
+                BeginHandOver();
+                break;
+            case ReplicaInput.Leave when Role == ReplicaRole.CloningPrimary:
+                AbandonClone("the node stops");
+                break;
+            case ReplicaInput.Leave when Role == ReplicaRole.ProtectedPrimary && !_ended && !_arbiter.IsClaiming:
+                BeginHandOver();
                 break;
             case ReplicaInput.DisksQuiesced when _handOver == HandOver.Quiescing:
                 _handOver = HandOver.Draining;
@@ -150,7 +157,7 @@ public sealed partial class Replica
                 AbandonClone($"{_peer} gave up: {closed.Text}");
                 break;
             case ChannelClosed closed when Role == ReplicaRole.ProtectedPrimary:
-                ClaimNext(now, $"{_peer} gave up: {closed.Text}");
+                ClaimNext(now, closed.Reason == ChannelCloseReason.Diverged ? DropCause.Diverged : DropCause.GaveUp, $"{_peer} gave up: {closed.Text}");
                 break;
             default:
                 break;
@@ -165,7 +172,7 @@ public sealed partial class Replica
             && _oldResend++ >= OldResendsMax)
         {
             // One such message can be late; many say that the backup lost what it had.
-            ClaimNext(now, $"{_peer} misses entries that are gone");
+            ClaimNext(now, DropCause.EntriesGone, $"{_peer} misses entries that are gone");
         }
         if (received >= _send.Acknowledged)
             _oldResend = 0;
@@ -231,7 +238,7 @@ public sealed partial class Replica
             Report($"protected by {_peer}");
         }
         if (_detector!.Step(now, DetectorInput.Tick) == PeerHealth.Suspect)
-            ClaimNext(now, $"{_peer} is silent");
+            ClaimNext(now, DropCause.Silent, $"{_peer} is silent");
         _send!.ResendWhenStuck(now);
         StepHandOver();
         SetFence(_handOver == HandOver.Yielded ? Instant.Always : _lease);
@@ -243,10 +250,13 @@ public sealed partial class Replica
         }
     }
 
+    private void BeginHandOver() => _handOver = _handOver == HandOver.None ? HandOver.Stopping : _handOver;
+
     private void StepHandOver()
     {
         bool said = _gate.Count == 0 && _send!.Count == 0;
-        if (_handOver == HandOver.Stopping && said && _stop.HasFlag(StopReasons.HandingOver))
+        // Not before the backup may take over.
+        if (_handOver == HandOver.Stopping && said && _protected && _stop.HasFlag(StopReasons.HandingOver))
         {
             _handOver = HandOver.Quiescing;
             Emit(new ReplicaEffect.QuiesceDisks());
@@ -308,11 +318,11 @@ public sealed partial class Replica
     }
 
     /// <summary>Wants to go on without the backup: only as the owner of the next generation.</summary>
-    private void ClaimNext(Instant now, string why)
+    private void ClaimNext(Instant now, DropCause cause, string why)
     {
         if (_arbiter.IsClaiming)
             return;
-        _dropReason = why;
+        (_dropCause, _dropReason) = (cause, why);
         Report($"{why}: asking the arbiter for generation {Generation + 1}");
         Ask(now, _arbiter.Claim(now, Generation + 1));
     }
@@ -321,11 +331,12 @@ public sealed partial class Replica
     {
         Close(ChannelCloseReason.Dropped, _dropReason);
         Generation = generation;
+        string peer = _peer!;
         EndSession();
         _gate.PassThrough();
         Become(ReplicaRole.Solo);
         SetFence(Instant.Never);
-        Emit(new ReplicaEffect.DropBackup(_dropReason));
+        Emit(new ReplicaEffect.DropBackup(_dropCause, peer, _dropReason));
     }
 
     /// <summary>

@@ -109,6 +109,7 @@ public sealed partial class Replica
         LogEntries = _send?.Count ?? _receive?.Count ?? 0,
         LogBytes = _send?.Bytes ?? _receive?.Bytes ?? 0,
         HeldOutputs = _gate.Held,
+        OutputsUnderWay = _gate.Count,
         OutputBytes = _gate.Bytes,
         LastReleased = _gate.LastReleased,
         Lag = _lag?.Lag(now) ?? TimeSpan.Zero,

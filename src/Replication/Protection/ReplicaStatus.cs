@@ -32,6 +32,9 @@ public sealed record ReplicaStatus
 
     public int HeldOutputs { get; init; }
 
+    /// <summary>Outputs that wait, or that a device has and has not performed.</summary>
+    public int OutputsUnderWay { get; init; }
+
     public long OutputBytes { get; init; }
 
     public ulong LastReleased { get; init; }

@@ -9,6 +9,8 @@ namespace FtAkka.VmmHost.Nodes;
 /// <summary><c>ftakka host</c>: the node process of a host.</summary>
 public sealed class HostCommandModule : ICommandModule
 {
+    private static readonly TimeSpan LeaveGrace = TimeSpan.FromSeconds(5);
+
     /// <inheritdoc/>
     public string Path => "host";
 
@@ -39,9 +41,27 @@ public sealed class HostCommandModule : ICommandModule
             {
                 terminal.Progress($"node {settings.Name} stops");
             }
+            await LeaveAsync(terminal, node, settings).ConfigureAwait(false);
         }
         await system.Terminate().ConfigureAwait(false);
         return ExitCode.Ok;
+    }
+
+    /// <summary>Still under control and on the wire: VMs are handed over, and clients may ask what became of them.</summary>
+    private static async Task LeaveAsync(Terminal terminal, IActorRef node, NodeSettings settings)
+    {
+        try
+        {
+            NodeProtocol.Left left = await node.Ask<NodeProtocol.Left>(new NodeProtocol.Leave(), settings.HandOverTimeout + LeaveGrace).ConfigureAwait(false);
+            foreach (string line in left.What)
+            {
+                terminal.Progress(line);
+            }
+        }
+        catch (AskTimeoutException)
+        {
+            terminal.Progress($"node {settings.Name} does not answer and is stopped; backups on other nodes take over");
+        }
     }
 
     private static ActorSystem StartSystem(NodeSettings settings)

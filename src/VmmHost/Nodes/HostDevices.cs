@@ -27,6 +27,10 @@ internal sealed class HostDevices : INodeDevices
         {
             throw new CommandFailedException("A VM on a node has its console with the node: attach by 'ftakka vm console', and leave 'console' out of its file.");
         }
+        if (spec.VirtioConsole.Target != ConsoleTarget.None || spec.Limits != new VmLimits() || spec.DigestEvery is not null || spec.Stats is not null)
+        {
+            throw new CommandFailedException("A VM on a node takes no 'virtio-console', 'limits', 'digest-every' or 'stats': leave them out of its file.");
+        }
         var profile = new VmProfile
         {
             Name = spec.Name,
@@ -53,13 +57,13 @@ internal sealed class HostDevices : INodeDevices
             var devices = new List<DeviceDefinition>();
             for (int i = 0; i < disks.Length; i++)
             {
-                var disk = new FencedDisk(OpenDisk(disks[i]), fence);
+                RawDiskImage disk = OpenDisk(disks[i], fence);
                 opened.Add(disk);
-                devices.Add(new DeviceDefinition(DeviceKind.Disk, i, DiskActor.Props(disk), new DiskDialect(i)) { DrainRequest = new DiskProtocol.Drain() });
+                devices.Add(new DeviceDefinition(DeviceKind.Disk, i, DiskActor.Props(disk).WithDispatcher(DiskActor.DispatcherId), new DiskDialect(i)) { DrainRequest = new DiskProtocol.Drain() });
             }
             for (int i = 0; i < nics.Length; i++)
             {
-                var link = new FencedLink(OpenNic(nics[i]), fence);
+                IFrameLink link = OpenNic(nics[i], fence);
                 opened.Add(link);
                 devices.Add(new DeviceDefinition(DeviceKind.Nic, i, NicActor.Props(link), new NicDialect(i, [.. Convert.FromHexString(nics[i].Mac)])));
             }
@@ -89,9 +93,9 @@ internal sealed class HostDevices : INodeDevices
         }
     }
 
-    private static RawDiskImage OpenDisk(VmProfile.Disk disk)
+    private static RawDiskImage OpenDisk(VmProfile.Disk disk, Fence fence)
     {
-        RawDiskImage image = RawDiskImage.Open(new RawDiskOptions(disk.Path) { ReadOnly = disk.ReadOnly, Exclusive = false });
+        RawDiskImage image = RawDiskImage.Open(new RawDiskOptions(disk.Path) { ReadOnly = disk.ReadOnly, Exclusive = false, Fence = fence });
         if (image.CapacitySectors == disk.CapacitySectors)
         {
             return image;
@@ -100,11 +104,11 @@ internal sealed class HostDevices : INodeDevices
         throw new IOException($"{disk.Path} has another size than when the VM started: is it the same disk on both nodes?");
     }
 
-    private static IFrameLink OpenNic(VmProfile.Nic nic) => nic.Target switch
+    private static IFrameLink OpenNic(VmProfile.Nic nic, Fence fence) => nic.Target switch
     {
         NicTarget.None => new NoLink(),
-        NicTarget.Tap => TapLink.Open(nic.Name!),
-        NicTarget.Unix => new UnixStreamLink(nic.Name!, nic.Listen ? UnixStreamRole.Server : UnixStreamRole.Client),
+        NicTarget.Tap => TapLink.Open(nic.Name!, fence),
+        NicTarget.Unix => new UnixStreamLink(nic.Name!, nic.Listen ? UnixStreamRole.Server : UnixStreamRole.Client, fence),
         _ => throw new ArgumentException($"Unknown network {nic.Target}.", nameof(nic)),
     };
 }

@@ -40,6 +40,12 @@ internal sealed record NodeSettings
     /// <summary>Limits and intervals of protected VMs.</summary>
     public required ProtectionOptions Protection { get; init; }
 
+    /// <summary>New backups without a person.</summary>
+    public required AutoProtectOptions AutoProtect { get; init; }
+
+    /// <summary>How long an orderly stop waits for VMs to be handed over.</summary>
+    public required TimeSpan HandOverTimeout { get; init; }
+
     /// <summary>For the actor system.</summary>
     public required Config Akka { get; init; }
 
@@ -61,6 +67,8 @@ internal sealed record NodeSettings
             Incarnation = (DateTime.UtcNow - DateTime.UnixEpoch).Ticks / TimeSpan.TicksPerMicrosecond,
             Peers = Peers,
             Protection = Protection,
+            AutoProtect = AutoProtect,
+            HandOverTimeout = HandOverTimeout,
             Arbiter = new FileArbiter(SharedDirectory),
             Devices = new HostDevices(),
         };
@@ -99,6 +107,8 @@ internal sealed record NodeSettings
             SharedDirectory = Path.Combine(folder, shared),
             ControlSocket = given.GetString("ftakka.node.control-socket") is { Length: > 0 } path ? Path.Combine(folder, path) : DefaultSocket(name),
             Protection = ReadProtection(given, file),
+            AutoProtect = ReadAutoProtect(given, file),
+            HandOverTimeout = given.GetTimeSpan("ftakka.ft.hand-over-timeout", TimeSpan.FromSeconds(10)),
             Akka = Secured(akka, given, file, folder, insecure),
         };
     }
@@ -139,6 +149,30 @@ internal sealed record NodeSettings
             LogBytesMax = given.GetLong("ftakka.ft.log-bytes", defaults.LogBytesMax),
         };
         return read.Validate() is { } wrong ? throw new CommandFailedException($"{file}: ftakka.ft: {wrong}.") : read;
+    }
+
+    /// <summary><c>off</c>, <c>any</c>, or a list of nodes.</summary>
+    private static AutoProtectOptions ReadAutoProtect(Config given, string file)
+    {
+        const string Key = "ftakka.ft.auto-protect";
+        var defaults = new AutoProtectOptions();
+        AutoProtectOptions read = defaults with
+        {
+            Delay = given.GetTimeSpan("ftakka.ft.auto-protect-delay", defaults.Delay),
+            DelayMax = given.GetTimeSpan("ftakka.ft.auto-protect-delay-max", defaults.DelayMax),
+        };
+        if (!given.HasPath(Key))
+        {
+            return read;
+        }
+        HoconValue value = given.GetValue(Key);
+        if (value.IsArray())
+        {
+            return read with { Enabled = true, Nodes = [.. value.GetStringList()] };
+        }
+        return value.GetString() is "any" or "off"
+            ? read with { Enabled = value.GetString() == "any" }
+            : throw new CommandFailedException($"{file}: {Key} is '{value.GetString()}': off, any, or a list of nodes is meant.");
     }
 
     private static Config Secured(Config akka, Config given, string file, string folder, bool insecure)

@@ -21,11 +21,11 @@ internal sealed class Cluster : IAsyncDisposable
 
     private sealed record Node(ActorSystem System, IActorRef Actor);
 
-    public Cluster(string[] names, int failureTimeoutMs = 600)
+    public Cluster(string[] names, int failureTimeoutMs = 600, string extra = "")
     {
         Folder = Directory.CreateTempSubdirectory("ftakka-failover-").FullName;
         string timing = string.Create(CultureInfo.InvariantCulture,
-            $"ftakka.ft {{ failure-timeout = {failureTimeoutMs}ms, lease = {failureTimeoutMs * 4 / 5}ms, pause-guard = {failureTimeoutMs / 2}ms, channel-timeout = 20s }}\nakka.loglevel = WARNING\n");
+            $"ftakka.ft {{ failure-timeout = {failureTimeoutMs}ms, lease = {failureTimeoutMs * 4 / 5}ms, pause-guard = {failureTimeoutMs / 2}ms, channel-timeout = 20s }}\nakka.loglevel = WARNING\n") + extra + "\n";
         Files = ClusterFiles.Create(System.IO.Path.Combine(Folder, "cluster"), [.. names.Select(name => new ClusterNode(name, "127.0.0.1", FreePort()))], timing);
         File.WriteAllBytes(Path("kernel"), TinyGuest.Kernel);
     }
