@@ -1,6 +1,6 @@
 using System.Text.Json;
 using FtAkka.Actors.Recordings;
-using FtAkka.Guests;
+using FtAkka.TinyGuests;
 using FtAkka.Machine;
 using FtAkka.Machine.Events;
 using FtAkka.Machine.Virtio.Net;
