@@ -26,7 +26,7 @@ internal sealed class ClusterOperator(ClusterWorld world)
     {
         SimulatedHost first = world.Hosts[0];
         string? backup = world.Scenario.AutoProtect && world.Hosts.Length > 1 ? world.Hosts[1].Name : null;
-        first.Node!.Tell(new NodeProtocol.Start(world.Profile, world.KernelImage, default, backup, TakeOver: false), ActorRefs.NoSender);
+        first.Node!.Tell(new NodeProtocol.Start(world.Profile, ClusterWorld.KernelImage, default, backup, TakeOver: false), ActorRefs.NoSender);
         _begun = true;
         foreach (ScriptedAction action in world.Scenario.Actions)
         {
@@ -98,13 +98,13 @@ internal sealed class ClusterOperator(ClusterWorld world)
             world.Lan.Reset();
         }
         world.Checks.Restart();
-        chosen.Node!.Tell(new NodeProtocol.Start(world.Profile, world.KernelImage, default, Backup: null, TakeOver: true), ActorRefs.NoSender);
+        chosen.Node!.Tell(new NodeProtocol.Start(world.Profile, ClusterWorld.KernelImage, default, Backup: null, TakeOver: true), ActorRefs.NoSender);
     }
 
     /// <summary>A VM may be lost only with the process that owned it.</summary>
     private void CheckLoss()
     {
-        if (world.Records.Newest is { } owner && world.IsAlive(world.Host(owner.Node), owner.Incarnation)
+        if (world.Records.Newest is { } owner && ClusterWorld.IsAlive(world.Host(owner.Node), owner.Incarnation)
             && world.Host(owner.Node).Replicas.FindLast(replica => replica.Incarnation == owner.Incarnation) is { End: { } end })
         {
             world.Fail("vm-lost", $"{owner.Node} owns the VM, runs, and has given it up: {end.Reason}: {end.What}");

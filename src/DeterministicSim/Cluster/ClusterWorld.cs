@@ -102,7 +102,7 @@ internal sealed class ClusterWorld : IDisposable
 
     public Mutant Mutant { get; }
 
-    public ReadOnlyMemory<byte> KernelImage => Kernel;
+    public static ReadOnlyMemory<byte> KernelImage => Kernel;
 
     /// <summary>The first invariant that did not hold.</summary>
     public Violation? Violation { get; private set; }
@@ -131,7 +131,7 @@ internal sealed class ClusterWorld : IDisposable
 
     public SimulatedHost Host(string name) => Hosts.First(host => host.Name == name);
 
-    public bool IsAlive(SimulatedHost host, long incarnation) => host.System is not null && host.Incarnation == incarnation;
+    public static bool IsAlive(SimulatedHost host, long incarnation) => host.System is not null && host.Incarnation == incarnation;
 
     public bool Owns(TrackedReplica replica) =>
         Records.Newest?.Names(new ReplicaIdentity(Vm, replica.Host.Name, replica.Incarnation)) == true;

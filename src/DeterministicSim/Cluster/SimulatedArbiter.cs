@@ -57,7 +57,7 @@ internal sealed class SimulatedArbiter(ClusterWorld world, SimulatedHost host, l
     /// <inheritdoc/>
     public OwnershipVerdict ClaimNow(OwnershipClaim claim)
     {
-        if (!world.IsAlive(host, incarnation))
+        if (!ClusterWorld.IsAlive(host, incarnation))
         {
             return OwnershipVerdict.Unreachable;
         }
@@ -89,7 +89,7 @@ internal sealed class SimulatedArbiter(ClusterWorld world, SimulatedHost host, l
     /// <summary>A question that was sent reaches the storage even if whoever asked dies meanwhile.</summary>
     private void Ask(Func<OwnershipVerdict> question, Action<OwnershipVerdict> answer)
     {
-        if (!world.IsAlive(host, incarnation))
+        if (!ClusterWorld.IsAlive(host, incarnation))
         {
             return;
         }
@@ -119,7 +119,7 @@ internal sealed class SimulatedArbiter(ClusterWorld world, SimulatedHost host, l
         world.Simulation.Schedule(there, () =>
         {
             OwnershipVerdict verdict = question();
-            if (world.IsAlive(host, incarnation))
+            if (ClusterWorld.IsAlive(host, incarnation))
             {
                 world.Simulation.Schedule(system, back, () => answer(verdict));
             }

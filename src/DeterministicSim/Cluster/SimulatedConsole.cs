@@ -16,7 +16,7 @@ internal sealed class SimulatedConsole(ClusterWorld world, SimulatedHost host, l
     /// <inheritdoc/>
     public Task<bool> SendAsync(ulong offset, ReadOnlyMemory<byte> bytes)
     {
-        if (world.IsAlive(host, incarnation))
+        if (ClusterWorld.IsAlive(host, incarnation))
         {
             scrollback.Append(offset, bytes.Span);
             world.Outside.ReadConsole(host, scrollback);

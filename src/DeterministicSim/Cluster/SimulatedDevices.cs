@@ -16,17 +16,16 @@ internal sealed class SimulatedDevices(ClusterWorld world, SimulatedHost host, l
     /// <inheritdoc/>
     public ImmutableArray<DeviceDefinition> Open(VmProfile profile, Fence fence, ConsoleScrollback console)
     {
-        var inVirtualTime = new Fence(() => fence.IsOpen, Delay);
         var devices = ImmutableArray.CreateBuilder<DeviceDefinition>();
         for (int i = 0; i < profile.Disks.Length; i++)
         {
             IDiskBackend storage = world.Mutant.Disk(world.OpenDisk(host, incarnation), host);
-            var disk = new FencedDisk(storage, inVirtualTime);
+            var disk = new FencedStorage(storage, fence);
             devices.Add(new DeviceDefinition(DeviceKind.Disk, i, DiskActor.Props(disk), new DiskDialect(i)) { DrainRequest = new DiskProtocol.Drain() });
         }
         for (int i = 0; i < profile.Nics.Length; i++)
         {
-            var link = new FencedLink(world.Lan.Open(host, incarnation), inVirtualTime);
+            var link = new FencedFrames(world.Lan.Open(host, incarnation), fence);
             devices.Add(new DeviceDefinition(DeviceKind.Nic, i, NicActor.Props(link), new NicDialect(i, [.. Convert.FromHexString(profile.Nics[i].Mac)])));
         }
         // A client that was attached elsewhere attaches here, and reads on from where it was.
@@ -36,20 +35,5 @@ internal sealed class SimulatedDevices(ClusterWorld world, SimulatedHost host, l
             ConsoleActor.Props(new SimulatedConsole(world, host, incarnation, console), options), new ConsoleDialect(ConsoleKind.Serial))
         { DrainRequest = new ConsoleProtocol.Drain() });
         return devices.ToImmutable();
-    }
-
-    private Task Delay(TimeSpan time, CancellationToken cancelled)
-    {
-        var passed = new TaskCompletionSource();
-        CancellationTokenRegistration registration = cancelled.Register(() => passed.TrySetCanceled(cancelled));
-        if (world.IsAlive(host, incarnation))
-        {
-            world.Simulation.Schedule(host.System!, time, () =>
-            {
-                registration.Dispose();
-                passed.TrySetResult();
-            });
-        }
-        return passed.Task;
     }
 }

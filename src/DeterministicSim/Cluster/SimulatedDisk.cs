@@ -49,7 +49,7 @@ internal sealed class SimulatedDisk(ClusterWorld world, SimulatedHost host, long
     {
         ArgumentNullException.ThrowIfNull(request);
         var done = new TaskCompletionSource<DiskOutcome>();
-        if (!world.IsAlive(host, incarnation))
+        if (!ClusterWorld.IsAlive(host, incarnation))
         {
             return done.Task;
         }
@@ -62,7 +62,7 @@ internal sealed class SimulatedDisk(ClusterWorld world, SimulatedHost host, long
             if (_underWay.Remove(number))
             {
                 DiskOutcome outcome = Perform(request);
-                if (world.IsAlive(host, incarnation))
+                if (ClusterWorld.IsAlive(host, incarnation))
                 {
                     world.Simulation.Schedule(host.System!, TimeSpan.Zero, () => done.TrySetResult(outcome));
                 }

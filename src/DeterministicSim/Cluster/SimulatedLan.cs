@@ -175,7 +175,7 @@ internal sealed class SimulatedLink(ClusterWorld world, SimulatedLan lan, Simula
     /// <inheritdoc/>
     public Task<int> SendAsync(ImmutableArray<ImmutableArray<byte>> frames)
     {
-        if (world.IsAlive(host, incarnation))
+        if (ClusterWorld.IsAlive(host, incarnation))
         {
             world.Checks.NetAct(host, incarnation, frames);
             foreach (ImmutableArray<byte> frame in frames)
@@ -189,7 +189,7 @@ internal sealed class SimulatedLink(ClusterWorld world, SimulatedLan lan, Simula
     /// <summary>A frame reaches the host.</summary>
     public void Arrive(ImmutableArray<byte> frame)
     {
-        if (!world.IsAlive(host, incarnation) || _arrived.Count >= QueuedMax)
+        if (!ClusterWorld.IsAlive(host, incarnation) || _arrived.Count >= QueuedMax)
         {
             return;
         }

@@ -254,7 +254,7 @@ internal sealed class FailoverLoop(PairCluster cluster, Random random, Action<st
         generationDue++;
     }
 
-    private Task AloneAsync(string primary) => cluster.UntilAsync(primary, "alone", line => line.Role == "solo");
+    private Task<ReplicaStatusLine> AloneAsync(string primary) => cluster.UntilAsync(primary, "alone", line => line.Role == "solo");
 
     private double killedAt;
 
