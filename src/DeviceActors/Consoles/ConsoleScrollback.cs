@@ -23,6 +23,7 @@ public sealed class ConsoleScrollback
     private TaskCompletionSource more = NewSignal();
     private ulong first;
     private bool begun;
+    private bool closed;
 
     /// <summary>An empty one.</summary>
     /// <param name="bytesMax">Bytes kept; the oldest beyond are lost.</param>
@@ -62,11 +63,23 @@ public sealed class ConsoleScrollback
             first = Math.Max(first, End > (ulong)ring.Length ? End - (ulong)ring.Length : 0);
             (signal, more) = (more, NewSignal());
         }
-        signal.SetResult();
+        signal.TrySetResult();
+    }
+
+    /// <summary>The replica is no more: clients get what is there, and must look elsewhere for the rest.</summary>
+    public void Close()
+    {
+        TaskCompletionSource signal;
+        lock (sync)
+        {
+            closed = true;
+            signal = more;
+        }
+        signal.TrySetResult();
     }
 
     /// <summary>Output from a position on, or from the oldest byte kept if that is later. Waits until there is some.</summary>
-    /// <returns>The bytes and the position of the first.</returns>
+    /// <returns>The bytes and the position of the first; no bytes once it is closed and all was read.</returns>
     public async Task<(ulong Offset, byte[] Bytes)> ReadAsync(ulong from, CancellationToken cancelled)
     {
         while (true)
@@ -83,6 +96,10 @@ public sealed class ConsoleScrollback
                         bytes[i] = ring[(start + (ulong)i) % (ulong)ring.Length];
                     }
                     return (start, bytes);
+                }
+                if (closed)
+                {
+                    return (start, []);
                 }
                 wait = more.Task;
             }
