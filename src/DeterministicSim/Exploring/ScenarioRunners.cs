@@ -1,3 +1,4 @@
+using FtAkka.DeterministicSim.Cluster;
 using FtAkka.DeterministicSim.Protocol;
 using FtAkka.DeterministicSim.Reports;
 using FtAkka.DeterministicSim.Scenarios;
@@ -17,6 +18,7 @@ public static class ScenarioRunners
     /// <exception cref="ScenarioException">There is none of this name.</exception>
     public static IScenarioRunner Create(string name) => name switch
     {
+        Cluster => new ClusterRunner(),
         Protocol => new ProtocolRunner(),
         _ => throw new ScenarioException($"there is no runner '{name}': {Cluster}, {Protocol}"),
     };
