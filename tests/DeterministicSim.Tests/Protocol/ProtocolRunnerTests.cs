@@ -43,7 +43,7 @@ public sealed class ProtocolRunnerTests(ITestOutputHelper output)
         }
         // A state that is never met is never tested.
         foreach (string state in (string[])["crash Solo", "crash CloningPrimary", "crash ProtectedPrimary", "crash BackupSyncing", "crash Backup", "crash GoingLive",
-            "GoingLive -> Backup", "GoingLive -> Solo", "ProtectedPrimary -> Solo", "halt ArbiterLost", "halt OwnershipLost", "halt Diverged", "clone failed",
+            "GoingLive -> Solo", "ProtectedPrimary -> Solo", "halt ArbiterLost", "halt OwnershipLost", "halt Diverged", "clone failed",
             "stop LogFull", "stop OutputsFull", "outputs repeated", "end: live", "end: lost to two failures"])
         {
             Assert.True(counters.GetValueOrDefault(state) > 0, $"no seed met: {state}");
