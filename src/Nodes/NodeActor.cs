@@ -180,6 +180,8 @@ public sealed partial class NodeActor : ReceiveActor
                 Arbiter = arbiter,
                 Clock = () => scheduler.HighResMonotonicClock,
                 Tell = _ => { },
+                KeepEvidence = settings.KeepEvidence,
+                EvidenceLogBytes = settings.EvidenceLogBytes,
                 Replayed = outputs => Show(entry.Console, outputs),
             },
             Machine = machine,
@@ -339,6 +341,8 @@ public sealed partial class NodeActor : ReceiveActor
     {
         message.Entry.End = message.End;
         message.Entry.Endpoint?.Dispose();
+        message.Entry.Endpoint = null;
+        message.Entry.Console.Close();
         log.Info("{0}: the replica is closed: {1}", message.Entry.Vm, message.End.What);
         if (message.End.Reason == HaltReason.MachineEnded || message.Entry.SwitchedOff)
         {

@@ -162,6 +162,11 @@ internal sealed class ControlServer : IDisposable
             while (true)
             {
                 (ulong offset, byte[] bytes) = await console.ReadAsync(from, ended.Token).ConfigureAwait(false);
+                if (bytes.Length == 0)
+                {
+                    // The replica has ended: the client finds out where the VM is live now.
+                    return;
+                }
                 await lines.WriteAsync(new ConsolePiece(offset, bytes), ended.Token).ConfigureAwait(false);
                 from = offset + (ulong)bytes.Length;
             }
