@@ -199,7 +199,7 @@ public sealed partial class NodeActor : ReceiveActor
             Ended = end => self.Tell(new ReplicaEnded(entry, end)),
         };
         entry.Endpoint = new ReplicaEndpoint(Context.System, profile.Name, message => entry.Shell?.Received(message));
-        entry.Actor = Context.ActorOf(ReplicaActor.Props(definition), string.Create(CultureInfo.InvariantCulture, $"{profile.Name}-{++replicasMade}"));
+        entry.Actor = Context.ActorOf(ReplicaActor.Props(settings.Adapt(definition)), string.Create(CultureInfo.InvariantCulture, $"{profile.Name}-{++replicasMade}"));
         entries[profile.Name] = entry;
         return entry;
     }

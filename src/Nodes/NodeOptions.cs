@@ -42,6 +42,9 @@ public sealed record NodeOptions
 
     /// <summary>Opens what the guests' devices stand on.</summary>
     public required INodeDevices Devices { get; init; }
+
+    /// <summary>Has the last word on each replica of this node, such as limits of what its machine may use; by default it changes nothing.</summary>
+    public Func<ReplicaDefinition, ReplicaDefinition> Adapt { get; init; } = definition => definition;
 }
 
 /// <summary>The arbiter as a node sees it: besides claims, what operators ask for. These calls throw where the storage fails.</summary>

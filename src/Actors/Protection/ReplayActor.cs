@@ -22,6 +22,10 @@ public static class ReplayProtocol
     /// </summary>
     public sealed record Inspect(Action<GuestMachine> Look);
 
+    /// <summary>Operator to replay: execute no more than this from now on. Not answered.</summary>
+    /// <param name="InstructionsPerMillisecond">On average; null for no limit, 0 to execute nothing.</param>
+    public sealed record SetPace(ulong? InstructionsPerMillisecond);
+
     /// <summary>Supervisor to replay: everything fed is replayed; give the machine away and stop. Answered by <see cref="Released"/>.</summary>
     public sealed record Release;
 
@@ -39,6 +43,9 @@ public sealed class ReplayActor : ReceiveActor
 
     private readonly MachinePlayer player;
     private readonly ReplicaShell shell;
+    private readonly IScheduler scheduler = Context.System.Scheduler;
+    private readonly ExecutionPace pace = new();
+    private ICancelable? wake;
     private bool running;
     private bool held;
     private bool released;
@@ -46,15 +53,25 @@ public sealed class ReplayActor : ReceiveActor
     private ulong toldIcount;
 
     /// <summary>Replay on a machine in the state that the log follows.</summary>
-    public ReplayActor(GuestMachine machine, LogPosition position, ReplicaShell shell)
+    /// <param name="machine">The machine.</param>
+    /// <param name="position">Where the log goes on.</param>
+    /// <param name="shell">Told of everything.</param>
+    /// <param name="instructionsPerMillisecond">Limit at the start; see <see cref="ReplayProtocol.SetPace"/>.</param>
+    public ReplayActor(GuestMachine machine, LogPosition position, ReplicaShell shell, ulong? instructionsPerMillisecond)
     {
         this.shell = shell;
+        pace.SetLimit(instructionsPerMillisecond, scheduler.HighResMonotonicClock);
         player = new MachinePlayer(machine, position);
         told = position.LastLsn;
         Receive<ReplayProtocol.Feed>(Take);
         Receive<ReplayProtocol.Hold>(message =>
         {
             held = message.On;
+            Start();
+        });
+        Receive<ReplayProtocol.SetPace>(message =>
+        {
+            pace.SetLimit(message.InstructionsPerMillisecond, scheduler.HighResMonotonicClock);
             Start();
         });
         Receive<RunQuantum>(_ => Run());
@@ -68,8 +85,11 @@ public sealed class ReplayActor : ReceiveActor
     }
 
     /// <summary>Props of a replay, on the dispatcher for machines.</summary>
-    public static Props Props(GuestMachine machine, LogPosition position, ReplicaShell shell) =>
-        Akka.Actor.Props.Create(() => new ReplayActor(machine, position, shell)).WithDispatcher(MachineActor.DispatcherId);
+    public static Props Props(GuestMachine machine, LogPosition position, ReplicaShell shell, ulong? instructionsPerMillisecond = null) =>
+        Akka.Actor.Props.Create(() => new ReplayActor(machine, position, shell, instructionsPerMillisecond)).WithDispatcher(MachineActor.DispatcherId);
+
+    /// <inheritdoc/>
+    protected override void PostStop() => wake?.Cancel();
 
     private void Take(ReplayProtocol.Feed message)
     {
@@ -99,7 +119,14 @@ public sealed class ReplayActor : ReceiveActor
         {
             return;
         }
-        PlayerExit exit = player.Run(InstructionsPerTurn);
+        ulong budget = Budget();
+        if (budget == 0)
+        {
+            return;
+        }
+        ulong before = player.Machine.Icount;
+        PlayerExit exit = player.Run(budget);
+        pace.Ran(player.Machine.Icount - before, TimeSpan.Zero);
         if (player.LastExecuted != told || player.Machine.Icount != toldIcount || exit.Effects.Count > 0)
         {
             (told, toldIcount) = (player.LastExecuted, player.Machine.Icount);
@@ -114,5 +141,22 @@ public sealed class ReplayActor : ReceiveActor
         {
             Start();
         }
+    }
+
+    /// <summary>Instructions that may run now. Where the limit forbids any, a later turn is arranged for.</summary>
+    private ulong Budget()
+    {
+        if (pace.Limit is null)
+        {
+            return InstructionsPerTurn;
+        }
+        ulong budget = pace.Budget(scheduler.HighResMonotonicClock);
+        if (budget == 0 && pace.Limit != 0)
+        {
+            running = true;
+            wake?.Cancel();
+            wake = scheduler.ScheduleTellOnceCancelable(ExecutionPace.AllowanceWait, Self, new RunQuantum(), Self);
+        }
+        return budget;
     }
 }

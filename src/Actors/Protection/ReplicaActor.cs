@@ -17,7 +17,7 @@ public sealed record ReplicaDefinition
     /// <summary>What the shell works with; its <see cref="ReplicaShellOptions.Tell"/> is replaced.</summary>
     public required ReplicaShellOptions Shell { get; init; }
 
-    /// <summary>The machine.</summary>
+    /// <summary>The machine. Its limit of instructions holds in replay as well.</summary>
     public required MachineOptions Machine { get; init; }
 
     /// <summary>Opens the devices when the replica is live: not before, since the other replica has them.</summary>
@@ -135,7 +135,7 @@ public sealed class ReplicaActor : ReceiveActor
         ReplicaShellOptions options = definition.Shell with { Tell = self.Tell };
         if (definition.Offer is { } offer)
         {
-            shell = ReplicaShell.StartBackup(options, offer, new GuestMachine(definition.Machine.Config, definition.Machine.CpuOptions));
+            shell = ReplicaShell.StartBackup(options, offer, definition.Machine.CreateMachine(definition.Machine));
             definition.Created(shell);
         }
         else
@@ -206,7 +206,7 @@ public sealed class ReplicaActor : ReceiveActor
 
     private void StartReplay(ReplicaEvents.ReplayFrom message)
     {
-        replay = Context.Watch(Context.ActorOf(ReplayActor.Props(message.Machine, message.Position, shell!), "replay"));
+        replay = Context.Watch(Context.ActorOf(ReplayActor.Props(message.Machine, message.Position, shell!, definition.Machine.InstructionsPerMillisecond), "replay"));
         shell!.ReplayStarted(replay);
     }
 

@@ -9,7 +9,7 @@ namespace FtAkka.DeviceActors.Disks;
 
 /// <summary>
 /// A raw image: byte N of the disk is byte N of the file. A file whose size is no multiple of 512 has a last sector whose missing bytes
-/// read as zero. Blocking I/O on threads of its own, so that a slow disk takes no thread from the actors.
+/// read as zero. What may wait for the storage happens on threads of the image's own, so that a slow disk takes no thread from the actors.
 /// </summary>
 public sealed class RawDiskImage : IDiskBackend
 {
@@ -76,12 +76,32 @@ public sealed class RawDiskImage : IDiskBackend
         }
     }
 
+    /// <summary>
+    /// Reads what the host has in memory, and writes, which the host takes into memory; it makes the caller wait only when it has too much
+    /// to write already.
+    /// </summary>
+    public DiskOutcome? TryExecuteAtOnce(DiskRequest request)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        if (Refusal(request) is not null || Volatile.Read(ref disposed) != 0 || !fence.IsOpen)
+        {
+            return null;   // Rare, and said, or waited for, on the other way.
+        }
+        return request.Kind switch
+        {
+            DiskRequestKind.Read => CachedFile.TryRead(handle, OffsetOf(request), (int)request.LengthBytes) is { } data
+                ? Succeeded(request, ImmutableCollectionsMarshal.AsImmutableArray(data))
+                : null,
+            DiskRequestKind.Write => TryWrite(request),
+            _ => null,
+        };
+    }
+
     /// <inheritdoc/>
     public Task<DiskOutcome> ExecuteAsync(DiskRequest request)
     {
         ArgumentNullException.ThrowIfNull(request);
-        // Not on the worker: a continuation that closes the image would wait for its own thread.
-        var done = new TaskCompletionSource<DiskOutcome>(TaskCreationOptions.RunContinuationsAsynchronously);
+        var done = new TaskCompletionSource<DiskOutcome>();
         try
         {
             jobs.Add(new Job(request, done));
@@ -104,7 +124,15 @@ public sealed class RawDiskImage : IDiskBackend
         closing.Cancel();
         foreach (Thread worker in workers)
         {
-            worker.Join();
+            if (worker != Thread.CurrentThread)
+            {
+                worker.Join();
+            }
+        }
+        // Left over only if a continuation closes the image, on the thread of the request that has ended, and that thread is the only one.
+        while (jobs.TryTake(out Job job))
+        {
+            Perform(job);
         }
         jobs.Dispose();
         closing.Dispose();
@@ -115,7 +143,31 @@ public sealed class RawDiskImage : IDiskBackend
     {
         foreach (Job job in jobs.GetConsumingEnumerable())
         {
-            job.Done.SetResult(Execute(job.Request));
+            Perform(job);
+            if (handle.IsClosed)
+            {
+                return;   // By a continuation, on this thread; the queue is gone as well.
+            }
+        }
+    }
+
+    private void Perform(Job job) => job.Done.SetResult(Execute(job.Request));
+
+    /// <summary>Writes unless the fence has closed in the meantime: whoever closes the image is not to wait for that on its own thread.</summary>
+    private DiskOutcome? TryWrite(DiskRequest request)
+    {
+        try
+        {
+            if (!fence.IsOpen)
+            {
+                return null;
+            }
+            RandomAccess.Write(handle, request.Data.AsSpan(), OffsetOf(request));
+            return Succeeded(request, []);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            return Failed(request, error.Message);
         }
     }
 
@@ -138,18 +190,11 @@ public sealed class RawDiskImage : IDiskBackend
 
     private DiskOutcome Perform(DiskRequest request)
     {
-        bool inside = request.LengthBytes <= CapacitySectors * BlockProtocol.SectorBytes
-            && request.Sector <= CapacitySectors - (request.LengthBytes / BlockProtocol.SectorBytes);
-        bool changes = request.Kind is not (DiskRequestKind.Read or DiskRequestKind.Flush);
-        if (!inside || (changes && ReadOnly))
+        if (Refusal(request) is { } reason)
         {
-            return Failed(request, inside ? "The disk image is read-only." : "The request lies outside the disk image.");
+            return Failed(request, reason);
         }
-        if (flushFailure is { } earlier && request.Kind != DiskRequestKind.Read)
-        {
-            return Failed(request, $"An earlier flush failed, so that written data may be lost: {earlier}");
-        }
-        long offset = (long)(request.Sector * BlockProtocol.SectorBytes);
+        long offset = OffsetOf(request);
         if (!MayAct())
         {
             return Fenced(request);
@@ -176,6 +221,22 @@ public sealed class RawDiskImage : IDiskBackend
         }
         return Succeeded(request, []);
     }
+
+    private string? Refusal(DiskRequest request)
+    {
+        bool inside = request.LengthBytes <= CapacitySectors * BlockProtocol.SectorBytes
+            && request.Sector <= CapacitySectors - (request.LengthBytes / BlockProtocol.SectorBytes);
+        bool changes = request.Kind is not (DiskRequestKind.Read or DiskRequestKind.Flush);
+        if (!inside || (changes && ReadOnly))
+        {
+            return inside ? "The disk image is read-only." : "The request lies outside the disk image.";
+        }
+        return flushFailure is { } earlier && request.Kind != DiskRequestKind.Read
+            ? $"An earlier flush failed, so that written data may be lost: {earlier}"
+            : null;
+    }
+
+    private static long OffsetOf(DiskRequest request) => (long)(request.Sector * BlockProtocol.SectorBytes);
 
     private ImmutableArray<byte> ReadFully(long offset, int length)
     {

@@ -85,6 +85,9 @@ public sealed class MachinePlayer
     /// <summary>Digests that were compared and equal.</summary>
     public ulong DigestsChecked { get; private set; }
 
+    /// <summary>Icount of the last of them: what went wrong, went wrong behind it. Null before the first.</summary>
+    public ulong? LastDigestIcount { get; private set; }
+
     /// <summary>Set once replay has left the recording; final.</summary>
     public Divergence? Divergence { get; private set; }
 
@@ -191,6 +194,7 @@ public sealed class MachinePlayer
                     return false;
                 }
                 DigestsChecked++;
+                LastDigestIcount = entry.Icount;
                 return true;
             case OutputMarkPayload mark:
                 CollectEffects();

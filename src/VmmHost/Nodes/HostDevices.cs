@@ -27,6 +27,10 @@ internal sealed class HostDevices : INodeDevices
         {
             throw new CommandFailedException("A VM on a node has its console with the node: attach by 'ftakka vm console', and leave 'console' out of its file.");
         }
+        if (spec.VirtioConsole.Target != ConsoleTarget.None || spec.Limits != new VmLimits() || spec.DigestEvery is not null || spec.Stats is not null)
+        {
+            throw new CommandFailedException("A VM on a node takes no 'virtio-console', 'limits', 'digest-every' or 'stats': leave them out of its file.");
+        }
         var profile = new VmProfile
         {
             Name = spec.Name,
@@ -55,7 +59,7 @@ internal sealed class HostDevices : INodeDevices
             {
                 RawDiskImage disk = OpenDisk(disks[i], fence);
                 opened.Add(disk);
-                devices.Add(new DeviceDefinition(DeviceKind.Disk, i, DiskActor.Props(disk), new DiskDialect(i)) { DrainRequest = new DiskProtocol.Drain() });
+                devices.Add(new DeviceDefinition(DeviceKind.Disk, i, DiskActor.Props(disk).WithDispatcher(DiskActor.DispatcherId), new DiskDialect(i)) { DrainRequest = new DiskProtocol.Drain() });
             }
             for (int i = 0; i < nics.Length; i++)
             {

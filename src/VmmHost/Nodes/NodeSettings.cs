@@ -159,6 +159,8 @@ internal sealed record NodeSettings
             ChannelTimeout = Time("channel-timeout", defaults.ChannelTimeout),
             LeaseDuration = Time("lease", defaults.LeaseDuration),
             PauseGuard = Time("pause-guard", defaults.PauseGuard),
+            LogEntriesMax = given.GetInt("ftakka.ft.log-entries", defaults.LogEntriesMax),
+            LogBytesMax = given.GetLong("ftakka.ft.log-bytes", defaults.LogBytesMax),
         };
         return read.Validate() is { } wrong ? throw new CommandFailedException($"{file}: ftakka.ft: {wrong}.") : read;
     }

@@ -48,7 +48,7 @@ public abstract class TinyVm : TestKit
     protected TinyVm()
         : base("""
             akka.scheduler.implementation = "FtAkka.Actors.Scheduling.PreciseScheduler, FtAkka.Actors"
-            machine-dispatcher.type = PinnedDispatcher
+            machine-dispatcher.type = "FtAkka.Actors.Scheduling.OwnThreadDispatcherConfigurator, FtAkka.Actors"
             """)
     {
         Observer = CreateTestProbe("observer");

@@ -44,6 +44,56 @@ public sealed class RawDiskImageTests : IDisposable
     }
 
     [Fact]
+    public void Data_in_the_hosts_memory_is_read_and_written_at_once()
+    {
+        string path = NewFile(64 * Sector);
+        using RawDiskImage image = RawDiskImage.Open(new RawDiskOptions(path) { Exclusive = false });
+        Assert.Equal(DiskStatus.Ok, image.TryExecuteAtOnce(Write(10, Pattern(1024, 1)))!.Completion.Status);
+        // The host may have dropped the pages, in which case a read has to wait.
+        if (image.TryExecuteAtOnce(Read(9, 4)) is { } read)
+        {
+            Assert.Equal([.. Enumerable.Repeat((byte)0xEE, 512), .. Pattern(1024, 1), .. Enumerable.Repeat((byte)0xEE, 512)], read.Completion.Data.ToArray());
+        }
+        Assert.Equal(Pattern(1024, 1), File.ReadAllBytes(path)[(10 * Sector)..(12 * Sector)]);
+    }
+
+    [Fact]
+    public void What_waits_for_the_storage_or_is_refused_is_not_done_at_once()
+    {
+        string path = NewFile(8 * Sector);
+        using RawDiskImage image = RawDiskImage.Open(new RawDiskOptions(path) { Exclusive = false });
+        using RawDiskImage shortFile = RawDiskImage.Open(new RawDiskOptions(NewFile(100)));
+        Assert.Null(image.TryExecuteAtOnce(new DiskRequest(3, DiskRequestKind.Flush, 0, 0, [])));
+        Assert.Null(image.TryExecuteAtOnce(new DiskRequest(4, DiskRequestKind.Discard, 0, 512, [])));
+        Assert.Null(image.TryExecuteAtOnce(Read(8, 1)));
+        Assert.Null(image.TryExecuteAtOnce(Write(ulong.MaxValue, new byte[512])));
+        Assert.Null(shortFile.TryExecuteAtOnce(Read(0, 1)));
+        Assert.All(File.ReadAllBytes(path), b => Assert.Equal(0xEE, b));
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(4)]
+    public async Task Image_may_be_closed_by_whoever_learns_of_a_requests_end(int concurrentRequests)
+    {
+        string path = NewFile(8 * Sector);
+        RawDiskImage image = RawDiskImage.Open(new RawDiskOptions(path) { ConcurrentRequests = concurrentRequests });
+        Task<DiskOutcome>? later = null;
+        await image.ExecuteAsync(new DiskRequest(3, DiskRequestKind.Flush, 0, 0, []))
+            .ContinueWith(_ => CloseBehindAnother(), CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default)
+            .WaitAsync(TimeSpan.FromSeconds(20));
+        Assert.Equal(DiskStatus.Ok, (await later!).Completion.Status);
+        Assert.Equal(DiskStatus.IoError, (await image.ExecuteAsync(Read(0, 1))).Completion.Status);
+
+        void CloseBehindAnother()
+        {
+            later = image.ExecuteAsync(Read(0, 1));
+            image.Dispose();
+            Assert.NotEmpty(File.ReadAllBytes(path));   // an open image is locked
+        }
+    }
+
+    [Fact]
     public async Task Bytes_beyond_the_end_of_the_file_read_as_zero()
     {
         using RawDiskImage image = RawDiskImage.Open(new RawDiskOptions(NewFile(Sector + 100)));
