@@ -180,6 +180,8 @@ public sealed partial class NodeActor : ReceiveActor
                 Arbiter = arbiter,
                 Clock = () => scheduler.HighResMonotonicClock,
                 Tell = _ => { },
+                KeepEvidence = settings.KeepEvidence,
+                EvidenceLogBytes = settings.EvidenceLogBytes,
                 Replayed = outputs => Show(entry.Console, outputs),
             },
             Machine = machine,

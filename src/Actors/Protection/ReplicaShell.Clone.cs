@@ -75,6 +75,7 @@ public sealed partial class ReplicaShell
     private void OpenChannel(ReplicaEffect.OpenChannel open)
     {
         peer = open.PeerNode;
+        evidence.Clear();
         progress = null;
         var offer = new CloneOffer(open.Session.Generation, open.Session.Attempt, options.Id.Vm, options.Id.Node, options.Profile,
             LogFrame.Version, GuestMemory.PageSizeBytes, guest!.Memory.PageCount);

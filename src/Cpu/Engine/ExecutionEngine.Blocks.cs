@@ -274,8 +274,18 @@ internal sealed unsafe partial class ExecutionEngine
     /// <inheritdoc/>
     public void InvalidateLinearPage(ulong linearPage)
     {
-        _jumps.Drop(linearPage & ~0xFFFUL);
-        _droppedPage = linearPage & ~0xFFFUL;
+        linearPage &= ~0xFFFUL;
+        _jumps.Drop(linearPage);
+        // A store over two entries drops two pages.
+        _droppedPage = _mappingDropped && _droppedPage != linearPage ? ulong.MaxValue : linearPage;
+        _mappingDropped = true;
+    }
+
+    /// <inheritdoc/>
+    public void InvalidateLinearRange(ulong start, ulong lengthBytes)
+    {
+        _jumps.DropRange(start, lengthBytes);
+        _droppedPage = ulong.MaxValue;
         _mappingDropped = true;
     }
 
@@ -287,6 +297,7 @@ internal sealed unsafe partial class ExecutionEngine
         _mappingDropped = true;
     }
 
+    /// <summary>The page whose mapping went while <see cref="_mappingDropped"/> was set; all ones: several.</summary>
     private ulong _droppedPage;
 
     /// <summary>Drops all translated code: the cache is full, or a test asks for it.</summary>

@@ -22,6 +22,8 @@ internal enum BlockMode
     SimdUnmasked = 64,
     /// <summary>The guest has unmasked x87 exceptions.</summary>
     X87Unmasked = 128,
+    /// <summary>CPL 1 or 2: in the supervisor set, but without its privileges.</summary>
+    Inner = 256,
 }
 
 /// <summary>A translated run of guest instructions that lies in one guest page (or one instruction that crosses into the next).</summary>

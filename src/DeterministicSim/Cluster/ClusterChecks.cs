@@ -18,6 +18,7 @@ internal sealed class ClusterChecks(ClusterWorld world)
 
     private readonly SortedDictionary<ulong, (string Host, long Incarnation)> _issued = [];
     private readonly List<byte[]> _journal = [];
+    private TimeSpan? _endedAt;
 
     /// <summary>Acts of replicas on disk and network.</summary>
     public long Acts { get; private set; }
@@ -26,7 +27,10 @@ internal sealed class ClusterChecks(ClusterWorld world)
     public SortedSet<string> Halted { get; } = new(StringComparer.Ordinal);
 
     /// <summary>The machine has ended in order.</summary>
-    public bool Ended { get; private set; }
+    public bool Ended => _endedAt is not null;
+
+    /// <summary>Since when.</summary>
+    public TimeSpan EndedFor => _endedAt is { } at ? world.Now - at : TimeSpan.Zero;
 
     /// <summary>The guest begins anew: so do the numbers of its requests.</summary>
     public void Restart() => _issued.Clear();
@@ -89,7 +93,7 @@ internal sealed class ClusterChecks(ClusterWorld world)
                 Halted.Add(replica.Host.Name);
                 break;
             case HaltReason.MachineEnded:
-                Ended = true;
+                _endedAt ??= world.Now;
                 break;
             case HaltReason.Diverged when world.Faults.DigestPlanted is not null:
                 world.Faults.DigestPlanted = null;

@@ -154,6 +154,7 @@ internal sealed class ClusterWorld : IDisposable
             Protection = Protection,
             Arbiter = arbiter,
             Devices = new SimulatedDevices(this, host, incarnation),
+            AutoProtect = new AutoProtectOptions { Enabled = Scenario.AutoProtect },
             Adapt = definition => Adapt(host, incarnation, definition),
         }), NodeActor.Name);
         Tell(host.Name, TimelineKind.Operator, "starts");

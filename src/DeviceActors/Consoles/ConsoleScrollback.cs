@@ -13,8 +13,12 @@ public sealed class ConsoleScrollback
     /// <summary>Typed pieces that wait for the guest; a client that types faster waits.</summary>
     private const int InputPiecesMax = 64;
 
+    /// <summary>Most guests print little, and a host may have many.</summary>
+    private const int FirstRingBytes = 4096;
+
     private readonly Lock sync = new();
-    private readonly byte[] ring;
+    private readonly int bytesMax;
+    private byte[] ring;
     private readonly Channel<ImmutableArray<byte>> input = Channel.CreateBounded<ImmutableArray<byte>>(InputPiecesMax);
     private TaskCompletionSource more = NewSignal();
     private ulong first;
@@ -26,7 +30,8 @@ public sealed class ConsoleScrollback
     public ConsoleScrollback(int bytesMax = 4 << 20)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(bytesMax, 1);
-        ring = new byte[bytesMax];
+        this.bytesMax = bytesMax;
+        ring = new byte[Math.Min(bytesMax, FirstRingBytes)];
     }
 
     /// <summary>Position behind the newest byte.</summary>
@@ -50,6 +55,7 @@ public sealed class ConsoleScrollback
             {
                 return;
             }
+            MakeRoom((long)(End - first) + bytes.Length - (long)known);
             foreach (byte value in bytes[(int)known..])
             {
                 ring[End++ % (ulong)ring.Length] = value;
@@ -103,6 +109,20 @@ public sealed class ConsoleScrollback
 
     /// <summary>A client types.</summary>
     public ValueTask TypeAsync(ImmutableArray<byte> bytes, CancellationToken cancelled) => input.Writer.WriteAsync(bytes, cancelled);
+
+    private void MakeRoom(long count)
+    {
+        if (count <= ring.Length || ring.Length == bytesMax)
+        {
+            return;
+        }
+        byte[] larger = new byte[(int)Math.Min(bytesMax, Math.Max(count, 2L * ring.Length))];
+        for (ulong position = first; position < End; position++)
+        {
+            larger[position % (ulong)larger.Length] = ring[position % (ulong)ring.Length];
+        }
+        ring = larger;
+    }
 
     private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 }

@@ -10,6 +10,9 @@ namespace FtAkka.DeviceActors.Nics;
 /// </summary>
 public sealed class NicActor : ReceiveActor
 {
+    /// <summary>Name in the configuration of the dispatcher for cards with a real link, into which their actor writes itself.</summary>
+    public const string DispatcherId = "nic-dispatcher";
+
     /// <summary>Frames that wait for a slow link; further ones are dropped.</summary>
     public const int QueuedFramesMax = 4096;
 

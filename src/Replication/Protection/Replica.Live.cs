@@ -53,7 +53,7 @@ public sealed partial class Replica
             case ReplicaInput.CloneSwitched switched when Role == ReplicaRole.CloningPrimary && _send is null:
                 _switch = switched.Position;
                 _send = new LogSendBuffer(_options, switched.Position.LastLsn, now);
-                _lag = new LagController(_options, switched.Position.LastLsn, now);
+                _lag = new LagController(_options, switched.Position.LastLsn, now, _icount);
                 break;
             case ReplicaInput.CloneConfirmed when Role == ReplicaRole.CloningPrimary && _send is not null:
                 _confirmed = true;
@@ -108,7 +108,7 @@ public sealed partial class Replica
         }
         if (next < recorded.Outputs.Count)
             throw new ArgumentException("an output without a mark in the log could leave before the backup knows of it.", nameof(recorded));
-        _lag?.Recorded(now, _lastLsn);
+        _lag?.Recorded(now, _lastLsn, _icount);
     }
 
     private void AddOutput(GatedOutput output)
@@ -178,7 +178,7 @@ public sealed partial class Replica
         }
         if (received >= _send.Acknowledged)
             _oldResend = 0;
-        _lag!.Executed(now, new Lsn(ack.ExecutedLsn), new Instant(ack.EchoedTicks));
+        _lag!.Executed(now, new Lsn(ack.ExecutedLsn), new Instant(ack.EchoedTicks), ack.ExecutedIcount);
         if (ack.ExecutedLsn > _backupExecuted.Value)
             _backupExecuted = new Lsn(ack.ExecutedLsn);
         // The backup does not go live before this plus the lease (docs/failure-model.md); a stamp from the future is a lie.

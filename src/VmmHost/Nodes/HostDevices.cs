@@ -65,7 +65,7 @@ internal sealed class HostDevices : INodeDevices
             {
                 IFrameLink link = OpenNic(nics[i], fence);
                 opened.Add(link);
-                devices.Add(new DeviceDefinition(DeviceKind.Nic, i, NicActor.Props(link), new NicDialect(i, [.. Convert.FromHexString(nics[i].Mac)])));
+                devices.Add(new DeviceDefinition(DeviceKind.Nic, i, NicActor.Props(link).WithDispatcher(NicActor.DispatcherId), new NicDialect(i, [.. Convert.FromHexString(nics[i].Mac)])));
             }
             var options = new ConsoleOptions { StartOffset = console.End };
             devices.Add(new DeviceDefinition(DeviceKind.Console, (int)ConsoleKind.Serial,
@@ -84,7 +84,7 @@ internal sealed class HostDevices : INodeDevices
         string path = Path.GetFullPath(spec.Path);
         try
         {
-            using RawDiskImage image = RawDiskImage.Open(new RawDiskOptions(path) { ReadOnly = spec.ReadOnly, Exclusive = false, ConcurrentRequests = 1 });
+            using RawDiskImage image = RawDiskImage.Open(new RawDiskOptions(path) { ReadOnly = spec.ReadOnly, Exclusive = false, ConcurrentRequests = 1, RefuseOtherFormats = spec.Format is null });
             return new VmProfile.Disk(path, spec.ReadOnly, image.CapacitySectors);
         }
         catch (Exception refused) when (refused is IOException or UnauthorizedAccessException)

@@ -12,7 +12,7 @@ namespace FtAkka.Cpu.Tests.Determinism;
 /// </summary>
 internal sealed unsafe class FuzzGuest : IDisposable
 {
-    private const ulong CodeBytes = 0x4000, DataPages = 32, Seed = 0x9F000, KernelStack = 0x88000, OtherPml4 = 0x8000;
+    private const ulong CodeBytes = 0x4000, DataPages = 32, Seed = 0x9F000, KernelStack = 0x88000, OtherPml4 = 0x8000, SystemCall = GuestHarness.Handlers + 0x1800;
     private const byte InterruptVector = 0x40;
     private readonly GuestHarness _guest;
 
@@ -47,6 +47,9 @@ internal sealed unsafe class FuzzGuest : IDisposable
         _guest.SetPrivilege(privilege);
         s->Rip = GuestHarness.Code;
         s->Cr4 |= 0x10000; // FSGSBASE
+        s->Star = (0x18UL << 48) | (0x10UL << 32);
+        s->Lstar = SystemCall;
+        s->Fmask = 0x47700;
         _guest.Vcpu.Mmu.FlushAll();
     }
 
@@ -103,6 +106,13 @@ internal sealed unsafe class FuzzGuest : IDisposable
             }, entry);
         }
         _guest.Assemble(a => BuildHandler(a), common);
+        _guest.Assemble(a =>
+        {
+            a.swapgs();
+            a.inc(__qword_ptr[Seed + 24]);
+            a.swapgs();
+            a.sysretq();
+        }, SystemCall);
         _guest.Assemble(a =>
         {
             a.inc(__qword_ptr[Seed + 16]);
