@@ -57,6 +57,7 @@ public sealed class ClusterRunner : IScenarioRunner
         {
             world.Start(host);
         }
+        world.Faults.Begin();
         world.Operator.Begin();
         if (world.Profile.Nics.Length > 0)
         {
