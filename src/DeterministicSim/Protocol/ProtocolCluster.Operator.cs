@@ -39,6 +39,7 @@ internal sealed partial class ProtocolCluster
             Generation = World.Newest!.Generation,
             Protected = live?.Replica!.Status(live.Now).Protected ?? false,
             Ended = MachineEnded,
+            Lost = !MustSurvive && !MachineEnded,
             Halted = [.. HaltedHosts],
             Effects = _journal.Effects(),
             Moments = _journal.Moments(),
@@ -122,6 +123,7 @@ internal sealed partial class ProtocolCluster
     /// <summary>Ends the run when nothing more can happen: settled after the last fault, switched off, or lost, with time for stale replicas to do harm.</summary>
     private void Watch()
     {
+        Survey();
         bool gone = MachineEnded || !MustSurvive;
         _lostSince = !gone ? -1 : _lostSince < 0 ? Time : _lostSince;
         bool settled = !Faulty && Survivor is { } live && (!Scenario.AutoProtect || live.Replica!.Status(live.Now).Protected);
