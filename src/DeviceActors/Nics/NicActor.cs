@@ -35,7 +35,7 @@ public sealed class NicActor : ReceiveActor
     private ulong sentFrames;
     private ulong sendDrops;
     private ulong receivedFrames;
-    private readonly Cancelable closed = new(Context.System.Scheduler);
+    private readonly List<ICancelable> announcements = [];
 
     /// <summary>A card on <paramref name="link"/>.</summary>
     public NicActor(IFrameLink link, ImmutableArray<TimeSpan> announceAgain)
@@ -47,7 +47,7 @@ public sealed class NicActor : ReceiveActor
             Enqueue([RarpAnnouncement.Build(message.Mac.AsSpan())]);
             foreach (TimeSpan later in announceAgain)
             {
-                Context.System.Scheduler.ScheduleTellOnce(later, Self, new AnnounceAgain(message.Mac), Self, closed);
+                announcements.Add(Context.System.Scheduler.ScheduleTellOnceCancelable(later, Self, new AnnounceAgain(message.Mac), Self));
             }
         });
         Receive<AnnounceAgain>(message => Enqueue([RarpAnnouncement.Build(message.Mac.AsSpan())]));
@@ -95,7 +95,7 @@ public sealed class NicActor : ReceiveActor
     /// <inheritdoc/>
     protected override void PostStop()
     {
-        closed.Cancel();
+        announcements.ForEach(announcement => announcement.Cancel());
         link.Dispose();
     }
 
