@@ -261,7 +261,15 @@ public sealed partial class NodeActor : ReceiveActor
         {
             return "The offer contradicts its own profile.";
         }
-        OwnershipRecord? owner = arbiter.Newest(offer.Vm);
+        OwnershipRecord? owner;
+        try
+        {
+            owner = arbiter.Newest(offer.Vm);
+        }
+        catch (Exception failed) when (failed is IOException or UnauthorizedAccessException)
+        {
+            return $"{settings.Name} cannot read the arbiter's records now: {failed.Message}";
+        }
         return owner is not null && owner.Generation == offer.Generation && owner.Node == offer.Node
             ? ""
             : $"By the arbiter in {arbiter.Place}, {offer.Node} does not own generation {offer.Generation} of {offer.Vm}: both nodes must mount the same folder.";

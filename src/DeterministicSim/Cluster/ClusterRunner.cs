@@ -57,6 +57,7 @@ public sealed class ClusterRunner : IScenarioRunner
         {
             world.Start(host);
         }
+        world.Faults.Begin();
         world.Operator.Begin();
         if (world.Profile.Nics.Length > 0)
         {
@@ -72,7 +73,7 @@ public sealed class ClusterRunner : IScenarioRunner
         }
         if (world.Violation is null && Expectations.FirstUnmet(world.Scenario, OutcomeOf(world)) is { } unmet)
         {
-            world.Fail("expected", unmet);
+            world.Fail("expectation", unmet);
         }
     }
 
@@ -105,6 +106,7 @@ public sealed class ClusterRunner : IScenarioRunner
             Generation = world.Records.Newest?.Generation ?? 0,
             Protected = live?.Status.Protected ?? false,
             Ended = world.Checks.Ended,
+            Lost = world.Operator.IsLost,
             Halted = [.. world.Checks.Halted],
             Effects = world.Effects.ToImmutableSortedDictionary(),
             Moments = world.Moments.Reached.ToImmutableSortedDictionary(),

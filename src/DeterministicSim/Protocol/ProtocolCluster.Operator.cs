@@ -39,6 +39,7 @@ internal sealed partial class ProtocolCluster
             Generation = World.Newest!.Generation,
             Protected = live?.Replica!.Status(live.Now).Protected ?? false,
             Ended = MachineEnded,
+            Lost = !MustSurvive && !MachineEnded,
             Halted = [.. HaltedHosts],
             Effects = _journal.Effects(),
             Moments = _journal.Moments(),

@@ -22,6 +22,8 @@ public sealed class NicActor : ReceiveActor
 
     private sealed record SendEnded(int Offered, int Sent);
 
+    private sealed record AnnounceAgain(ImmutableArray<byte> Mac);
+
     private readonly ILoggingAdapter log = Context.GetLogger();
     private readonly IFrameLink link;
     private readonly Queue<ImmutableArray<byte>> queue = new();
@@ -33,13 +35,22 @@ public sealed class NicActor : ReceiveActor
     private ulong sentFrames;
     private ulong sendDrops;
     private ulong receivedFrames;
+    private readonly Cancelable closed = new(Context.System.Scheduler);
 
     /// <summary>A card on <paramref name="link"/>.</summary>
-    public NicActor(IFrameLink link)
+    public NicActor(IFrameLink link, ImmutableArray<TimeSpan> announceAgain)
     {
         this.link = link;
         Receive<NicProtocol.Transmit>(message => Enqueue(message.Frames));
-        Receive<NicProtocol.Announce>(message => Enqueue([RarpAnnouncement.Build(message.Mac.AsSpan())]));
+        Receive<NicProtocol.Announce>(message =>
+        {
+            Enqueue([RarpAnnouncement.Build(message.Mac.AsSpan())]);
+            foreach (TimeSpan later in announceAgain)
+            {
+                Context.System.Scheduler.ScheduleTellOnce(later, Self, new AnnounceAgain(message.Mac), Self, closed);
+            }
+        });
+        Receive<AnnounceAgain>(message => Enqueue([RarpAnnouncement.Build(message.Mac.AsSpan())]));
         Receive<NicProtocol.Attach>(_ =>
         {
             owner = Sender;
@@ -74,10 +85,19 @@ public sealed class NicActor : ReceiveActor
     }
 
     /// <summary>Props of a card that owns <paramref name="link"/>.</summary>
-    public static Props Props(IFrameLink link) => Akka.Actor.Props.Create(() => new NicActor(link));
+    /// <param name="link">What it is connected to.</param>
+    /// <param name="announceAgain">How long after an announcement it is repeated: a switch may not listen to a port that has only just come up.</param>
+    public static Props Props(IFrameLink link, ImmutableArray<TimeSpan> announceAgain) => Akka.Actor.Props.Create(() => new NicActor(link, announceAgain));
+
+    /// <summary>Props of a card that announces once.</summary>
+    public static Props Props(IFrameLink link) => Props(link, []);
 
     /// <inheritdoc/>
-    protected override void PostStop() => link.Dispose();
+    protected override void PostStop()
+    {
+        closed.Cancel();
+        link.Dispose();
+    }
 
     private void Enqueue(ImmutableArray<ImmutableArray<byte>> frames)
     {

@@ -17,6 +17,7 @@ internal sealed class ConsoleFollower(Func<IReadOnlyList<string>> sockets, strin
 
     private volatile ControlLines? attached;
     private long quietSince;
+    private volatile string? found;
 
     /// <summary>Position of the next byte.</summary>
     public ulong Position { get; private set; }
@@ -33,7 +34,10 @@ internal sealed class ConsoleFollower(Func<IReadOnlyList<string>> sockets, strin
         DateTime seen = DateTime.UtcNow;
         while (DateTime.UtcNow - seen < patience)
         {
-            foreach (string socket in sockets())
+            // A node that is known to have the VM comes before one that is frozen and does not answer.
+            string? first = found;
+            found = null;
+            foreach (string socket in sockets().OrderBy(socket => socket != first))
             {
                 if (await TryFollowAsync(socket, taken, cancelled).ConfigureAwait(false))
                 {
@@ -56,7 +60,7 @@ internal sealed class ConsoleFollower(Func<IReadOnlyList<string>> sockets, strin
     /// <summary>Follows one node until it is lost, or until the VM is live on another. False if the VM is not live there.</summary>
     private async Task<bool> TryFollowAsync(string socket, Action<byte[]> taken, CancellationToken cancelled)
     {
-        if (await LiveGenerationAsync([socket], cancelled).ConfigureAwait(false) is not { } generation)
+        if (await LiveGenerationAsync(socket, cancelled).ConfigureAwait(false) is not { } generation)
         {
             return false;
         }
@@ -110,10 +114,17 @@ internal sealed class ConsoleFollower(Func<IReadOnlyList<string>> sockets, strin
             while (true)
             {
                 await Task.Delay(Look, elsewhere.Token).ConfigureAwait(false);
-                if (Environment.TickCount64 - Volatile.Read(ref quietSince) >= Look.TotalMilliseconds
-                    && await LiveGenerationAsync(sockets().Where(other => other != socket), elsewhere.Token).ConfigureAwait(false) > generation)
+                if (Environment.TickCount64 - Volatile.Read(ref quietSince) < Look.TotalMilliseconds)
                 {
-                    await elsewhere.CancelAsync().ConfigureAwait(false);
+                    continue;
+                }
+                foreach (string other in sockets().Where(other => other != socket))
+                {
+                    if (await LiveGenerationAsync(other, elsewhere.Token).ConfigureAwait(false) > generation)
+                    {
+                        found = other;
+                        await elsewhere.CancelAsync().ConfigureAwait(false);
+                    }
                 }
             }
         }
@@ -123,7 +134,7 @@ internal sealed class ConsoleFollower(Func<IReadOnlyList<string>> sockets, strin
         }
     }
 
-    /// <summary>The latest generation that is live on nodes; null if there is none.</summary>
-    private async Task<ulong?> LiveGenerationAsync(IEnumerable<string> nodes, CancellationToken cancelled) =>
-        (await ControlClient.ListAsync(nodes, cancelled).ConfigureAwait(false)).Where(line => line.Vm == vm && ControlClient.IsLive(line)).Max(line => (ulong?)line.Generation);
+    /// <summary>The generation that is live on a node; null if none is.</summary>
+    private async Task<ulong?> LiveGenerationAsync(string node, CancellationToken cancelled) =>
+        (await ControlClient.ListAsync([node], cancelled).ConfigureAwait(false)).Where(line => line.Vm == vm && ControlClient.IsLive(line)).Max(line => (ulong?)line.Generation);
 }

@@ -8,7 +8,7 @@ namespace FtAkka.VmmHost.Nodes;
 internal static class ControlClient
 {
     /// <summary>A node that does not answer for so long is frozen, as its host may be.</summary>
-    public static readonly TimeSpan AnswerPatience = TimeSpan.FromSeconds(1);
+    public static readonly TimeSpan AnswerPatience = TimeSpan.FromSeconds(3);
 
     /// <summary>Control sockets of all nodes of this user.</summary>
     public static IReadOnlyList<string> Sockets() =>

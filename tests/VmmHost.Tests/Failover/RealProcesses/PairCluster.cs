@@ -90,6 +90,7 @@ internal sealed class PairCluster : IAsyncDisposable
         string file = PairGuest.Write(Folder, variant, fioSize);
         await Task.WhenAll(Names.Select(StartAsync));
         await AskAsync(Names[0], new ControlRequest("start", File: file));
+        await UntilAsync(Names[0], "running", ControlClient.IsLive);
         console = new PairConsole(PairGuest.Vm, files.Folder);
         await UntilAsync("the guest to count", () => Task.FromResult(Console.Last > 3));
     }
