@@ -31,6 +31,12 @@ public sealed record NodeOptions
     /// <summary>How long an orderly stop waits for VMs to be handed over.</summary>
     public TimeSpan HandOverTimeout { get; init; } = TimeSpan.FromSeconds(10);
 
+    /// <summary>Keeps reports of divergences; must not block. Null: they are only logged.</summary>
+    public Action<DivergenceReport>? KeepEvidence { get; init; }
+
+    /// <summary>How much of the log is kept for them, in bytes for each replica.</summary>
+    public long EvidenceLogBytes { get; init; } = 8 << 20;
+
     /// <summary>Decides who owns a VM; shared by all nodes.</summary>
     public required INodeArbiter Arbiter { get; init; }
 

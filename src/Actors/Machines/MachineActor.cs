@@ -410,12 +410,20 @@ public sealed class MachineActor : ReceiveActor
         Sender.Tell(new MachineProtocol.Resumed(runner.Machine.Icount));
     }
 
-    private void SetShare(int percent) =>
-        SetPace(percent >= 100 ? options.InstructionsPerMillisecond : pace.QuantumInstructions * (ulong)Math.Max(0, percent) / 100);
+    private void SetShare(int percent)
+    {
+        pace.SetShare(percent, Now);
+        RunWhenThrottled();
+    }
 
     private void SetPace(ulong? instructionsPerMillisecond)
     {
         pace.SetLimit(instructionsPerMillisecond, Now);
+        RunWhenThrottled();
+    }
+
+    private void RunWhenThrottled()
+    {
         if (phase == MachinePhase.Throttled)
         {
             wake?.Cancel();

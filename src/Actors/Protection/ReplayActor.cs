@@ -2,6 +2,7 @@ using Akka.Actor;
 using FtAkka.Actors.Machines;
 using FtAkka.Machine;
 using FtAkka.Replication.Log;
+using FtAkka.Replication.Protection;
 using FtAkka.Replication.Replay;
 
 namespace FtAkka.Actors.Protection;
@@ -18,6 +19,12 @@ public static class ReplayProtocol
     /// <summary>Operator to replay: execute no more than this from now on. Not answered.</summary>
     /// <param name="InstructionsPerMillisecond">On average; null for no limit, 0 to execute nothing.</param>
     public sealed record SetPace(ulong? InstructionsPerMillisecond);
+
+    /// <summary>
+    /// Anyone to replay: run this on the replay's thread between two turns. The machine must be the same afterwards, or this is no replica any
+    /// more, which tests make use of. Not answered.
+    /// </summary>
+    public sealed record Inspect(Action<GuestMachine> Look);
 
     /// <summary>Supervisor to replay: everything fed is replayed; give the machine away and stop. Answered by <see cref="Released"/>.</summary>
     public sealed record Release;
@@ -68,6 +75,7 @@ public sealed class ReplayActor : ReceiveActor
             Start();
         });
         Receive<RunQuantum>(_ => Run());
+        Receive<ReplayProtocol.Inspect>(message => message.Look(machine));
         Receive<ReplayProtocol.Release>(_ =>
         {
             released = true;
@@ -126,7 +134,7 @@ public sealed class ReplayActor : ReceiveActor
         }
         if (player.Divergence is { } divergence)
         {
-            shell.Diverged(divergence);
+            shell.Diverged(divergence, StateWitness.Of(player.Machine, player.LastDigestPages));
             return;
         }
         if (exit.Stop == PlayerStop.BudgetSpent)

@@ -26,7 +26,7 @@ public sealed partial class ReplicaShell
     private CloneSenderEffect.Progress? progress;
     private TimeSpan pauseTime;
 
-    private CloneView? CloneProgress => progress is null ? null : new CloneView(progress.Round, progress.Sent, progress.Of, pauseTime);
+    private CloneView? CloneProgress => progress is null ? null : new CloneView(progress.Round, progress.Sent, progress.Of, pauseTime, progress.Bytes, progress.Elapsed);
 
     /// <summary>A backup that has accepted an offer. It owns the machine until that runs live; <see cref="Release()"/> frees it otherwise.</summary>
     /// <param name="options">What it works with.</param>
@@ -75,6 +75,7 @@ public sealed partial class ReplicaShell
     private void OpenChannel(ReplicaEffect.OpenChannel open)
     {
         peer = open.PeerNode;
+        evidence.Clear();
         progress = null;
         var offer = new CloneOffer(open.Session.Generation, open.Session.Attempt, options.Id.Vm, options.Id.Node, options.Profile,
             LogFrame.Version, GuestMemory.PageSizeBytes, guest!.Memory.PageCount);
@@ -326,7 +327,9 @@ public sealed partial class ReplicaShell
 /// <param name="Sent">Pages of the round sent.</param>
 /// <param name="Of">Pages of the round.</param>
 /// <param name="Pause">How long the machine stood for the final copy; zero before.</param>
-public sealed record CloneView(int Round, long Sent, long Of, TimeSpan Pause);
+/// <param name="Bytes">Bytes confirmed by the other side.</param>
+/// <param name="Elapsed">Time they took.</param>
+public sealed record CloneView(int Round, long Sent, long Of, TimeSpan Pause, long Bytes, TimeSpan Elapsed);
 
 /// <summary>A replica as operators see it.</summary>
 /// <param name="Status">The protocol's state.</param>

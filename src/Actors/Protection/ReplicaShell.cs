@@ -1,6 +1,8 @@
+using System.Collections.Immutable;
 using Akka.Actor;
 using FtAkka.Actors.Machines;
 using FtAkka.Machine;
+using FtAkka.Machine.Digest;
 using FtAkka.Machine.Events;
 using FtAkka.Replication.Devices;
 using FtAkka.Replication.Log;
@@ -41,6 +43,12 @@ public sealed record ReplicaShellOptions
     /// <summary>Runs long work that keeps nobody waiting, by default on a thread of its own.</summary>
     public Action<Action> InBackground { get; init; } = work => new Thread(() => work()) { IsBackground = true, Name = "replica" }.Start();
 
+    /// <summary>Given what this replica knows of a divergence; must not block. Null: it is only logged.</summary>
+    public Action<DivergenceReport>? KeepEvidence { get; init; }
+
+    /// <summary>How much of the log is kept for that, in bytes.</summary>
+    public long EvidenceLogBytes { get; init; } = 8 << 20;
+
     /// <summary>Shown the outputs that a backup makes in replay; must not block.</summary>
     public Action<IReadOnlyList<MachineEffect>>? Replayed { get; init; }
 }
@@ -57,6 +65,7 @@ public sealed partial class ReplicaShell : IMachineObserver
     private readonly Replica replica;
     private readonly List<LogEntry> unfed = [];
     private readonly List<GatedOutput> goLiveOutputs = [];
+    private readonly DivergenceEvidence evidence;
     private bool stepping;
     private bool dead;
     private string? peer;
@@ -76,6 +85,7 @@ public sealed partial class ReplicaShell : IMachineObserver
     {
         (this.options, this.replica) = (options, replica);
         fence = replica.Fence.Ticks;
+        evidence = new DivergenceEvidence(options.EvidenceLogBytes);
     }
 
     /// <summary>A live replica without a backup, whose generation the arbiter has granted.</summary>
@@ -109,7 +119,7 @@ public sealed partial class ReplicaShell : IMachineObserver
     /// <param name="live">The machine.</param>
     /// <param name="digestInterval">Instructions between digests in the log.</param>
     public IMachineRunner CreateRunner(GuestMachine live, ulong digestInterval) =>
-        new ReplicaRunner(new MachineRecorder(live, digestInterval, plan?.Position ?? default), this);
+        new ReplicaRunner(new MachineRecorder(live, digestInterval, plan?.Position ?? default) { DigestTaken = Witnessed }, this);
 
     /// <summary>Time has passed.</summary>
     public void Tick() => Post(new ReplicaInput.Tick());
@@ -225,8 +235,17 @@ public sealed partial class ReplicaShell : IMachineObserver
         }
     }
 
-    internal void Recorded(IReadOnlyList<LogEntry> entries, IReadOnlyList<MachineEffect> outputs, ulong icount) =>
+    internal void Recorded(IReadOnlyList<LogEntry> entries, IReadOnlyList<MachineEffect> outputs, ulong icount)
+    {
+        if (Volatile.Read(ref peer) is not null)
+        {
+            lock (sync)
+            {
+                evidence.Keep(entries);
+            }
+        }
         Post(new ReplicaInput.Recorded(entries, outputs, icount));
+    }
 
     internal void Replayed(Lsn executed, ulong icount, IReadOnlyList<MachineEffect> outputs, ulong digests)
     {
@@ -238,7 +257,53 @@ public sealed partial class ReplicaShell : IMachineObserver
         Post(new ReplicaInput.Replayed(executed, icount, outputs));
     }
 
-    internal void Diverged(Divergence divergence) => Post(new ReplicaInput.Diverged(divergence));
+    /// <summary>The machine has just taken a digest for the log.</summary>
+    internal void Witnessed(GuestMachine at, IReadOnlyList<PageDigest> pages)
+    {
+        if (Volatile.Read(ref peer) is null)
+        {
+            return;
+        }
+        var witness = StateWitness.Of(at, pages);
+        lock (sync)
+        {
+            evidence.Keep(witness);
+        }
+    }
+
+    internal void Diverged(Divergence divergence, StateWitness witness)
+    {
+        lock (sync)
+        {
+            if (peer is not null)
+            {
+                options.Port.Send(peer, witness.ToMessage(replica.Session, divergence.Lsn));
+            }
+            KeepEvidence("backup", divergence.Lsn, divergence.Icount, Describe(divergence), []);
+        }
+        Post(new ReplicaInput.Diverged(divergence));
+    }
+
+    /// <summary>The backup says what it had where it diverged; it closes next.</summary>
+    private void HearWitness(DivergenceWitness message)
+    {
+        if (new ChannelSession(message.Generation, message.Attempt) != replica.Session)
+        {
+            return;
+        }
+        ImmutableArray<string> differences = evidence.At(message.Icount) is { } own ? StateWitness.Differences(own, StateWitness.Of(message)) : [];
+        string first = differences.IsEmpty ? "no register and no page, or the digest is not kept any more" : differences[0];
+        options.Tell(new ReplicaEvents.Reported($"the backup on {peer} diverged at icount {message.Icount}; the first difference: {first}"));
+        KeepEvidence("primary", new Lsn(message.Lsn), message.Icount, $"the backup on {peer} reported it", differences);
+    }
+
+    private static string Describe(Divergence divergence) => divergence is { Expected: { } expected, Actual: { } actual }
+        ? $"{divergence.What} ({string.Join(", ", new[] { ("CPU", expected.Cpu != actual.Cpu), ("devices", expected.Devices != actual.Devices), ("memory", expected.Memory != actual.Memory) }
+            .Where(part => part.Item2).Select(part => part.Item1))} differ)"
+        : divergence.What;
+
+    private void KeepEvidence(string side, Lsn lsn, ulong icount, string what, ImmutableArray<string> differences) =>
+        options.KeepEvidence?.Invoke(new DivergenceReport(options.Id.Vm, options.Id.Node, side, replica.Session, lsn, icount, what, differences, evidence.Log));
 
     private static Instant Read(ReplicaShellOptions options) => new(options.Clock().Ticks);
 
@@ -281,6 +346,9 @@ public sealed partial class ReplicaShell : IMachineObserver
         {
             case ReplicaInput replicaInput:
                 StepReplica(replicaInput);
+                break;
+            case DivergenceWitness witness:
+                HearWitness(witness);
                 break;
             case IChannelMessage message:
                 if (!ReplicaRoles.IsLive(replica.Role))
@@ -420,6 +488,7 @@ public sealed partial class ReplicaShell : IMachineObserver
 
     private void Feed(IReadOnlyList<LogEntry> entries)
     {
+        evidence.Keep(entries);
         if (replay is null)
         {
             unfed.AddRange(entries);

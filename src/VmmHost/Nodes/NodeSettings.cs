@@ -46,6 +46,15 @@ internal sealed record NodeSettings
     /// <summary>How long an orderly stop waits for VMs to be handed over.</summary>
     public required TimeSpan HandOverTimeout { get; init; }
 
+    /// <summary>Folder for reports of divergences.</summary>
+    public required string DivergenceDirectory { get; init; }
+
+    /// <summary>How many are kept there.</summary>
+    public required int DivergenceReportsMax { get; init; }
+
+    /// <summary>Bytes of the log in each.</summary>
+    public required long DivergenceLogBytes { get; init; }
+
     /// <summary>For the actor system.</summary>
     public required Config Akka { get; init; }
 
@@ -69,6 +78,8 @@ internal sealed record NodeSettings
             Protection = Protection,
             AutoProtect = AutoProtect,
             HandOverTimeout = HandOverTimeout,
+            EvidenceLogBytes = DivergenceLogBytes,
+            KeepEvidence = report => new EvidenceFolder(DivergenceDirectory, DivergenceReportsMax).Keep(report, Console.Error.WriteLine),
             Arbiter = new FileArbiter(SharedDirectory),
             Devices = new HostDevices(),
         };
@@ -109,6 +120,9 @@ internal sealed record NodeSettings
             Protection = ReadProtection(given, file),
             AutoProtect = ReadAutoProtect(given, file),
             HandOverTimeout = given.GetTimeSpan("ftakka.ft.hand-over-timeout", TimeSpan.FromSeconds(10)),
+            DivergenceDirectory = Path.Combine(folder, given.GetString("ftakka.node.divergence-directory", "divergences")),
+            DivergenceReportsMax = given.GetInt("ftakka.node.divergence-reports", 16),
+            DivergenceLogBytes = given.GetByteSize("ftakka.node.divergence-log", 8 << 20) ?? 8 << 20,
             Akka = Secured(akka, given, file, folder, insecure),
         };
     }

@@ -100,6 +100,11 @@ public sealed class VmStatusCommand : ICommandModule
             string.Create(CultureInfo.InvariantCulture, $"log {line.LogEnd} recorded or received, {line.Acknowledged} acknowledged, {line.Executed} executed, {line.LogBytes} bytes kept"),
             string.Create(CultureInfo.InvariantCulture, $"lag {line.LagMs} ms, held outputs {line.HeldOutputs}, CPU share {line.SharePercent} %, digests equal {line.DigestsChecked}"),
         };
+        if (line.OutputsDelayed > 0)
+        {
+            parts.Add(string.Create(CultureInfo.InvariantCulture,
+                $"log {line.LogBytesSent:N0} bytes sent, {line.OutputsDelayed:N0} outputs waited, half of them at most {line.OutputDelayMedianMs} ms, 99 of 100 at most {line.OutputDelayP99Ms} ms"));
+        }
         if (line.Stopped is not null)
         {
             parts.Add($"stopped: {line.Stopped}");
