@@ -45,10 +45,8 @@ public sealed class NicActor : ReceiveActor
         Receive<NicProtocol.Announce>(message =>
         {
             Enqueue([RarpAnnouncement.Build(message.Mac.AsSpan())]);
-            foreach (TimeSpan later in announceAgain)
-            {
-                announcements.Add(Context.System.Scheduler.ScheduleTellOnceCancelable(later, Self, new AnnounceAgain(message.Mac), Self));
-            }
+            announcements.AddRange(announceAgain.Select(later =>
+                Context.System.Scheduler.ScheduleTellOnceCancelable(later, Self, new AnnounceAgain(message.Mac), Self)));
         });
         Receive<AnnounceAgain>(message => Enqueue([RarpAnnouncement.Build(message.Mac.AsSpan())]));
         Receive<NicProtocol.Attach>(_ =>
@@ -95,7 +93,7 @@ public sealed class NicActor : ReceiveActor
     /// <inheritdoc/>
     protected override void PostStop()
     {
-        announcements.ForEach(announcement => announcement.Cancel());
+        announcements.ForEach(later => later.Cancel());
         link.Dispose();
     }
 
