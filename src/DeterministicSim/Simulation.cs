@@ -28,13 +28,14 @@ public sealed class Simulation : INetworkObserver
     private const int StackBytes = 16 * 1024 * 1024;
 
     [ThreadStatic]
-    private static int t_systemBeingStarted;
+    private static (int Number, HostClock Clock) t_systemBeingStarted;
 
     /// <summary>Akka's static state is reset for each run: one at a time in a process.</summary>
     private static readonly Lock OneAtATime = new();
 
     private readonly SimulationLoop _loop;
     private int _systems;
+    private Action<FrameFate, string, string>? _watchFrames;
 
     private Simulation(ulong seed, bool keepTrace)
     {
@@ -62,7 +63,7 @@ public sealed class Simulation : INetworkObserver
     /// <summary>The trace, for what a scenario wants to add.</summary>
     public SimulationTrace Trace => _loop.Trace;
 
-    internal static int SystemBeingStarted => t_systemBeingStarted;
+    internal static (int Number, HostClock Clock) SystemBeingStarted => t_systemBeingStarted;
 
     /// <summary>Runs a scenario from a seed, on a thread of its own, and waits for it.</summary>
     /// <param name="seed">Decides everything that is left to chance.</param>
@@ -100,15 +101,16 @@ public sealed class Simulation : INetworkObserver
     /// <param name="host">Name of the host; the system's address is <c>akka.tcp://name@host:4053</c>.</param>
     /// <param name="config">The system's ordinary configuration.</param>
     /// <param name="name">Name of the actor system.</param>
-    public ActorSystem Start(string host, Config? config = null, string name = "ftakka")
+    /// <param name="clock">The host's clock; null for one that shows true time.</param>
+    public ActorSystem Start(string host, Config? config = null, string name = "ftakka", HostClock? clock = null)
     {
         const int Port = 4053;
         var address = ConfigurationFactory.ParseString(string.Create(CultureInfo.InvariantCulture, $$"""
             akka.remote.dot-netty.tcp { hostname = "{{host}}", public-hostname = "{{host}}", port = {{Port}}, enable-ssl = off }
             """));
-        t_systemBeingStarted = _systems++;
+        t_systemBeingStarted = (_systems++, clock ?? new HostClock());
         var system = ActorSystem.Create(name, address.WithFallback(Configuration).WithFallback(config ?? ConfigurationFactory.Empty));
-        if (_loop.NumberOf(system) != t_systemBeingStarted)
+        if (_loop.NumberOf(system) != t_systemBeingStarted.Number)
         {
             throw new SimulationException("Actor systems of a simulation must be started by Simulation.Start.");
         }
@@ -169,16 +171,50 @@ public sealed class Simulation : INetworkObserver
     {
         ArgumentNullException.ThrowIfNull(system);
         _loop.Trace.Add($"crash {_loop.NumberOf(system)}");
-        Network.Crash(((ExtendedActorSystem)system).Provider.DefaultAddress.Host);
+        Network.Crash(HostOf(system));
         _loop.Kill(system);
     }
 
     /// <summary>A system's process stands still until <see cref="Resume"/>: neither messages nor timers of it run.</summary>
     /// <remarks>Bare tasks belong to no system and go on; continuations of actors do not.</remarks>
-    public void Pause(ActorSystem system) => _loop.Pause(system);
+    public void Pause(ActorSystem system)
+    {
+        ArgumentNullException.ThrowIfNull(system);
+        _loop.Pause(system);
+        Network.Hold(HostOf(system));
+    }
 
     /// <summary>A paused process goes on and finds that time has passed.</summary>
-    public void Resume(ActorSystem system) => _loop.Resume(system);
+    public void Resume(ActorSystem system)
+    {
+        ArgumentNullException.ThrowIfNull(system);
+        _loop.Resume(system);
+        Network.Release(HostOf(system));
+    }
+
+    /// <summary>Runs an action as work of a system after a delay of true time: not while the system is paused, never once it has crashed.</summary>
+    public void Schedule(ActorSystem system, TimeSpan delay, Action action)
+    {
+        ArgumentNullException.ThrowIfNull(system);
+        _loop.Schedule(_loop.NumberOf(system), delay, action);
+    }
+
+    /// <summary>Runs an action of the world outside all systems after a delay.</summary>
+    public void Schedule(TimeSpan delay, Action action) => _loop.Schedule(delay, action);
+
+    /// <summary>The number by which observers and traces know a system.</summary>
+    public int NumberOf(ActorSystem system) => _loop.NumberOf(system);
+
+    /// <summary>Shows every line of the systems' logs.</summary>
+    public void WatchLog(Action<Akka.Event.LogEvent> watch) => _loop.WatchLog = watch;
+
+    /// <summary>Shows what happens to frames between hosts.</summary>
+    public void WatchFrames(Action<FrameFate, string, string> watch) => _watchFrames = watch;
+
+    /// <summary>Shows every message to an actor, by the number of its system, when it is put into the mailbox.</summary>
+    public void WatchMessages(Action<int, IActorRef, object> watch) => _loop.Watch = watch;
+
+    private static string HostOf(ActorSystem system) => ((ExtendedActorSystem)system).Provider.DefaultAddress.Host;
 
     /// <inheritdoc/>
     void INetworkObserver.Frame(FrameFate fate, string from, string to, ReadOnlySpan<byte> envelope)
@@ -189,6 +225,7 @@ public sealed class Simulation : INetworkObserver
             hash = (hash ^ b) * 1099511628211UL;
         }
 
+        _watchFrames?.Invoke(fate, from, to);
         _loop.Trace.Add(string.Create(CultureInfo.InvariantCulture, $"frame {fate} {from}>{to} {envelope.Length} {hash:x16}"));
     }
 

@@ -19,10 +19,12 @@ internal static class Layers
         ["Actors"] = Core,
         ["LogChannelActors"] = Core,
         ["DeviceActors"] = Core,
-        ["DeterministicSim"] = [.. Core, .. Shells, "Wire"],
+        ["Nodes"] = [.. Core, .. Shells],
+        ["TinyGuests"] = [],
+        ["DeterministicSim"] = [.. Core, .. Shells, "Nodes", "TinyGuests", "Wire"],
         // The host runs the benchmarks under bench/, which are libraries. Of the wire it takes the cluster's certificates; which wire nodes
         // speak is configuration only.
-        ["VmmHost"] = [.. Core, .. Shells, "CpuBench", "WireBench", "Wire"],
+        ["VmmHost"] = [.. Core, .. Shells, "Nodes", "TinyGuests", "DeterministicSim", "CpuBench", "WireBench", "Wire"],
     };
 
     /// <summary>The pure projects: see build/BannedSymbols.Pure.txt.</summary>
@@ -31,8 +33,8 @@ internal static class Layers
     /// <summary>Which projects may reference a package or assembly, by the beginning of its name. Others are free.</summary>
     public static IReadOnlyList<(string Package, string[] Projects)> GuardedPackages { get; } =
     [
-        ("Akka", [.. Shells, "DeterministicSim", "VmmHost", "Wire"]),
-        ("Iced", ["Cpu"]),
+        ("Akka", [.. Shells, "Nodes", "DeterministicSim", "VmmHost", "Wire"]),
+        ("Iced", ["Cpu", "TinyGuests"]),
         ("MessagePack", ["Replication"]),
     ];
 

@@ -38,7 +38,7 @@ public sealed class ProjectRulesTests
     public void Word_Akka_stands_in_the_project_files_of_the_shells_and_of_Wire_only()
     {
         string[] naming = [.. SourceTree.SourceProjects.Where(name => SourceTree.SourceProject(name).ToString().Contains("Akka", StringComparison.Ordinal))];
-        Assert.Equal(["Actors", "DeterministicSim", "DeviceActors", "LogChannelActors", "VmmHost", "Wire"], naming);
+        Assert.Equal(["Actors", "DeterministicSim", "DeviceActors", "LogChannelActors", "Nodes", "VmmHost", "Wire"], naming);
     }
 
     [Fact]

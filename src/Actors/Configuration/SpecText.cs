@@ -9,6 +9,9 @@ namespace FtAkka.Actors.Configuration;
 /// </summary>
 public static class SpecText
 {
+    /// <summary>No machine is so fast that a higher pace would limit it.</summary>
+    public const ulong PaceMipsMax = 1_000_000;
+
     /// <summary>Bytes: a number with an optional K, M, G or T (powers of 1024; iB or B may follow).</summary>
     public static ulong Bytes(string what, string text)
     {
@@ -41,6 +44,34 @@ public static class SpecText
             ? value
             : throw new SpecException($"{what}: '{text}' is no number; write a whole number from 0, or 0x and hexadecimal digits.");
     }
+
+    /// <summary>Instructions: a number from 1 with an optional K, M, G or T, powers of 1000; commas and underscores may part its digits.</summary>
+    public static ulong Count(string what, string text) => TryCount(text) is > 0 and var count
+        ? count
+        : throw new SpecException($"{what}: '{text}' is no number of instructions; write 1000000, 50M or 2G.");
+
+    /// <summary>The same from 0; null if the text is no count.</summary>
+    public static ulong? TryCount(string text)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        ulong unit = text.Length == 0 ? 1 : char.ToUpperInvariant(text[^1]) switch
+        {
+            'K' => 1_000,
+            'M' => 1_000_000,
+            'G' => 1_000_000_000,
+            'T' => 1_000_000_000_000,
+            _ => 1UL,
+        };
+        string digits = (unit == 1 ? text : text[..^1]).Replace("_", "", StringComparison.Ordinal).Replace(",", "", StringComparison.Ordinal);
+        return ulong.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out ulong number) && number <= ulong.MaxValue / unit
+            ? number * unit
+            : null;
+    }
+
+    /// <summary>Million instructions per second, from 1.</summary>
+    public static ulong Pace(string what, string text) => Number(what, text) is >= 1 and <= PaceMipsMax and var mips
+        ? mips
+        : throw new SpecException($"{what}: {text} is out of range; allowed are 1 to {PaceMipsMax} million instructions per second.");
 
     /// <summary><c>PATH[,format=raw][,readonly]</c></summary>
     public static DiskSpec Disk(string what, string text)

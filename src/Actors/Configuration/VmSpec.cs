@@ -33,18 +33,35 @@ public sealed record VmSpec
     /// <summary>Where the serial console is.</summary>
     public ConsoleSpec Console { get; init; } = new(ConsoleTarget.Stdio, null);
 
+    /// <summary>Where the virtio console (hvc0) is; <see cref="ConsoleTarget.None"/>: the machine has none.</summary>
+    public ConsoleSpec VirtioConsole { get; init; } = new(ConsoleTarget.None, null);
+
     /// <summary>Name of the CPU model.</summary>
     public string CpuModel { get; init; } = Cpu.Architecture.CpuModel.V1Name;
 
     /// <summary>Seed of everything random in the guest; null for one of the host's choosing.</summary>
     public ulong? RngSeed { get; init; }
+
+    /// <summary>What the VM may use of its host.</summary>
+    public VmLimits Limits { get; init; } = new();
+
+    /// <summary>Instructions between digests of the machine's state; null for the verb's default.</summary>
+    public ulong? DigestEvery { get; init; }
+
+    /// <summary>File for the statistics of the run, or null.</summary>
+    public string? Stats { get; init; }
 }
+
+/// <summary>What a VM may use of its host, besides its memory.</summary>
+/// <param name="PaceMips">Million instructions per second on average; null for no limit.</param>
+/// <param name="IcountMax">Instructions after which the run ends; null for no end.</param>
+public sealed record VmLimits(ulong? PaceMips = null, ulong? IcountMax = null);
 
 /// <summary>A disk.</summary>
 /// <param name="Path">Image file or block device.</param>
-/// <param name="Format">Format of the image.</param>
+/// <param name="Format">Format of the image; null: it was not said, and a file that looks like an image of another format is refused.</param>
 /// <param name="ReadOnly">The guest may not write, and the image is opened for reading.</param>
-public sealed record DiskSpec(string Path, DiskFormat Format = DiskFormat.Raw, bool ReadOnly = false);
+public sealed record DiskSpec(string Path, DiskFormat? Format = null, bool ReadOnly = false);
 
 /// <summary>Formats of disk images.</summary>
 public enum DiskFormat

@@ -8,7 +8,12 @@ namespace FtAkka.Actors.Configuration;
 public static class VmSpecFile
 {
     private static readonly string[] Keys =
-        ["name", "memory", "kernel", "initrd", "append", "disks", "nics", "console", "cpu-model", "rng-seed"];
+    [
+        "name", "memory", "kernel", "initrd", "append", "disks", "nics", "console", "virtio-console", "cpu-model", "rng-seed", "limits",
+        "digest-every", "stats",
+    ];
+
+    private static readonly string[] LimitKeys = ["pace", "max-icount"];
 
     private static readonly string[] DiskKeys = ["path", "format", "readonly"];
 
@@ -37,8 +42,12 @@ public static class VmSpecFile
                 "disks" => spec with { Disks = [.. List(what, value).Select((item, i) => Disk($"{what}[{i}]", folder, item))] },
                 "nics" => spec with { Nics = [.. List(what, value).Select((item, i) => Nic($"{what}[{i}]", folder, item))] },
                 "console" => spec with { Console = InFolder(folder, SpecText.Console(what, Text(what, value))) },
+                "virtio-console" => spec with { VirtioConsole = InFolder(folder, SpecText.Console(what, Text(what, value))) },
                 "cpu-model" => spec with { CpuModel = Text(what, value) },
                 "rng-seed" => spec with { RngSeed = SpecText.Number(what, Text(what, value)) },
+                "limits" => spec with { Limits = Limits(what, value) },
+                "digest-every" => spec with { DigestEvery = SpecText.Count(what, Text(what, value)) },
+                "stats" => spec with { Stats = PathIn(folder, Text(what, value)) },
                 _ => spec,
             };
         }
@@ -60,6 +69,19 @@ public static class VmSpecFile
             // The parser throws whatever it stumbles over, its own exception types among others.
             throw new SpecException($"{file}: not valid HOCON: {broken.Message}", broken);
         }
+    }
+
+    private static VmLimits Limits(string what, HoconValue value)
+    {
+        if (!value.IsObject())
+        {
+            throw new SpecException($"{what}: an object is expected, such as {{ pace = 500, max-icount = 10G }}.");
+        }
+        HoconObject item = value.GetObject();
+        RefuseUnknown(what, ".", item, LimitKeys);
+        return new VmLimits(
+            Optional(what, item, "pace") is { } pace ? SpecText.Pace($"{what}.pace", pace) : null,
+            Optional(what, item, "max-icount") is { } icount ? SpecText.Count($"{what}.max-icount", icount) : null);
     }
 
     private static DiskSpec Disk(string what, string folder, HoconValue value)

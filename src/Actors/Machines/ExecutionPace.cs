@@ -29,7 +29,12 @@ public sealed class ExecutionPace
     /// <summary>A shorter run says little about speed.</summary>
     private static readonly TimeSpan TellingRun = TimeSpan.FromMicroseconds(50);
 
+    /// <summary>Over how much execution the speed is averaged: a few turns of a busy host's scheduler.</summary>
+    private static readonly TimeSpan SpeedWindow = TimeSpan.FromMilliseconds(100);
+
     private ulong? limit;
+    private int share = 100;
+    private double speed = InstructionsAtStart / Quantum.TotalMilliseconds;
     private double allowance;
     private TimeSpan allowanceAt;
 
@@ -37,12 +42,32 @@ public sealed class ExecutionPace
     public ulong QuantumInstructions { get; private set; } = InstructionsAtStart;
 
     /// <summary>Instructions per millisecond that may be executed on average; null for no limit, 0 for none at all.</summary>
-    public ulong? Limit => limit;
+    public ulong? Limit => share >= 100 ? limit : Math.Min(limit ?? ulong.MaxValue, share == 0 ? 0 : Math.Max(1, (ulong)(speed * share / 100)));
 
     /// <summary>Sets the limit from now on.</summary>
     public void SetLimit(ulong? instructionsPerMillisecond, TimeSpan now)
     {
-        if (limit is null)
+        BeginChange(now);
+        limit = instructionsPerMillisecond;
+        allowance = Math.Min(allowance, AllowanceMax);
+    }
+
+    /// <summary>
+    /// Lets the machine run at this share of the speed that it has when it runs, from now on; below any limit. The speed is measured on the way,
+    /// with what the host's other work takes away, so that the share stays the same when that changes.
+    /// </summary>
+    /// <param name="percent">100: without regard to this; 0: nothing runs.</param>
+    /// <param name="now">Time.</param>
+    public void SetShare(int percent, TimeSpan now)
+    {
+        BeginChange(now);
+        share = Math.Clamp(percent, 0, 100);
+        allowance = Math.Min(allowance, AllowanceMax);
+    }
+
+    private void BeginChange(TimeSpan now)
+    {
+        if (Limit is null)
         {
             (allowance, allowanceAt) = (0, now);
         }
@@ -50,14 +75,12 @@ public sealed class ExecutionPace
         {
             Grow(now);
         }
-        limit = instructionsPerMillisecond;
-        allowance = Math.Min(allowance, AllowanceMax);
     }
 
     /// <summary>Instructions that may run now; 0: wait for <see cref="AllowanceWait"/>, or for another limit.</summary>
     public ulong Budget(TimeSpan now)
     {
-        if (limit is not { } rate)
+        if (Limit is not { } rate)
         {
             return QuantumInstructions;
         }
@@ -72,9 +95,13 @@ public sealed class ExecutionPace
     /// <param name="elapsed">Time it took; zero under a simulator's clock, which stands still during execution.</param>
     public void Ran(ulong instructions, TimeSpan elapsed)
     {
-        if (limit is not null)
+        if (Limit is not null)
         {
             allowance -= instructions;
+        }
+        if (elapsed > TimeSpan.Zero && instructions > 0)
+        {
+            speed += ((instructions / elapsed.TotalMilliseconds) - speed) * Math.Min(1, elapsed / SpeedWindow);
         }
         if (elapsed < TellingRun && instructions < QuantumInstructions)
         {
@@ -92,12 +119,12 @@ public sealed class ExecutionPace
         QuantumInstructions = (ulong)Math.Clamp(next, InstructionsMin, InstructionsMax);
     }
 
-    private double AllowanceMax => (limit ?? 0) * SavingsMax.TotalMilliseconds;
+    private double AllowanceMax => (double)(Limit ?? 0) * SavingsMax.TotalMilliseconds;
 
     private void Grow(TimeSpan now)
     {
         double elapsed = (now - allowanceAt).TotalMilliseconds;
-        allowance = Math.Min(allowance + (elapsed * (limit ?? 0)), AllowanceMax);
+        allowance = Math.Min(allowance + (elapsed * (Limit ?? 0)), AllowanceMax);
         allowanceAt = now;
     }
 }

@@ -132,7 +132,7 @@ public sealed class MachineActor : ReceiveActor
         }
         try
         {
-            machine = new GuestMachine(options.Config, options.CpuOptions);
+            machine = options.CreateMachine(options);
         }
         catch (Exception refused) when (refused is InvalidOperationException or ArgumentException)
         {
@@ -285,12 +285,10 @@ public sealed class MachineActor : ReceiveActor
         }
         else
         {
-            // A halted guest must not see the moment of its last instruction as the moment of the input.
-            if (phase == MachinePhase.Idle)
-            {
-                AdvanceClock(Now);
-            }
+            // Its clock first: a halted guest must not see the moment of its last instruction as the moment of the input.
+            WakeIfIdle();
             Inject(input);
+            return;
         }
         WakeIfIdle();
     }
@@ -372,7 +370,10 @@ public sealed class MachineActor : ReceiveActor
         {
             actor.Tell(receipt);
         }
-        WakeIfIdle();
+        if (typed.Length > 0)
+        {
+            WakeIfIdle();
+        }
         if (news.LeaveRequested)
         {
             End(MachineEndReason.LeaveRequested, null);
@@ -409,12 +410,20 @@ public sealed class MachineActor : ReceiveActor
         Sender.Tell(new MachineProtocol.Resumed(runner.Machine.Icount));
     }
 
-    private void SetShare(int percent) =>
-        SetPace(percent >= 100 ? options.InstructionsPerMillisecond : pace.QuantumInstructions * (ulong)Math.Max(0, percent) / 100);
+    private void SetShare(int percent)
+    {
+        pace.SetShare(percent, Now);
+        RunWhenThrottled();
+    }
 
     private void SetPace(ulong? instructionsPerMillisecond)
     {
         pace.SetLimit(instructionsPerMillisecond, Now);
+        RunWhenThrottled();
+    }
+
+    private void RunWhenThrottled()
+    {
         if (phase == MachinePhase.Throttled)
         {
             wake?.Cancel();

@@ -24,6 +24,9 @@ public sealed record MachineOptions
     /// <summary>Limits of the vCPU; null for its defaults.</summary>
     public VcpuOptions? CpuOptions { get; init; }
 
+    /// <summary>Makes the machine where there is none yet; by default a new one of <see cref="Config"/> and <see cref="CpuOptions"/>.</summary>
+    public Func<MachineOptions, GuestMachine> CreateMachine { get; init; } = options => new GuestMachine(options.Config, options.CpuOptions);
+
     /// <summary>Put between machine and devices; by default nothing is held back.</summary>
     public Func<IOutputGate> CreateGate { get; init; } = () => new OpenOutputGate();
 

@@ -25,7 +25,7 @@ public static class MachineProtocol
     /// <param name="InstructionsPerMillisecond">On average; null for no limit, 0 to execute nothing (the guest's clock goes on).</param>
     public sealed record SetPace(ulong? InstructionsPerMillisecond);
 
-    /// <summary>Lag control to machine: execute at this share of the speed of lately. Not answered. Replaces <see cref="SetPace"/>.</summary>
+    /// <summary>Lag control to machine: execute at this share of the speed that it has when it runs, below any <see cref="SetPace"/>. Not answered.</summary>
     /// <param name="Percent">100 for no limit, 0 to execute nothing.</param>
     public sealed record SetShare(int Percent);
 

@@ -1,4 +1,5 @@
 using System.Reflection;
+using System.Runtime.InteropServices;
 using FtAkka.Cpu;
 using FtAkka.Machine;
 using FtAkka.Machine.Events;
@@ -14,8 +15,8 @@ internal sealed class MachineTally
         [.. typeof(VcpuStatistics).GetProperties().Where(property => property.PropertyType == typeof(ulong))];
 
     private readonly SortedDictionary<MachineExitReason, ulong> exits = [];
-    private readonly SortedDictionary<string, ulong> inputs = new(StringComparer.Ordinal);
-    private readonly SortedDictionary<string, ulong> effects = new(StringComparer.Ordinal);
+    private readonly Dictionary<Type, ulong> inputs = [];
+    private readonly Dictionary<Type, ulong> effects = [];
     private TimeSpan executing;
     private TimeSpan clockLagMax;
     private ulong clockAdvances;
@@ -27,9 +28,9 @@ internal sealed class MachineTally
         executing += elapsed;
     }
 
-    public void Delivered(InputEvent input) => inputs[input.GetType().Name] = inputs.GetValueOrDefault(input.GetType().Name) + 1;
+    public void Delivered(InputEvent input) => Count(inputs, input.GetType());
 
-    public void Performed(MachineEffect effect) => effects[effect.GetType().Name] = effects.GetValueOrDefault(effect.GetType().Name) + 1;
+    public void Performed(MachineEffect effect) => Count(effects, effect.GetType());
 
     public void ClockWasBehind(TimeSpan lag)
     {
@@ -50,11 +51,17 @@ internal sealed class MachineTally
         ClockAdvances = clockAdvances,
         ClockAdvancesLate = clockAdvancesLate,
         Exits = new SortedDictionary<MachineExitReason, ulong>(exits),
-        Inputs = new SortedDictionary<string, ulong>(inputs, StringComparer.Ordinal),
-        Effects = new SortedDictionary<string, ulong>(effects, StringComparer.Ordinal),
+        Inputs = ByName(inputs),
+        Effects = ByName(effects),
         RefusedInputs = machine.RefusedInputCount,
         Cpu = CpuOf(machine),
     };
+
+    private static void Count(Dictionary<Type, ulong> counters, Type kind) =>
+        CollectionsMarshal.GetValueRefOrAddDefault(counters, kind, out _)++;
+
+    private static SortedDictionary<string, ulong> ByName(Dictionary<Type, ulong> counters) =>
+        new(counters.ToDictionary(counter => counter.Key.Name, counter => counter.Value), StringComparer.Ordinal);
 
     private static SortedDictionary<string, ulong> CpuOf(GuestMachine machine)
     {

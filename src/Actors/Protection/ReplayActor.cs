@@ -2,6 +2,7 @@ using Akka.Actor;
 using FtAkka.Actors.Machines;
 using FtAkka.Machine;
 using FtAkka.Replication.Log;
+using FtAkka.Replication.Protection;
 using FtAkka.Replication.Replay;
 
 namespace FtAkka.Actors.Protection;
@@ -15,6 +16,16 @@ public static class ReplayProtocol
     /// <summary>Shell to replay: stop or go on; replay with nothing to do waits by itself.</summary>
     public sealed record Hold(bool On);
 
+    /// <summary>Operator to replay: execute no more than this from now on. Not answered.</summary>
+    /// <param name="InstructionsPerMillisecond">On average; null for no limit, 0 to execute nothing.</param>
+    public sealed record SetPace(ulong? InstructionsPerMillisecond);
+
+    /// <summary>
+    /// Anyone to replay: run this on the replay's thread between two turns. The machine must be the same afterwards, or this is no replica any
+    /// more, which tests make use of. Not answered.
+    /// </summary>
+    public sealed record Inspect(Action<GuestMachine> Look);
+
     /// <summary>Supervisor to replay: everything fed is replayed; give the machine away and stop. Answered by <see cref="Released"/>.</summary>
     public sealed record Release;
 
@@ -22,7 +33,7 @@ public static class ReplayProtocol
     public sealed record Released(GuestMachine Machine);
 }
 
-/// <summary>Replays a log continuously on the machine of a backup, in quanta, on a thread of its own. Owns the machine until it is released.</summary>
+/// <summary>Replays a log continuously on the machine of a backup, in quanta, on a thread of its own. The machine stays the shell's, which frees it if nobody takes it over.</summary>
 public sealed class ReplayActor : ReceiveActor
 {
     /// <summary>A turn of the mailbox is worth this much execution.</summary>
@@ -32,6 +43,9 @@ public sealed class ReplayActor : ReceiveActor
 
     private readonly MachinePlayer player;
     private readonly ReplicaShell shell;
+    private readonly IScheduler scheduler = Context.System.Scheduler;
+    private readonly ExecutionPace pace = new();
+    private ICancelable? wake;
     private bool running;
     private bool held;
     private bool released;
@@ -39,9 +53,14 @@ public sealed class ReplayActor : ReceiveActor
     private ulong toldIcount;
 
     /// <summary>Replay on a machine in the state that the log follows.</summary>
-    public ReplayActor(GuestMachine machine, LogPosition position, ReplicaShell shell)
+    /// <param name="machine">The machine.</param>
+    /// <param name="position">Where the log goes on.</param>
+    /// <param name="shell">Told of everything.</param>
+    /// <param name="instructionsPerMillisecond">Limit at the start; see <see cref="ReplayProtocol.SetPace"/>.</param>
+    public ReplayActor(GuestMachine machine, LogPosition position, ReplicaShell shell, ulong? instructionsPerMillisecond)
     {
         this.shell = shell;
+        pace.SetLimit(instructionsPerMillisecond, scheduler.HighResMonotonicClock);
         player = new MachinePlayer(machine, position);
         told = position.LastLsn;
         Receive<ReplayProtocol.Feed>(Take);
@@ -50,7 +69,13 @@ public sealed class ReplayActor : ReceiveActor
             held = message.On;
             Start();
         });
+        Receive<ReplayProtocol.SetPace>(message =>
+        {
+            pace.SetLimit(message.InstructionsPerMillisecond, scheduler.HighResMonotonicClock);
+            Start();
+        });
         Receive<RunQuantum>(_ => Run());
+        Receive<ReplayProtocol.Inspect>(message => message.Look(machine));
         Receive<ReplayProtocol.Release>(_ =>
         {
             released = true;
@@ -60,17 +85,11 @@ public sealed class ReplayActor : ReceiveActor
     }
 
     /// <summary>Props of a replay, on the dispatcher for machines.</summary>
-    public static Props Props(GuestMachine machine, LogPosition position, ReplicaShell shell) =>
-        Akka.Actor.Props.Create(() => new ReplayActor(machine, position, shell)).WithDispatcher(MachineActor.DispatcherId);
+    public static Props Props(GuestMachine machine, LogPosition position, ReplicaShell shell, ulong? instructionsPerMillisecond = null) =>
+        Akka.Actor.Props.Create(() => new ReplayActor(machine, position, shell, instructionsPerMillisecond)).WithDispatcher(MachineActor.DispatcherId);
 
     /// <inheritdoc/>
-    protected override void PostStop()
-    {
-        if (!released)
-        {
-            player.Machine.Dispose();
-        }
-    }
+    protected override void PostStop() => wake?.Cancel();
 
     private void Take(ReplayProtocol.Feed message)
     {
@@ -100,20 +119,44 @@ public sealed class ReplayActor : ReceiveActor
         {
             return;
         }
-        PlayerExit exit = player.Run(InstructionsPerTurn);
+        ulong budget = Budget();
+        if (budget == 0)
+        {
+            return;
+        }
+        ulong before = player.Machine.Icount;
+        PlayerExit exit = player.Run(budget);
+        pace.Ran(player.Machine.Icount - before, TimeSpan.Zero);
         if (player.LastExecuted != told || player.Machine.Icount != toldIcount || exit.Effects.Count > 0)
         {
             (told, toldIcount) = (player.LastExecuted, player.Machine.Icount);
-            shell.Replayed(player.LastExecuted, player.Machine.Icount, exit.Effects, player.DigestsChecked);
+            shell.Replayed(player.LastExecuted, player.Machine.Icount, exit.Effects, player.DigestsChecked, player.LastDigestIcount ?? 0);
         }
         if (player.Divergence is { } divergence)
         {
-            shell.Diverged(divergence);
+            shell.Diverged(divergence, StateWitness.Of(player.Machine, player.LastDigestPages));
             return;
         }
         if (exit.Stop == PlayerStop.BudgetSpent)
         {
             Start();
         }
+    }
+
+    /// <summary>Instructions that may run now. Where the limit forbids any, a later turn is arranged for.</summary>
+    private ulong Budget()
+    {
+        if (pace.Limit is null)
+        {
+            return InstructionsPerTurn;
+        }
+        ulong budget = pace.Budget(scheduler.HighResMonotonicClock);
+        if (budget == 0 && pace.Limit != 0)
+        {
+            running = true;
+            wake?.Cancel();
+            wake = scheduler.ScheduleTellOnceCancelable(ExecutionPace.AllowanceWait, Self, new RunQuantum(), Self);
+        }
+        return budget;
     }
 }

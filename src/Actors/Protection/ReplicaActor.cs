@@ -17,7 +17,7 @@ public sealed record ReplicaDefinition
     /// <summary>What the shell works with; its <see cref="ReplicaShellOptions.Tell"/> is replaced.</summary>
     public required ReplicaShellOptions Shell { get; init; }
 
-    /// <summary>The machine.</summary>
+    /// <summary>The machine. Its limit of instructions holds in replay as well.</summary>
     public required MachineOptions Machine { get; init; }
 
     /// <summary>Opens the devices when the replica is live: not before, since the other replica has them.</summary>
@@ -32,11 +32,17 @@ public sealed record ReplicaDefinition
     /// <summary>For a primary: the generation the arbiter has granted. 0 for a backup.</summary>
     public ulong Generation { get; init; }
 
+    /// <summary>For a primary: the node that gets its backup as soon as there is a machine to copy; null for none.</summary>
+    public string? ProtectOn { get; init; }
+
     /// <summary>For a backup: the offer it has accepted.</summary>
     public CloneOffer? Offer { get; init; }
 
     /// <summary>Given the shell as soon as there is one.</summary>
     public required Action<ReplicaShell> Created { get; init; }
+
+    /// <summary>Told when a live replica goes on without its backup.</summary>
+    public Action<ReplicaEvents.BackupDropped> Dropped { get; init; } = _ => { };
 
     /// <summary>Told of the end, once: the replica's devices are closed.</summary>
     public required Action<ReplicaEnd> Ended { get; init; }
@@ -63,6 +69,12 @@ public sealed class ReplicaActor : ReceiveActor
 {
     private sealed record Tick;
 
+    private sealed record OpenDevicesAgain(MachineOptions Machine);
+
+    private static readonly TimeSpan DeviceRetry = TimeSpan.FromMilliseconds(50);
+
+    private const int DeviceTriesMax = 1200;
+
     private readonly ReplicaDefinition definition;
     private readonly ILoggingAdapter log = Context.GetLogger();
     private ReplicaShell? shell;
@@ -70,6 +82,7 @@ public sealed class ReplicaActor : ReceiveActor
     private IActorRef? replay;
     private GoLivePlan? plan;
     private ICancelable? ticks;
+    private int devicesRefused;
     private string? endText;
     private HaltReason? endReason;
 
@@ -79,9 +92,14 @@ public sealed class ReplicaActor : ReceiveActor
         ArgumentNullException.ThrowIfNull(definition);
         this.definition = definition;
         Receive<Tick>(_ => shell!.Tick());
+        Receive<OpenDevicesAgain>(message => StartVm(message.Machine));
         Receive<ReplicaEvents.Reported>(message => log.Info("{0}: {1}", Name, message.What));
         Receive<ReplicaEvents.RoleChanged>(message => log.Info("{0}: {1} -> {2}, generation {3}", Name, message.From, message.To, message.Generation));
-        Receive<ReplicaEvents.BackupDropped>(message => log.Warning("{0}: goes on without a backup: {1}", Name, message.Why));
+        Receive<ReplicaEvents.BackupDropped>(message =>
+        {
+            log.Warning("{0}: goes on without a backup: {1}", Name, message.Why);
+            definition.Dropped(message);
+        });
         Receive<ReplicaEvents.ReplayFrom>(StartReplay);
         Receive<ReplicaEvents.GoLive>(StopReplay);
         Receive<ReplayProtocol.Released>(message => GoLive(message.Machine));
@@ -117,13 +135,17 @@ public sealed class ReplicaActor : ReceiveActor
         ReplicaShellOptions options = definition.Shell with { Tell = self.Tell };
         if (definition.Offer is { } offer)
         {
-            shell = ReplicaShell.StartBackup(options, offer, new GuestMachine(definition.Machine.Config, definition.Machine.CpuOptions));
+            shell = ReplicaShell.StartBackup(options, offer, definition.Machine.CreateMachine(definition.Machine));
             definition.Created(shell);
         }
         else
         {
             shell = ReplicaShell.StartSolo(options, definition.Generation);
             definition.Created(shell);
+            if (definition.ProtectOn is { } backup)
+            {
+                shell.Protect(backup);
+            }
             StartVm(definition.Machine);
         }
         ticks = Context.System.Scheduler.ScheduleTellRepeatedlyCancelable(definition.TickInterval, definition.TickInterval, Self, new Tick(), Self);
@@ -134,6 +156,7 @@ public sealed class ReplicaActor : ReceiveActor
     {
         ticks?.Cancel();
         shell?.Die();
+        shell?.Release();
         definition.Ended(new ReplicaEnd(endReason, shell?.View().Status.Generation ?? definition.Generation, endText ?? "stopped"));
     }
 
@@ -147,9 +170,7 @@ public sealed class ReplicaActor : ReceiveActor
         }
         catch (Exception refused) when (refused is IOException or UnauthorizedAccessException)
         {
-            machine.Existing?.Dispose();
-            running.Die();
-            End(null, $"The devices cannot be opened: {refused.Message}");
+            DevicesRefused(machine, refused.Message);
             return;
         }
         vm = Context.Watch(Context.ActorOf(VmActor.Props(new VmDefinition
@@ -167,9 +188,25 @@ public sealed class ReplicaActor : ReceiveActor
         }), "vm"));
     }
 
+    /// <summary>
+    /// A VM that starts here is refused. One that has just been taken over has nobody else to run it: the former primary's host may still hold a
+    /// network or a disk, so the devices are tried again.
+    /// </summary>
+    private void DevicesRefused(MachineOptions machine, string why)
+    {
+        if (machine.Existing is null || ++devicesRefused > DeviceTriesMax)
+        {
+            shell!.Die();
+            End(null, $"The devices cannot be opened: {why}");
+            return;
+        }
+        log.Warning("{0}: the devices cannot be opened, trying again: {1}", Name, why);
+        Context.System.Scheduler.ScheduleTellOnce(DeviceRetry, Self, new OpenDevicesAgain(machine), Self);
+    }
+
     private void StartReplay(ReplicaEvents.ReplayFrom message)
     {
-        replay = Context.Watch(Context.ActorOf(ReplayActor.Props(message.Machine, message.Position, shell!), "replay"));
+        replay = Context.Watch(Context.ActorOf(ReplayActor.Props(message.Machine, message.Position, shell!, definition.Machine.InstructionsPerMillisecond), "replay"));
         shell!.ReplayStarted(replay);
     }
 

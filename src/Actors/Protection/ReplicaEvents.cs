@@ -29,7 +29,10 @@ public static class ReplicaEvents
     public sealed record Failed(Exception Mistake);
 
     /// <summary>Primary: goes on without a backup.</summary>
-    public sealed record BackupDropped(string Why);
+    /// <param name="Cause">Why, for programs.</param>
+    /// <param name="Peer">The node that had it.</param>
+    /// <param name="Why">Why, for people.</param>
+    public sealed record BackupDropped(DropCause Cause, string Peer, string Why);
 }
 
 /// <summary>What a replica does first when it is live, in this order.</summary>

@@ -19,13 +19,19 @@ public sealed partial class ReplicaShell
 {
     private CloneSender? sender;
     private CloneReceiver? receiver;
+    /// <summary>The backup's machine, until a machine actor runs it live: freed with the replica on every path that does not lead there.</summary>
     private GuestMachine? copy;
+    private bool restoring;
+    private bool released;
     private CloneSenderEffect.Progress? progress;
     private TimeSpan pauseTime;
 
-    private CloneView? CloneProgress => progress is null ? null : new CloneView(progress.Round, progress.Sent, progress.Of, pauseTime);
+    /// <summary>A piece of the console's history in a message; others must not wait long behind it.</summary>
+    private const int HistoryPieceBytes = 64 << 10;
 
-    /// <summary>A backup that has accepted an offer. It owns the machine until it says <see cref="ReplicaEvents.ReplayFrom"/>.</summary>
+    private CloneView? CloneProgress => progress is null ? null : new CloneView(progress.Round, progress.Sent, progress.Of, pauseTime, progress.Bytes, progress.Elapsed);
+
+    /// <summary>A backup that has accepted an offer. It owns the machine until that runs live; <see cref="Release()"/> frees it otherwise.</summary>
     /// <param name="options">What it works with.</param>
     /// <param name="offer">The offer.</param>
     /// <param name="machine">A machine of the offered shape, in any state.</param>
@@ -72,11 +78,27 @@ public sealed partial class ReplicaShell
     private void OpenChannel(ReplicaEffect.OpenChannel open)
     {
         peer = open.PeerNode;
+        evidence.Clear();
         progress = null;
         var offer = new CloneOffer(open.Session.Generation, open.Session.Attempt, options.Id.Vm, options.Id.Node, options.Profile,
             LogFrame.Version, GuestMemory.PageSizeBytes, guest!.Memory.PageCount);
         sender = new CloneSender(offer, options.CloneLimits, Now);
         Post(new CloneSenderInput.Tick());
+    }
+
+    /// <summary>What a client may want to read at the backup once that is live. Newest pieces first, so that each reaches up to what is there.</summary>
+    private void SendConsoleHistory()
+    {
+        if (options.ConsoleHistory is null || peer is null)
+        {
+            return;
+        }
+        (ulong offset, ImmutableArray<byte> bytes) = options.ConsoleHistory();
+        for (int end = bytes.Length; end > 0; end = Math.Max(0, end - HistoryPieceBytes))
+        {
+            int start = Math.Max(0, end - HistoryPieceBytes);
+            options.Port.Send(peer, new ConsoleHistory(replica.Session.Generation, replica.Session.Attempt, offset + (ulong)start, bytes[start..end]));
+        }
     }
 
     private void StepCloneWith(IChannelMessage message)
@@ -209,11 +231,8 @@ public sealed partial class ReplicaShell
                 case CloneReceiverEffect.Assembled assembled:
                     Post(new ReplicaInput.CopyAssembled(assembled.Position, assembled.Icount));
                     options.Tell(new ReplicaEvents.ReplayFrom(copy!, assembled.Position));
-                    copy = null;
                     break;
                 case CloneReceiverEffect.Failed failed:
-                    copy?.Dispose();
-                    copy = null;
                     dead = true;
                     options.Tell(new ReplicaEvents.CopyFailed(failed.Why));
                     return;
@@ -241,17 +260,43 @@ public sealed partial class ReplicaShell
     private void Restore(CloneReceiverEffect.Restore restore)
     {
         GuestMachine restored = copy!;
-        new Thread(() =>
+        restoring = true;
+        options.InBackground(() =>
         {
             SnapshotError error = restored.Restore(new StateReader(restore.State.AsMemory()));
-            if (error != SnapshotError.None)
+            CloneReceiverInput result = error == SnapshotError.None
+                ? new CloneReceiverInput.Restored(restored.ComputeFullDigest())
+                : new CloneReceiverInput.RestoreFailed($"The copied state cannot be restored: {error}.");
+            lock (sync)
             {
-                Post(new CloneReceiverInput.RestoreFailed($"The copied state cannot be restored: {error}."));
-                return;
+                restoring = false;
+                if (released)
+                {
+                    DisposeCopy();
+                    return;
+                }
             }
-            Post(new CloneReceiverInput.Restored(restored.ComputeFullDigest()));
-        })
-        { IsBackground = true, Name = "restore" }.Start();
+            Post(result);
+        });
+    }
+
+    /// <summary>The replica is closed, and nobody runs or replays its machine any more: frees a machine that never went live.</summary>
+    public void Release()
+    {
+        lock (sync)
+        {
+            released = true;
+            if (!restoring)
+            {
+                DisposeCopy();
+            }
+        }
+    }
+
+    private void DisposeCopy()
+    {
+        copy?.Dispose();
+        copy = null;
     }
 
     /// <summary>Reads a running machine's memory between its quanta. Used on the machine's thread only.</summary>
@@ -300,12 +345,18 @@ public sealed partial class ReplicaShell
 /// <param name="Sent">Pages of the round sent.</param>
 /// <param name="Of">Pages of the round.</param>
 /// <param name="Pause">How long the machine stood for the final copy; zero before.</param>
-public sealed record CloneView(int Round, long Sent, long Of, TimeSpan Pause);
+/// <param name="Bytes">Bytes confirmed by the other side.</param>
+/// <param name="Elapsed">Time they took.</param>
+public sealed record CloneView(int Round, long Sent, long Of, TimeSpan Pause, long Bytes, TimeSpan Elapsed);
 
 /// <summary>A replica as operators see it.</summary>
 /// <param name="Status">The protocol's state.</param>
 /// <param name="Times">The last failover.</param>
 /// <param name="DigestsChecked">Digests that replay has compared and found equal.</param>
+/// <param name="LastDigestIcount">Icount of the last of them.</param>
+/// <param name="LogBitsPerSecond">Log sent or received, lately.</param>
+/// <param name="Reconnects">How often messages of the peer's node were lost on the way, and the log was resumed.</param>
 /// <param name="LastClone">The last clone, if there was one.</param>
 /// <param name="Clock">Now, by the clock of <paramref name="Times"/>.</param>
-public sealed record ReplicaView(ReplicaStatus Status, FailoverTimes Times, ulong DigestsChecked, CloneView? LastClone, TimeSpan Clock);
+public sealed record ReplicaView(ReplicaStatus Status, FailoverTimes Times, ulong DigestsChecked, ulong LastDigestIcount, double LogBitsPerSecond, int Reconnects,
+    CloneView? LastClone, TimeSpan Clock);

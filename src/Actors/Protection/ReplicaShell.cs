@@ -1,6 +1,8 @@
+using System.Collections.Immutable;
 using Akka.Actor;
 using FtAkka.Actors.Machines;
 using FtAkka.Machine;
+using FtAkka.Machine.Digest;
 using FtAkka.Machine.Events;
 using FtAkka.Replication.Devices;
 using FtAkka.Replication.Log;
@@ -30,13 +32,28 @@ public sealed record ReplicaShellOptions
     public required IReplicaPort Port { get; init; }
 
     /// <summary>Decides who goes on.</summary>
-    public required IArbiterStore Arbiter { get; init; }
+    public required IArbiter Arbiter { get; init; }
 
     /// <summary>Monotonic clock.</summary>
     public required Func<TimeSpan> Clock { get; init; }
 
     /// <summary>Told <see cref="ReplicaEvents"/>; must not block.</summary>
     public required Action<object> Tell { get; init; }
+
+    /// <summary>Runs long work that keeps nobody waiting, by default on a thread of its own.</summary>
+    public Action<Action> InBackground { get; init; } = work => new Thread(() => work()) { IsBackground = true, Name = "replica" }.Start();
+
+    /// <summary>The newest output of the serial console, and its position; null: a new backup has none from before its copy.</summary>
+    public Func<(ulong Offset, ImmutableArray<byte> Bytes)>? ConsoleHistory { get; init; }
+
+    /// <summary>Given that of the primary; must not block.</summary>
+    public Action<ulong, ImmutableArray<byte>>? ConsoleHistoryReceived { get; init; }
+
+    /// <summary>Given what this replica knows of a divergence; must not block. Null: it is only logged.</summary>
+    public Action<DivergenceReport>? KeepEvidence { get; init; }
+
+    /// <summary>How much of the log is kept for that, in bytes.</summary>
+    public long EvidenceLogBytes { get; init; } = 8 << 20;
 
     /// <summary>Shown the outputs that a backup makes in replay; must not block.</summary>
     public Action<IReadOnlyList<MachineEffect>>? Replayed { get; init; }
@@ -54,6 +71,7 @@ public sealed partial class ReplicaShell : IMachineObserver
     private readonly Replica replica;
     private readonly List<LogEntry> unfed = [];
     private readonly List<GatedOutput> goLiveOutputs = [];
+    private readonly DivergenceEvidence evidence;
     private bool stepping;
     private bool dead;
     private string? peer;
@@ -64,7 +82,10 @@ public sealed partial class ReplicaShell : IMachineObserver
     private GoLivePlan? plan;
     private (StopReasons Stop, int Share) pace = (StopReasons.None, 100);
     private long fence;
+    private readonly RateMeter logRate = new();
     private ulong digestsChecked;
+    private ulong lastDigestIcount;
+    private int reconnects;
     private FailoverTimes times = new();
     private bool quiescing;
     private string? protectWhenStarted;
@@ -73,6 +94,7 @@ public sealed partial class ReplicaShell : IMachineObserver
     {
         (this.options, this.replica) = (options, replica);
         fence = replica.Fence.Ticks;
+        evidence = new DivergenceEvidence(options.EvidenceLogBytes);
     }
 
     /// <summary>A live replica without a backup, whose generation the arbiter has granted.</summary>
@@ -81,6 +103,9 @@ public sealed partial class ReplicaShell : IMachineObserver
         ArgumentNullException.ThrowIfNull(options);
         return new ReplicaShell(options, Replica.StartSolo(options.Id, options.Protection, generation, default, Read(options)));
     }
+
+    /// <summary>Called when <see cref="MayAct"/> may have become true, on the thread that made it so; must not block.</summary>
+    public Action? FenceMoved { get; set; }
 
     /// <summary>Whether devices may act at this moment. Asked by devices immediately before they act, on their threads.</summary>
     public bool MayAct => options.Clock().Ticks < Volatile.Read(ref fence);
@@ -92,7 +117,7 @@ public sealed partial class ReplicaShell : IMachineObserver
         {
             lock (sync)
             {
-                return !dead && (replica.Status(Now).HeldOutputs > 0 || performer?.OutstandingDiskRequests > 0);
+                return !dead && (replica.Status(Now).OutputsUnderWay > 0 || performer?.OutstandingDiskRequests > 0);
             }
         }
     }
@@ -103,7 +128,7 @@ public sealed partial class ReplicaShell : IMachineObserver
     /// <param name="live">The machine.</param>
     /// <param name="digestInterval">Instructions between digests in the log.</param>
     public IMachineRunner CreateRunner(GuestMachine live, ulong digestInterval) =>
-        new ReplicaRunner(new MachineRecorder(live, digestInterval, plan?.Position ?? default), this);
+        new ReplicaRunner(new MachineRecorder(live, digestInterval, plan?.Position ?? default) { DigestTaken = Witnessed }, this);
 
     /// <summary>Time has passed.</summary>
     public void Tick() => Post(new ReplicaInput.Tick());
@@ -115,6 +140,20 @@ public sealed partial class ReplicaShell : IMachineObserver
         {
             Post(new ReplicaInput.PeerNodeHeard());
         }
+    }
+
+    /// <summary>Messages of that node were lost on the way: the connection broke and is there again.</summary>
+    public void Reconnected(string node)
+    {
+        lock (sync)
+        {
+            if (node != peer)
+            {
+                return;
+            }
+            reconnects++;
+        }
+        Post(new ReplicaInput.ChannelReconnected());
     }
 
     /// <summary>A message of the peer's replica, on the thread that received it.</summary>
@@ -140,6 +179,9 @@ public sealed partial class ReplicaShell : IMachineObserver
     /// <summary>Operator: let the backup take over.</summary>
     public void PlannedFailover() => Post(new ReplicaInput.PlannedFailover());
 
+    /// <summary>The node stops in order.</summary>
+    public void Leave() => Post(new ReplicaInput.Leave());
+
     /// <summary>The machine is lost: fall silent, so that the backup takes over, and let no device act again.</summary>
     public void Die()
     {
@@ -155,7 +197,7 @@ public sealed partial class ReplicaShell : IMachineObserver
     {
         lock (sync)
         {
-            return new ReplicaView(replica.Status(Now), times, digestsChecked, CloneProgress, options.Clock());
+            return new ReplicaView(replica.Status(Now), times, digestsChecked, lastDigestIcount, logRate.BitsPerSecond, reconnects, CloneProgress, options.Clock());
         }
     }
 
@@ -165,6 +207,7 @@ public sealed partial class ReplicaShell : IMachineObserver
         lock (sync)
         {
             (this.machine, this.guest) = (machine, guest);
+            copy = null;   // The machine actor's from here on.
             performer = new OutputPerformer(machine, devices);
             ApplyPace();
             if (plan is not null)
@@ -215,20 +258,75 @@ public sealed partial class ReplicaShell : IMachineObserver
         }
     }
 
-    internal void Recorded(IReadOnlyList<LogEntry> entries, IReadOnlyList<MachineEffect> outputs, ulong icount) =>
+    internal void Recorded(IReadOnlyList<LogEntry> entries, IReadOnlyList<MachineEffect> outputs, ulong icount)
+    {
+        if (Volatile.Read(ref peer) is not null)
+        {
+            lock (sync)
+            {
+                evidence.Keep(entries);
+            }
+        }
         Post(new ReplicaInput.Recorded(entries, outputs, icount));
+    }
 
-    internal void Replayed(Lsn executed, ulong icount, IReadOnlyList<MachineEffect> outputs, ulong digests)
+    internal void Replayed(Lsn executed, ulong icount, IReadOnlyList<MachineEffect> outputs, ulong digests, ulong lastDigest)
     {
         if (outputs.Count > 0)
         {
             options.Replayed?.Invoke(outputs);
         }
-        digestsChecked = digests;
+        (digestsChecked, lastDigestIcount) = (digests, lastDigest);
         Post(new ReplicaInput.Replayed(executed, icount, outputs));
     }
 
-    internal void Diverged(Divergence divergence) => Post(new ReplicaInput.Diverged(divergence));
+    /// <summary>The machine has just taken a digest for the log.</summary>
+    internal void Witnessed(GuestMachine at, IReadOnlyList<PageDigest> pages)
+    {
+        if (Volatile.Read(ref peer) is null)
+        {
+            return;
+        }
+        var witness = StateWitness.Of(at, pages);
+        lock (sync)
+        {
+            evidence.Keep(witness);
+        }
+    }
+
+    internal void Diverged(Divergence divergence, StateWitness witness)
+    {
+        lock (sync)
+        {
+            if (peer is not null)
+            {
+                options.Port.Send(peer, witness.ToMessage(replica.Session, divergence.Lsn));
+            }
+            KeepEvidence("backup", divergence.Lsn, divergence.Icount, Describe(divergence), []);
+        }
+        Post(new ReplicaInput.Diverged(divergence));
+    }
+
+    /// <summary>The backup says what it had where it diverged; it closes next.</summary>
+    private void HearWitness(DivergenceWitness message)
+    {
+        if (new ChannelSession(message.Generation, message.Attempt) != replica.Session)
+        {
+            return;
+        }
+        ImmutableArray<string> differences = evidence.At(message.Icount) is { } own ? StateWitness.Differences(own, StateWitness.Of(message)) : [];
+        string first = differences.IsEmpty ? "no register and no page, or the digest is not kept any more" : differences[0];
+        options.Tell(new ReplicaEvents.Reported($"the backup on {peer} diverged at icount {message.Icount}; the first difference: {first}"));
+        KeepEvidence("primary", new Lsn(message.Lsn), message.Icount, $"the backup on {peer} reported it", differences);
+    }
+
+    private static string Describe(Divergence divergence) => divergence is { Expected: { } expected, Actual: { } actual }
+        ? $"{divergence.What} ({string.Join(", ", new[] { ("CPU", expected.Cpu != actual.Cpu), ("devices", expected.Devices != actual.Devices), ("memory", expected.Memory != actual.Memory) }
+            .Where(part => part.Item2).Select(part => part.Item1))} differ)"
+        : divergence.What;
+
+    private void KeepEvidence(string side, Lsn lsn, ulong icount, string what, ImmutableArray<string> differences) =>
+        options.KeepEvidence?.Invoke(new DivergenceReport(options.Id.Vm, options.Id.Node, side, replica.Session, lsn, icount, what, differences, evidence.Log));
 
     private static Instant Read(ReplicaShellOptions options) => new(options.Clock().Ticks);
 
@@ -272,10 +370,23 @@ public sealed partial class ReplicaShell : IMachineObserver
             case ReplicaInput replicaInput:
                 StepReplica(replicaInput);
                 break;
+            case ConsoleHistory history:
+                if (new ChannelSession(history.Generation, history.Attempt) == replica.Session)
+                {
+                    options.ConsoleHistoryReceived?.Invoke(history.Offset, history.Bytes);
+                }
+                break;
+            case DivergenceWitness witness:
+                HearWitness(witness);
+                break;
             case IChannelMessage message:
                 if (!ReplicaRoles.IsLive(replica.Role))
                 {
                     times = replica.Role == ReplicaRole.Backup ? times with { LastHeard = options.Clock() } : times;
+                }
+                if (message is LogAppend append)
+                {
+                    logRate.Add(append.Frames.Length);
                 }
                 StepCloneWith(message);
                 StepReplica(new ReplicaInput.Received(message));
@@ -295,6 +406,7 @@ public sealed partial class ReplicaShell : IMachineObserver
     {
         if (input is ReplicaInput.Tick)
         {
+            logRate.Tick(options.Clock());
             TickClone();
         }
         foreach (ReplicaEffect effect in replica.Step(Now, input))
@@ -310,6 +422,7 @@ public sealed partial class ReplicaShell : IMachineObserver
             case ReplicaEffect.Send send:
                 if (peer is not null)
                 {
+                    logRate.Add(send.Message is LogAppend append ? append.Frames.Length : 0);
                     options.Port.Send(peer, send.Message);
                 }
                 break;
@@ -321,6 +434,7 @@ public sealed partial class ReplicaShell : IMachineObserver
                 break;
             case ReplicaEffect.FenceChanged changed:
                 Volatile.Write(ref fence, changed.Until.Ticks);
+                FenceMoved?.Invoke();
                 break;
             case ReplicaEffect.SetPace set:
                 pace = (set.Stop, set.SharePercent);
@@ -328,10 +442,10 @@ public sealed partial class ReplicaShell : IMachineObserver
                 break;
             case ReplicaEffect.AskArbiter ask:
                 times = replica.Role == ReplicaRole.GoingLive && times.Drained == default ? times with { Drained = options.Clock() } : times;
-                Ask(ask.Attempt, () => options.Arbiter.Claim(ask.Claim));
+                options.Arbiter.Claim(ask.Claim, verdict => Post(new ReplicaInput.ArbiterAnswered(ask.Attempt, verdict)));
                 break;
             case ReplicaEffect.CheckOwnership check:
-                Ask(check.Attempt, () => options.Arbiter.Check(check.Claim));
+                options.Arbiter.Check(check.Claim, verdict => Post(new ReplicaInput.ArbiterAnswered(check.Attempt, verdict)));
                 break;
             case ReplicaEffect.OpenChannel open:
                 OpenChannel(open);
@@ -357,6 +471,10 @@ public sealed partial class ReplicaShell : IMachineObserver
         switch (effect)
         {
             case ReplicaEffect.RoleChanged changed:
+                if (changed.To == ReplicaRole.ProtectedPrimary)
+                {
+                    SendConsoleHistory();
+                }
                 options.Tell(new ReplicaEvents.RoleChanged(changed.From, changed.To, changed.Generation));
                 break;
             case ReplicaEffect.ReportStatus report:
@@ -367,7 +485,7 @@ public sealed partial class ReplicaShell : IMachineObserver
                 peer = null;
                 break;
             case ReplicaEffect.DropBackup drop:
-                options.Tell(new ReplicaEvents.BackupDropped(drop.Why));
+                options.Tell(new ReplicaEvents.BackupDropped(drop.Cause, drop.Peer, drop.Why));
                 break;
             case ReplicaEffect.BecomeLive live:
                 times = times with { Won = options.Clock() };
@@ -409,6 +527,7 @@ public sealed partial class ReplicaShell : IMachineObserver
 
     private void Feed(IReadOnlyList<LogEntry> entries)
     {
+        evidence.Keep(entries);
         if (replay is null)
         {
             unfed.AddRange(entries);
@@ -424,10 +543,6 @@ public sealed partial class ReplicaShell : IMachineObserver
         replay?.Tell(new ReplayProtocol.Hold(pace.Stop.HasFlag(StopReasons.ReplayOutputsFull)));
         machine?.Tell(new MachineProtocol.SetShare(pace.Stop == StopReasons.None ? pace.Share : 0));
     }
-
-    /// <summary>Storage may hang: each question has a thread of its own.</summary>
-    private void Ask(ulong attempt, Func<OwnershipVerdict> question) => new Thread(() =>
-        Post(new ReplicaInput.ArbiterAnswered(attempt, question()))) { IsBackground = true, Name = "arbiter" }.Start();
 
     private void Quiesce()
     {

@@ -8,11 +8,16 @@ namespace FtAkka.Actors.Recordings;
 /// <param name="LastLsn">The last entry before it.</param>
 /// <param name="LastIcount">Its icount.</param>
 /// <param name="Reason">What is wrong, for people.</param>
-public sealed record LogTail(long Offset, long CutBytes, Lsn LastLsn, ulong LastIcount, string Reason)
+/// <param name="IsTorn">The bytes end within a frame, as when the recorder was killed; otherwise they are damaged.</param>
+/// <param name="ReadableFrom">Where damage is followed by frames that the index still finds: icount of the first of them; null if there are none.</param>
+public sealed record LogTail(long Offset, long CutBytes, Lsn LastLsn, ulong LastIcount, string Reason, bool IsTorn, ulong? ReadableFrom)
 {
-    /// <summary>For people.</summary>
+    /// <summary>For people: what is wrong, and what they can do.</summary>
     public override string ToString() =>
-        $"the log is cut at byte {Offset}, behind entry {LastLsn} at icount {LastIcount}: {Reason}; the {CutBytes} bytes from there on are not used";
+        $"the log is cut at byte {Offset}, behind entry {LastLsn} at icount {LastIcount}: {Reason}; the {CutBytes} bytes from there on are not used. "
+        + (IsTorn ? "That is how a recording ends whose recorder was killed: up to there it is whole and can be used."
+            : "Up to there it is whole and can be used; for the rest take a good copy of the file"
+                + (ReadableFrom is { } icount ? $", or start from a keyframe at or behind icount {icount} (--from), where the log can be read again." : "."));
 }
 
 /// <summary>
@@ -94,6 +99,23 @@ public sealed class LogFileReader : IDisposable
         skipThrough = Lsn.None;
     }
 
+    /// <summary>Icount of the last entry, found by the index; null without one. Reading goes on from the start.</summary>
+    public ulong? FindEnd()
+    {
+        if (FindFrame(_ => true) is not { } last)
+        {
+            return null;
+        }
+        Reset(last);
+        while (ReadFrame())
+        {
+            entries.Clear();
+        }
+        ulong end = LastIcount;
+        Reset(null);
+        return end;
+    }
+
     /// <summary>The next entry; null at the end, or where the rest is damaged.</summary>
     public LogEntry? Read()
     {
@@ -164,7 +186,8 @@ public sealed class LogFileReader : IDisposable
     private bool HasFrameAt(LogIndexRecord record)
     {
         Span<byte> header = stackalloc byte[LogFrame.HeaderBytes];
-        return RandomAccess.Read(file.SafeFileHandle, header, record.Offset) == header.Length
+        return record.Offset <= file.Length - header.Length
+            && RandomAccess.Read(file.SafeFileHandle, header, record.Offset) == header.Length
             && LogFrame.LengthOf(header) > 0
             && LogFrame.IndexRecordOf(header, record.Offset) == record;
     }
@@ -192,11 +215,11 @@ public sealed class LogFileReader : IDisposable
         LogFrameError error = LogFrame.TryRead(buffer.AsMemory(0, read), out IReadOnlyList<LogEntry> frame, out int consumed);
         if (error != LogFrameError.None)
         {
-            return Cut(Explain(error));
+            return Cut(Explain(error), error == LogFrameError.Incomplete);
         }
         if (frame[0].Lsn != LastLsn.Next || frame[0].Icount < LastIcount)
         {
-            return Cut($"entry {frame[0].Lsn} at icount {frame[0].Icount} follows entry {LastLsn} at icount {LastIcount}");
+            return Cut($"entry {frame[0].Lsn} at icount {frame[0].Icount} follows entry {LastLsn} at icount {LastIcount}", isTorn: false);
         }
         offset += consumed;
         (LastLsn, LastIcount) = (frame[^1].Lsn, frame[^1].Icount);
@@ -210,17 +233,32 @@ public sealed class LogFileReader : IDisposable
         return true;
     }
 
-    private bool Cut(string reason)
+    private bool Cut(string reason, bool isTorn)
     {
-        Tail = new LogTail(offset, file.Length - offset, LastLsn, LastIcount, $"{Path.GetFileName(path)}: {reason}");
+        // A damaged length may point behind the end: only where the index knows of no frame there is the tail torn.
+        ulong? readable = FindFrameBehind(offset);
+        Tail = new LogTail(offset, file.Length - offset, LastLsn, LastIcount, $"{Path.GetFileName(path)}: {reason}", isTorn && readable is null, readable);
         return false;
+    }
+
+    /// <summary>Icount of the first frame behind an offset that the index finds; null if there is none.</summary>
+    private ulong? FindFrameBehind(long damaged)
+    {
+        long count = (index?.Length ?? 0) / LogIndexRecord.SizeBytes;
+        long low = 0;
+        for (long high = count; low < high;)
+        {
+            long middle = low + ((high - low) / 2);
+            (low, high) = ReadIndex(middle) is { } record && record.Offset > damaged ? (low, middle) : (middle + 1, high);
+        }
+        return low < count && ReadIndex(low) is { } found && found.Offset > damaged && HasFrameAt(found) ? found.Icount : null;
     }
 
     private static string Explain(LogFrameError error) => error switch
     {
         LogFrameError.Incomplete => "the last piece was not written to its end",
         LogFrameError.BadMagic => "these bytes are no log",
-        LogFrameError.UnknownVersion => "it was written by a newer version of this program",
+        LogFrameError.UnknownVersion => "it has a format that this version of ftakka does not know; the one that recorded it does",
         LogFrameError.TooLong => "a length is impossible",
         LogFrameError.BadChecksum => "the checksum does not fit the bytes",
         _ => "the content is not what this version writes",

@@ -72,13 +72,14 @@ public sealed record RecordingManifest
             using (var document = JsonDocument.Parse(text))
             {
                 if (document.RootElement.ValueKind != JsonValueKind.Object || !document.RootElement.TryGetProperty("version", out JsonElement version)
-                    || !version.TryGetInt32(out int number))
+                    || version.ValueKind != JsonValueKind.Number || !version.TryGetInt32(out int number))
                 {
                     throw new RecordingException($"{file}: this is not the manifest of a recording.");
                 }
                 if (number is < 1 or > FormatVersion)
                 {
-                    throw new RecordingException($"{file}: format version {number}; this program reads versions 1 to {FormatVersion}.");
+                    throw new RecordingException(
+                        $"{file}: the recording has format version {number}, and this ftakka reads versions 1 to {FormatVersion}: use the one that recorded it{Recorder(document)}.");
                 }
             }
             RecordingManifest manifest = JsonSerializer.Deserialize<RecordingManifest>(text, Json)!;
@@ -90,6 +91,9 @@ public sealed record RecordingManifest
         }
     }
 
+    private static string Recorder(JsonDocument document) =>
+        document.RootElement.TryGetProperty("program", out JsonElement program) && program.ValueKind == JsonValueKind.String ? $", {program.GetString()}" : "";
+
     private RecordingManifest Checked(string file)
     {
         MachineConfig machine = Machine with
@@ -97,17 +101,20 @@ public sealed record RecordingManifest
             Disks = Machine.Disks.IsDefault ? ImmutableArray<FtAkka.Machine.Virtio.Block.BlockOptions>.Empty : Machine.Disks,
             Nics = Machine.Nics.IsDefault ? ImmutableArray<FtAkka.Machine.Virtio.Net.NetOptions>.Empty : Machine.Nics,
         };
+        if (!FtAkka.Cpu.Architecture.CpuModel.TryGet(CpuModel, out _))
+        {
+            throw new RecordingException($"{file}: this ftakka has no CPU model '{CpuModel}': use the one that recorded it, {Program}.");
+        }
         if (machine.FindError() is { } error)
         {
             throw new RecordingException($"{file}: {error}");
         }
-        if (!FtAkka.Cpu.Architecture.CpuModel.TryGet(CpuModel, machine.TscHz, machine.TscTicksPerTimerTick, out CpuModel? model))
-        {
-            throw new RecordingException($"{file}: the CPU model '{CpuModel}' is unknown to this program.");
-        }
-        IReadOnlyList<string> missing = model.MissingHostFeatures(HostFeatures.Detect());
+        FtAkka.Cpu.Architecture.CpuModel.TryGet(CpuModel, machine.TscHz, machine.TscTicksPerTimerTick, out CpuModel? model);
+        // With a frequency that the machine's own check has passed.
+        IReadOnlyList<string> missing = model!.MissingHostFeatures(HostFeatures.Detect());
         return missing.Count == 0
             ? this with { Machine = machine }
-            : throw new RecordingException($"{file}: this host's CPU lacks {string.Join(", ", missing)}, which the CPU model '{CpuModel}' needs.");
+            : throw new RecordingException(
+                $"{file}: this host's CPU lacks {string.Join(", ", missing)}, which the CPU model '{CpuModel}' needs: replay it on a host that has them, such as {HostCpu}, where it was recorded.");
     }
 }

@@ -29,6 +29,8 @@ public sealed record KeyframeComparison(bool StateDiffers, IReadOnlyList<int> Pa
 /// <summary>Reads a recording's folder.</summary>
 public sealed class RecordingReader
 {
+    private const long ManifestBytesMax = 1 << 20;
+
     private readonly string folder;
 
     private RecordingReader(string folder, RecordingManifest manifest, IReadOnlyList<Keyframe> keyframes, IReadOnlyList<string> problems)
@@ -61,6 +63,10 @@ public sealed class RecordingReader
             if (!File.Exists(manifestFile))
             {
                 throw new RecordingException($"{folder} holds no recording: there is no {RecordingFiles.Manifest} in it.");
+            }
+            if (new FileInfo(manifestFile).Length > ManifestBytesMax)
+            {
+                throw new RecordingException($"{manifestFile}: this is not the manifest of a recording: it is longer than {ManifestBytesMax} bytes.");
             }
             RecordingManifest manifest = RecordingManifest.FromJson(File.ReadAllText(manifestFile), manifestFile);
             var problems = new List<string>();
@@ -245,13 +251,14 @@ public sealed class RecordingReader
     private static FileStream OpenFile(string path) =>
         new(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete, 256 << 10);
 
-    private static RecordingException Unusable(Keyframe keyframe, SnapshotFileError error) => new($"{keyframe.Path} cannot be used: {Explain(error)}.");
+    private static RecordingException Unusable(Keyframe keyframe, SnapshotFileError error) => new(
+        $"{keyframe.Path} cannot be used: {Explain(error)}. Put a good copy of the file in its place, or remove it: a replay can start from any keyframe that does not build on it.");
 
     private static string Explain(SnapshotFileError error) => error switch
     {
         SnapshotFileError.Truncated => "it ends before the snapshot does",
         SnapshotFileError.NotASnapshot => "it is no snapshot",
-        SnapshotFileError.UnknownVersion => "it was written by a newer version of this program",
+        SnapshotFileError.UnknownVersion => "it has a format that this version of ftakka does not know; the one that recorded it does",
         SnapshotFileError.BadChecksum => "a checksum does not fit its bytes",
         SnapshotFileError.OtherRecording => "it belongs to another recording",
         SnapshotFileError.OtherMachine => "it is of another machine",

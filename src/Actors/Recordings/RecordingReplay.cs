@@ -11,12 +11,16 @@ namespace FtAkka.Actors.Recordings;
 /// </summary>
 public sealed class RecordingReplay : IDisposable
 {
-    /// <summary>Entries read ahead; few, since each may hold a disk read of megabytes.</summary>
+    /// <summary>Entries read ahead.</summary>
     private const int BacklogMin = 64;
+
+    /// <summary>Less of them when they hold so much: each may be a disk read of megabytes.</summary>
+    private const long BacklogBytesMax = 8 << 20;
 
     private readonly LogFileReader log;
     private readonly bool ownsMachine;
     private bool logEnded;
+    private long backlogBytes;
 
     /// <summary>Starts at a keyframe, on a new machine.</summary>
     /// <exception cref="RecordingException">A file cannot be used.</exception>
@@ -70,9 +74,6 @@ public sealed class RecordingReplay : IDisposable
     /// <summary>Why the log ends before its file does, once that was met.</summary>
     public LogTail? Tail => log.Tail;
 
-    /// <summary>Bytes of the log read, and its length.</summary>
-    public (long Position, long Length) Progress => (log.Position, log.Length);
-
     /// <summary>Replays at most <paramref name="maxInstructions"/> instructions. Starved: the recording ends here.</summary>
     public PlayerExit Run(ulong maxInstructions)
     {
@@ -103,7 +104,11 @@ public sealed class RecordingReplay : IDisposable
 
     private void ReadAhead()
     {
-        while (!logEnded && Player.Backlog < BacklogMin)
+        if (Player.Backlog == 0)
+        {
+            backlogBytes = 0;
+        }
+        while (!logEnded && Player.Backlog < BacklogMin && backlogBytes < BacklogBytesMax)
         {
             if (log.Read() is not { } entry)
             {
@@ -112,6 +117,10 @@ public sealed class RecordingReplay : IDisposable
             else if (!Player.TryAppend(entry))
             {
                 throw new RecordingException($"The log goes from entry {Player.LastReceived} to entry {entry.Lsn}.");
+            }
+            else
+            {
+                backlogBytes += LogEntries.ContentBytes(entry);
             }
         }
     }

@@ -92,8 +92,16 @@ public sealed class TimeTraveller : IDisposable
     /// <summary>What replay has found wrong; null: nothing.</summary>
     public Divergence? Divergence => replay.Player.Divergence;
 
+    /// <summary>Icount of the last digest that was equal on the present stretch; null if there was none.</summary>
+    public ulong? LastDigestIcount => replay.Player.LastDigestIcount;
+
     /// <summary>Takes outputs that are made for the first time, and again when going over them again.</summary>
     public Action<MachineEffect>? Output { get; set; }
+
+    /// <summary>
+    /// Keyframes behind this icount are not used: where a log was changed, they are of the execution before the change, and only what is executed counts.
+    /// </summary>
+    public ulong KeyframesUpTo { get; set; } = ulong.MaxValue;
 
     /// <summary>Asked now and then whether to stop.</summary>
     public Func<bool> Interrupted { get; set; } = () => false;
@@ -105,7 +113,7 @@ public sealed class TimeTraveller : IDisposable
         watchpoints = watched;
     }
 
-    /// <summary>Goes to an icount, forward or back, without stopping for anything but the end.</summary>
+    /// <summary>Goes to an icount, forward or back, without stopping for anything but the end. Outputs that it jumps over are not made.</summary>
     public TravelResult Seek(ulong icount)
     {
         ClearStops();
@@ -113,7 +121,22 @@ public sealed class TimeTraveller : IDisposable
         {
             GoBackTo(icount, near: true);
         }
+        else if (NearestIcount(icount) > machine.Icount + NearInstructions)
+        {
+            Restore(icount);
+        }
         return RunTo(icount);
+    }
+
+    /// <summary>Keeps the present state in memory, so that <see cref="Seek"/> comes back here quickly.</summary>
+    public void Keep()
+    {
+        own.RemoveAll(entry => entry.Header.Icount == machine.Icount);
+        own.Add(SnapshotCapture.Full(recording.Manifest.Recording, machine, replay.Player.Position));
+        while (own.Count > 1 && own.Sum(entry => entry.ContentBytes) > OwnBytesMax)
+        {
+            own.RemoveAt(0);
+        }
     }
 
     /// <summary>Executes up to an icount, or to the first stop.</summary>
@@ -244,10 +267,17 @@ public sealed class TimeTraveller : IDisposable
         return machine.Icount;
     }
 
+    private Keyframe KeyframeFor(ulong icount) => recording.KeyframeFor(Math.Min(icount, KeyframesUpTo));
+
+    private SnapshotCapture? OwnFor(ulong icount) => own.Where(entry => entry.Header.Icount <= icount).MaxBy(entry => entry.Header.Icount);
+
+    /// <summary>Where <see cref="Restore"/> would stand.</summary>
+    private ulong NearestIcount(ulong icount) => Math.Max(KeyframeFor(icount).Icount, OwnFor(icount)?.Header.Icount ?? 0);
+
     private void Restore(ulong icount)
     {
-        Keyframe keyframe = recording.KeyframeFor(icount);
-        SnapshotCapture? capture = own.Where(entry => entry.Header.Icount <= icount).MaxBy(entry => entry.Header.Icount);
+        Keyframe keyframe = KeyframeFor(icount);
+        SnapshotCapture? capture = OwnFor(icount);
         replay.Dispose();
         if (capture is not null && capture.Header.Icount > keyframe.Icount)
         {
@@ -264,17 +294,6 @@ public sealed class TimeTraveller : IDisposable
         }
         Vcpu.TakeHostWatchHit();
         replay.Run(0);
-    }
-
-    /// <summary>Keeps the present state, and forgets the oldest ones beyond the limit.</summary>
-    private void Keep()
-    {
-        own.RemoveAll(entry => entry.Header.Icount == machine.Icount);
-        own.Add(SnapshotCapture.Full(recording.Manifest.Recording, machine, replay.Player.Position));
-        while (own.Count > 1 && own.Sum(entry => entry.ContentBytes) > OwnBytesMax)
-        {
-            own.RemoveAt(0);
-        }
     }
 
     private void ArmStops()

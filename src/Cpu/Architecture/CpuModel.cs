@@ -76,6 +76,13 @@ public sealed class CpuModel
     public IReadOnlyList<string> MissingHostFeatures(IReadOnlyCollection<string> hostFeatures) =>
         [.. RequiredHostFeatures.Where(feature => !hostFeatures.Contains(feature, StringComparer.Ordinal))];
 
+    /// <summary>Why this host cannot run a model, for people; null if it can.</summary>
+    public static string? WhyNotHere(string name) =>
+        !TryGet(name, out CpuModel? model) ? $"There is no CPU model '{name}'; there is {V1Name}."
+        : model.MissingHostFeatures([.. HostFeatures.Detect()]) is { Count: > 0 } missing
+            ? $"This host's CPU cannot run the model {name}: it lacks {string.Join(", ", missing)}."
+            : null;
+
     /// <summary>CPUID.</summary>
     public CpuidLeaf Cpuid(uint leaf, uint subleaf)
     {

@@ -51,7 +51,9 @@ internal sealed class SimulatedDispatcher : MessageDispatcher
     {
         if (_loop.IsOwnThread("a message"))
         {
-            _loop.Trace.Add($"message {_system}{Learn(cell)} {envelope.Message.GetType()}");
+            string path = Learn(cell);
+            _loop.Trace.Add($"message {_system}{path} {envelope.Message.GetType()}");
+            _loop.Watch?.Invoke(_system, cell.Self, envelope.Message);
         }
 
         base.Dispatch(cell, envelope);

@@ -13,6 +13,7 @@ public sealed class SimulatedLogger : MinimalLogger
     {
         if (SimulationLoop.CurrentOrNone is { } loop && message is LogEvent entry)
         {
+            loop.WatchLog?.Invoke(entry);
             loop.Trace.Add($"log {entry.LogLevel()} {entry.LogSource}: {entry.Message}{(entry.Cause is { } cause ? " " + cause.GetType() : "")}");
         }
     }

@@ -16,22 +16,23 @@ public sealed class SimulatedScheduler : SchedulerBase, IDisposable
 
     private readonly SimulationLoop _loop = SimulationLoop.Current;
     private readonly int _system;
+    private readonly HostClock _clock;
     private bool _disposed;
 
     /// <summary>The constructor that Akka calls.</summary>
     public SimulatedScheduler(Config config, ILoggingAdapter log)
         : base(config, log) =>
         // Akka does not say for which system; Simulation.Start makes one at a time and does.
-        _system = Simulation.SystemBeingStarted;
+        (_system, _clock) = Simulation.SystemBeingStarted;
 
     /// <inheritdoc/>
-    protected override DateTimeOffset TimeNow => Epoch + _loop.Now;
+    protected override DateTimeOffset TimeNow => Epoch + _clock.WallClockAt(_loop.Now);
 
     /// <inheritdoc/>
-    public override TimeSpan MonotonicClock => _loop.Now;
+    public override TimeSpan MonotonicClock => _clock.At(_loop.Now);
 
     /// <inheritdoc/>
-    public override TimeSpan HighResMonotonicClock => _loop.Now;
+    public override TimeSpan HighResMonotonicClock => _clock.At(_loop.Now);
 
     /// <inheritdoc/>
     public void Dispose() => _disposed = true;
@@ -63,7 +64,7 @@ public sealed class SimulatedScheduler : SchedulerBase, IDisposable
         Repeatedly(initialDelay, interval, action.Run, cancelable);
 
     private void Once(TimeSpan delay, Action action, ICancelable? cancelable) =>
-        _loop.Schedule(_system, delay, () =>
+        _loop.Schedule(_system, _clock.TrueTime(delay), () =>
         {
             if (!_disposed && cancelable?.IsCancellationRequested != true)
             {
@@ -72,7 +73,7 @@ public sealed class SimulatedScheduler : SchedulerBase, IDisposable
         });
 
     private void Repeatedly(TimeSpan delay, TimeSpan interval, Action action, ICancelable? cancelable) =>
-        _loop.Schedule(_system, delay, () =>
+        _loop.Schedule(_system, _clock.TrueTime(delay), () =>
         {
             if (!_disposed && cancelable?.IsCancellationRequested != true)
             {

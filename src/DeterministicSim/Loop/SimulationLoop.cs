@@ -60,6 +60,12 @@ public sealed class SimulationLoop : ISimulatedTime
     /// <summary>What has happened.</summary>
     public SimulationTrace Trace { get; }
 
+    /// <summary>Shown every message to an actor, by the number of its system, when it is put into the mailbox; null if nobody looks.</summary>
+    internal Action<int, IActorRef, object>? Watch { get; set; }
+
+    /// <summary>Shown every line of the systems' logs; null if nobody looks.</summary>
+    internal Action<Akka.Event.LogEvent>? WatchLog { get; set; }
+
     /// <summary>The network between the systems of this run.</summary>
     public SimulatedNetwork Network { get; internal set; } = null!;
 

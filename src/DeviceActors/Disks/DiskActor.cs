@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using Akka.Actor;
 using Akka.Event;
 using FtAkka.Machine.Virtio.Block;
@@ -11,6 +12,9 @@ namespace FtAkka.DeviceActors.Disks;
 /// </summary>
 public sealed class DiskActor : ReceiveActor
 {
+    /// <summary>Name in the configuration of the dispatcher for disks over real storage, whose requests may keep the actor's thread for a while.</summary>
+    public const string DispatcherId = "disk-dispatcher";
+
     /// <summary>Requests running and held at most. The virtual device holds fewer (queue size times queue count); more is a mistake of the sender.</summary>
     public const int RequestsMax = 16 * 1024;
 
@@ -54,7 +58,7 @@ public sealed class DiskActor : ReceiveActor
         {
             case RequestAdmission.Start:
                 outstanding.Add(request.Id, (Sender, request));
-                Issue(request);
+                Issue([request]);
                 break;
             case RequestAdmission.Held:
                 outstanding.Add(request.Id, (Sender, request));
@@ -72,29 +76,46 @@ public sealed class DiskActor : ReceiveActor
         }
     }
 
-    private void Issue(DiskRequest request)
+    /// <summary>Issues requests, and those that they held up if they end at once.</summary>
+    private void Issue(ImmutableArray<DiskRequest> startable)
     {
-        ulong id = request.Id;
-        backend.ExecuteAsync(request).PipeTo(
-            Self,
-            useConfigureAwait: true,
-            success: outcome => new Ended(id, outcome),
-            failure: error => new Ended(id, new DiskOutcome(new DiskCompletion(id, DiskStatus.IoError, []), error.Message)));
+        var toIssue = new Queue<DiskRequest>(startable);
+        while (toIssue.TryDequeue(out DiskRequest? request))
+        {
+            if (backend.TryExecuteAtOnce(request) is { } outcome)
+            {
+                foreach (DiskRequest next in Complete(outcome))
+                {
+                    toIssue.Enqueue(next);
+                }
+                continue;
+            }
+            ulong id = request.Id;
+            backend.ExecuteAsync(request).PipeTo(
+                Self,
+                useConfigureAwait: true,
+                success: ended => new Ended(id, ended),
+                failure: error => new Ended(id, new DiskOutcome(new DiskCompletion(id, DiskStatus.IoError, []), error.Message)));
+        }
     }
 
     private void Finish(Ended ended)
     {
-        if (!outstanding.Remove(ended.Id, out (IActorRef Sender, DiskRequest Request) entry))
+        if (outstanding.ContainsKey(ended.Id))
         {
-            return;
+            Issue(Complete(ended.Outcome));
+            AnswerDrainWaiters();
         }
-        Count(entry.Request, ended.Outcome);
-        entry.Sender.Tell(new DiskProtocol.Completed(ended.Outcome.Completion, ended.Outcome.HostError));
-        foreach (DiskRequest startable in serializer.Complete(ended.Id))
-        {
-            Issue(startable);
-        }
-        AnswerDrainWaiters();
+    }
+
+    /// <summary>Answers a request that has ended. Returns those that need not wait for it any longer.</summary>
+    private ImmutableArray<DiskRequest> Complete(DiskOutcome outcome)
+    {
+        ulong id = outcome.Completion.Id;
+        outstanding.Remove(id, out (IActorRef Sender, DiskRequest Request) entry);
+        Count(entry.Request, outcome);
+        entry.Sender.Tell(new DiskProtocol.Completed(outcome.Completion, outcome.HostError));
+        return serializer.Complete(id);
     }
 
     private void Count(DiskRequest request, DiskOutcome outcome)

@@ -18,6 +18,15 @@ public interface IDiskBackend : IDisposable
     /// <summary>True if writes are refused.</summary>
     bool ReadOnly { get; }
 
-    /// <summary>Executes one request. Never faults for what the host's storage does: that is an outcome.</summary>
+    /// <summary>
+    /// Executes one request on the caller's thread, if that hardly means waiting: a read of what the host has in memory, a write into its
+    /// cache. Null if it would, or if the storage cannot tell: nothing was done then, and <see cref="ExecuteAsync"/> is the way.
+    /// </summary>
+    DiskOutcome? TryExecuteAtOnce(DiskRequest request) => null;
+
+    /// <summary>
+    /// Executes one request. Never faults for what the host's storage does: that is an outcome. Continuations may run on a thread of the
+    /// storage's own and must be short.
+    /// </summary>
     Task<DiskOutcome> ExecuteAsync(DiskRequest request);
 }

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Collections.Immutable;
 using System.Runtime.InteropServices;
+using FtAkka.DeviceActors.Fencing;
 using FtAkka.Machine.Virtio.Block;
 using Microsoft.Win32.SafeHandles;
 
@@ -8,7 +9,7 @@ namespace FtAkka.DeviceActors.Disks;
 
 /// <summary>
 /// A raw image: byte N of the disk is byte N of the file. A file whose size is no multiple of 512 has a last sector whose missing bytes
-/// read as zero. Blocking I/O on threads of its own, so that a slow disk takes no thread from the actors.
+/// read as zero. What may wait for the storage happens on threads of the image's own, so that a slow disk takes no thread from the actors.
 /// </summary>
 public sealed class RawDiskImage : IDiskBackend
 {
@@ -19,12 +20,15 @@ public sealed class RawDiskImage : IDiskBackend
     private readonly SafeFileHandle handle;
     private readonly BlockingCollection<Job> jobs = [];
     private readonly ImmutableArray<Thread> workers;
+    private readonly Fence fence;
+    private readonly CancellationTokenSource closing = new();
     private volatile string? flushFailure;
     private int disposed;
 
     private RawDiskImage(SafeFileHandle handle, RawDiskOptions options, long sizeBytes)
     {
         this.handle = handle;
+        fence = options.Fence;
         ReadOnly = options.ReadOnly;
         CapacitySectors = ((ulong)sizeBytes + BlockProtocol.SectorBytes - 1) / BlockProtocol.SectorBytes;
         ImmutableArray<Thread>.Builder threads = ImmutableArray.CreateBuilder<Thread>();
@@ -44,7 +48,7 @@ public sealed class RawDiskImage : IDiskBackend
     public bool ReadOnly { get; }
 
     /// <summary>Opens an existing image.</summary>
-    /// <exception cref="IOException">The file does not exist, is locked, or cannot be opened.</exception>
+    /// <exception cref="IOException">The file does not exist, is locked, empty, in another format, or cannot be opened.</exception>
     /// <exception cref="UnauthorizedAccessException">No permission.</exception>
     public static RawDiskImage Open(RawDiskOptions options)
     {
@@ -63,6 +67,11 @@ public sealed class RawDiskImage : IDiskBackend
             {
                 throw new IOException($"The disk image '{options.Path}' is empty.");
             }
+            if (options.RefuseOtherFormats && ImageFormat.Recognise(handle) is { } format)
+            {
+                throw new IOException($"'{options.Path}' looks like a {format} image, and only raw ones can be used: convert it (qemu-img convert -O raw), "
+                    + "or say format=raw if these are the disk's own bytes.");
+            }
             return new RawDiskImage(handle, options, size);
         }
         catch
@@ -72,12 +81,32 @@ public sealed class RawDiskImage : IDiskBackend
         }
     }
 
+    /// <summary>
+    /// Reads what the host has in memory, and writes, which the host takes into memory; it makes the caller wait only when it has too much
+    /// to write already.
+    /// </summary>
+    public DiskOutcome? TryExecuteAtOnce(DiskRequest request)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        if (Refusal(request) is not null || Volatile.Read(ref disposed) != 0 || !fence.IsOpen)
+        {
+            return null;   // Rare, and said, or waited for, on the other way.
+        }
+        return request.Kind switch
+        {
+            DiskRequestKind.Read => CachedFile.TryRead(handle, OffsetOf(request), (int)request.LengthBytes) is { } data
+                ? Succeeded(request, ImmutableCollectionsMarshal.AsImmutableArray(data))
+                : null,
+            DiskRequestKind.Write => TryWrite(request),
+            _ => null,
+        };
+    }
+
     /// <inheritdoc/>
     public Task<DiskOutcome> ExecuteAsync(DiskRequest request)
     {
         ArgumentNullException.ThrowIfNull(request);
-        // Not on the worker: a continuation that closes the image would wait for its own thread.
-        var done = new TaskCompletionSource<DiskOutcome>(TaskCreationOptions.RunContinuationsAsynchronously);
+        var done = new TaskCompletionSource<DiskOutcome>();
         try
         {
             jobs.Add(new Job(request, done));
@@ -89,7 +118,7 @@ public sealed class RawDiskImage : IDiskBackend
         return done.Task;
     }
 
-    /// <summary>Lets running and waiting requests finish, then closes the file.</summary>
+    /// <summary>Lets running and waiting requests finish, but for those that the fence holds, which are given up; then closes the file.</summary>
     public void Dispose()
     {
         if (Interlocked.Exchange(ref disposed, 1) != 0)
@@ -97,11 +126,21 @@ public sealed class RawDiskImage : IDiskBackend
             return;
         }
         jobs.CompleteAdding();
+        closing.Cancel();
         foreach (Thread worker in workers)
         {
-            worker.Join();
+            if (worker != Thread.CurrentThread)
+            {
+                worker.Join();
+            }
+        }
+        // Left over only if a continuation closes the image, on the thread of the request that has ended, and that thread is the only one.
+        while (jobs.TryTake(out Job job))
+        {
+            Perform(job);
         }
         jobs.Dispose();
+        closing.Dispose();
         handle.Dispose();
     }
 
@@ -109,7 +148,31 @@ public sealed class RawDiskImage : IDiskBackend
     {
         foreach (Job job in jobs.GetConsumingEnumerable())
         {
-            job.Done.SetResult(Execute(job.Request));
+            Perform(job);
+            if (handle.IsClosed)
+            {
+                return;   // By a continuation, on this thread; the queue is gone as well.
+            }
+        }
+    }
+
+    private void Perform(Job job) => job.Done.SetResult(Execute(job.Request));
+
+    /// <summary>Writes unless the fence has closed in the meantime: whoever closes the image is not to wait for that on its own thread.</summary>
+    private DiskOutcome? TryWrite(DiskRequest request)
+    {
+        try
+        {
+            if (!fence.IsOpen)
+            {
+                return null;
+            }
+            RandomAccess.Write(handle, request.Data.AsSpan(), OffsetOf(request));
+            return Succeeded(request, []);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            return Failed(request, error.Message);
         }
     }
 
@@ -132,18 +195,15 @@ public sealed class RawDiskImage : IDiskBackend
 
     private DiskOutcome Perform(DiskRequest request)
     {
-        bool inside = request.LengthBytes <= CapacitySectors * BlockProtocol.SectorBytes
-            && request.Sector <= CapacitySectors - (request.LengthBytes / BlockProtocol.SectorBytes);
-        bool changes = request.Kind is not (DiskRequestKind.Read or DiskRequestKind.Flush);
-        if (!inside || (changes && ReadOnly))
+        if (Refusal(request) is { } reason)
         {
-            return Failed(request, inside ? "The disk image is read-only." : "The request lies outside the disk image.");
+            return Failed(request, reason);
         }
-        if (flushFailure is { } earlier && request.Kind != DiskRequestKind.Read)
+        long offset = OffsetOf(request);
+        if (!MayAct())
         {
-            return Failed(request, $"An earlier flush failed, so that written data may be lost: {earlier}");
+            return Fenced(request);
         }
-        long offset = (long)(request.Sector * BlockProtocol.SectorBytes);
         switch (request.Kind)
         {
             case DiskRequestKind.Read:
@@ -158,16 +218,30 @@ public sealed class RawDiskImage : IDiskBackend
                 }
                 break;
             case DiskRequestKind.Discard:
-                Zero(offset, (long)request.LengthBytes, mayUnmap: true);
-                break;
+                return Zero(request, offset, mayUnmap: true);
             case DiskRequestKind.WriteZeroes:
-                Zero(offset, (long)request.LengthBytes, request.MayUnmap);
-                break;
+                return Zero(request, offset, request.MayUnmap);
             default:
                 return new DiskOutcome(new DiskCompletion(request.Id, DiskStatus.Unsupported, []), $"Unknown request {request.Kind}.");
         }
         return Succeeded(request, []);
     }
+
+    private string? Refusal(DiskRequest request)
+    {
+        bool inside = request.LengthBytes <= CapacitySectors * BlockProtocol.SectorBytes
+            && request.Sector <= CapacitySectors - (request.LengthBytes / BlockProtocol.SectorBytes);
+        bool changes = request.Kind is not (DiskRequestKind.Read or DiskRequestKind.Flush);
+        if (!inside || (changes && ReadOnly))
+        {
+            return inside ? "The disk image is read-only." : "The request lies outside the disk image.";
+        }
+        return flushFailure is { } earlier && request.Kind != DiskRequestKind.Read
+            ? $"An earlier flush failed, so that written data may be lost: {earlier}"
+            : null;
+    }
+
+    private static long OffsetOf(DiskRequest request) => (long)(request.Sector * BlockProtocol.SectorBytes);
 
     private ImmutableArray<byte> ReadFully(long offset, int length)
     {
@@ -185,18 +259,29 @@ public sealed class RawDiskImage : IDiskBackend
         return ImmutableCollectionsMarshal.AsImmutableArray(data);
     }
 
-    private void Zero(long offset, long length, bool mayUnmap)
+    /// <summary>The last step before an access: nothing that may wait comes between this and the system call.</summary>
+    private bool MayAct() => fence.IsOpen || fence.Wait(closing.Token);
+
+    private static DiskOutcome Fenced(DiskRequest request) => Failed(request, "The replica may not act any more: the request was not performed.");
+
+    private DiskOutcome Zero(DiskRequest request, long offset, bool mayUnmap)
     {
+        long length = (long)request.LengthBytes;
         if (mayUnmap && SparseFile.TryPunchHole(handle, offset, length))
         {
-            return;
+            return Succeeded(request, []);
         }
         byte[] zeroes = new byte[(int)Math.Min(length, ZeroChunkBytes)];
         for (long done = 0; done < length; done += zeroes.Length)
         {
             int chunk = (int)Math.Min(zeroes.Length, length - done);
+            if (!MayAct())
+            {
+                return Fenced(request);
+            }
             RandomAccess.Write(handle, zeroes.AsSpan(0, chunk), offset + done);
         }
+        return Succeeded(request, []);
     }
 
     private static DiskOutcome Succeeded(DiskRequest request, ImmutableArray<byte> data) =>

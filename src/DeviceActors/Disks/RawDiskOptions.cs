@@ -1,3 +1,5 @@
+using FtAkka.DeviceActors.Fencing;
+
 namespace FtAkka.DeviceActors.Disks;
 
 /// <summary>How to open a raw disk image.</summary>
@@ -13,6 +15,12 @@ public sealed record RawDiskOptions(string Path)
     /// </summary>
     public bool Exclusive { get; init; } = true;
 
+    /// <summary>Looked at immediately before each access; a request that it does not let through is held until it does, or the image closes.</summary>
+    public Fence Fence { get; init; } = Fence.None;
+
     /// <summary>Requests executed side by side, each on a thread of its own: 1 to 64.</summary>
     public int ConcurrentRequests { get; init; } = 4;
+
+    /// <summary>Refuse a file that begins like an image of another format: taken for raw bytes, it would be damaged. Off where raw was asked for by name.</summary>
+    public bool RefuseOtherFormats { get; init; }
 }

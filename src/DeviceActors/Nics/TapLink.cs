@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Text;
+using FtAkka.DeviceActors.Fencing;
 using Microsoft.Win32.SafeHandles;
 
 namespace FtAkka.DeviceActors.Nics;
@@ -22,11 +23,14 @@ public sealed class TapLink : IFrameLink
     private readonly Thread reader;
     private readonly SemaphoreSlim asked = new(0);
     private readonly byte[] frameBuffer = new byte[LinkLimits.FrameBytesMax];
+    private readonly Fence fence;
+    private readonly CancellationTokenSource closing = new();
     private TaskCompletionSource<LinkInput>? receiving;
     private volatile bool disposed;
 
-    private TapLink(SafeFileHandle device, SafeFileHandle wake, string name)
+    private TapLink(SafeFileHandle device, SafeFileHandle wake, string name, Fence fence)
     {
+        this.fence = fence;
         this.device = device;
         this.wake = wake;
         Name = name;
@@ -41,9 +45,11 @@ public sealed class TapLink : IFrameLink
     /// Opens the TAP interface <paramref name="name"/>, which is created if it does not exist and the process may do so (CAP_NET_ADMIN);
     /// one made beforehand for this user with <c>ip tuntap add</c> needs no privilege.
     /// </summary>
+    /// <param name="name">Name of the interface.</param>
+    /// <param name="fence">Looked at immediately before each frame is written; null for none.</param>
     /// <exception cref="IOException">The interface cannot be opened; the message says why.</exception>
     /// <exception cref="UnauthorizedAccessException">No permission for the clone device.</exception>
-    public static TapLink Open(string name)
+    public static TapLink Open(string name, Fence? fence = null)
     {
         ArgumentException.ThrowIfNullOrEmpty(name);
         if (Encoding.ASCII.GetByteCount(name) >= InterfaceNameBytes)
@@ -62,7 +68,7 @@ public sealed class TapLink : IFrameLink
             }
             LinuxCalls.SetNonBlocking(device);
             int end = Array.IndexOf(request, (byte)0);
-            return new TapLink(device, LinuxCalls.NewEvent(), Encoding.ASCII.GetString(request, 0, Math.Min(end, InterfaceNameBytes)));
+            return new TapLink(device, LinuxCalls.NewEvent(), Encoding.ASCII.GetString(request, 0, Math.Min(end, InterfaceNameBytes)), fence ?? Fence.None);
         }
         catch
         {
@@ -74,7 +80,8 @@ public sealed class TapLink : IFrameLink
     /// <inheritdoc/>
     public Task<LinkInput> ReceiveAsync()
     {
-        var done = new TaskCompletionSource<LinkInput>(TaskCreationOptions.RunContinuationsAsynchronously);
+        // Continuations run on the reader's thread: they hand the frames on, and a hop through the thread pool costs more than that.
+        var done = new TaskCompletionSource<LinkInput>();
         if (disposed || Interlocked.CompareExchange(ref receiving, done, null) is not null)
         {
             done.SetException(new InvalidOperationException("The TAP link is closed, or a receive is under way."));
@@ -87,14 +94,35 @@ public sealed class TapLink : IFrameLink
     /// <inheritdoc/>
     public Task<int> SendAsync(ImmutableArray<ImmutableArray<byte>> frames)
     {
+        (int next, int sent) = Send(frames, 0);
+        return next == frames.Length ? Task.FromResult(sent) : SendWhenOpenAsync(frames, next, sent);
+    }
+
+    /// <summary>Writes frames from one on, until the fence closes or all are written.</summary>
+    private (int Next, int Sent) Send(ImmutableArray<ImmutableArray<byte>> frames, int next)
+    {
         int sent = 0;
-        foreach (ImmutableArray<byte> frame in frames)
+        for (; next < frames.Length; next++)
         {
-            byte[] bytes = System.Runtime.InteropServices.ImmutableCollectionsMarshal.AsArray(frame) ?? [];
+            byte[] bytes = System.Runtime.InteropServices.ImmutableCollectionsMarshal.AsArray(frames[next]) ?? [];
+            if (!fence.IsOpen)
+            {
+                break;
+            }
             // Interface down, or its queue full: the frame is lost, as on a wire.
             sent += !disposed && LinuxCalls.Write(device, bytes, bytes.Length) == bytes.Length ? 1 : 0;
         }
-        return Task.FromResult(sent);
+        return (next, sent);
+    }
+
+    private async Task<int> SendWhenOpenAsync(ImmutableArray<ImmutableArray<byte>> frames, int next, int sent)
+    {
+        while (next < frames.Length && await fence.WaitAsync(closing.Token).ConfigureAwait(false))
+        {
+            (next, int more) = Send(frames, next);
+            sent += more;
+        }
+        return sent;
     }
 
     /// <inheritdoc/>
@@ -105,13 +133,15 @@ public sealed class TapLink : IFrameLink
             return;
         }
         disposed = true;
+        closing.Cancel();
         asked.Release();
         LinuxCalls.Signal(wake);
-        reader.Join();
-        Interlocked.Exchange(ref receiving, null)?.TrySetCanceled();
-        device.Dispose();
-        wake.Dispose();
-        asked.Dispose();
+        // A continuation of a receive runs on the reader's thread, which then ends by itself.
+        if (Thread.CurrentThread != reader)
+        {
+            reader.Join();
+            Interlocked.Exchange(ref receiving, null)?.TrySetCanceled();
+        }
     }
 
     private void Read()
@@ -127,6 +157,9 @@ public sealed class TapLink : IFrameLink
             }
             if (disposed)
             {
+                device.Dispose();
+                wake.Dispose();
+                asked.Dispose();
                 return;
             }
             Interlocked.Exchange(ref receiving, null)?.TrySetResult(new LinkInput(frames, Connected: true));

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Net.Sockets;
+using FtAkka.DeviceActors.Fencing;
 
 namespace FtAkka.DeviceActors.Nics;
 
@@ -21,8 +22,12 @@ public sealed class UnixStreamLink : IFrameLink
 {
     private static readonly TimeSpan RetryDelay = TimeSpan.FromMilliseconds(200);
 
+    /// <summary>How long a peer that does not read is left alone before its socket is tried again.</summary>
+    private static readonly TimeSpan RoomDelay = TimeSpan.FromMilliseconds(1);
+
     private readonly string path;
     private readonly UnixStreamRole role;
+    private readonly Fence fence;
     private readonly Socket? listener;
     private readonly CancellationTokenSource stop = new();
     private readonly StreamFraming framing = new();
@@ -31,8 +36,12 @@ public sealed class UnixStreamLink : IFrameLink
     /// <summary>Opens the link; a server takes over a stale socket file, on which nobody listens.</summary>
     /// <exception cref="SocketException">The server cannot listen on the path.</exception>
     /// <exception cref="IOException">Somebody listens on the path already, or it is not a socket.</exception>
-    public UnixStreamLink(string path, UnixStreamRole role)
+    /// <param name="path">Path of the socket.</param>
+    /// <param name="role">Which end.</param>
+    /// <param name="fence">Looked at immediately before each write; null for none.</param>
+    public UnixStreamLink(string path, UnixStreamRole role, Fence? fence = null)
     {
+        this.fence = fence ?? Fence.None;
         this.path = path;
         this.role = role;
         listener = role == UnixStreamRole.Server ? UnixListener.Open(path) : null;
@@ -45,7 +54,9 @@ public sealed class UnixStreamLink : IFrameLink
         if (peer is not { } socket)
         {
             framing.Reset();
-            peer = await ConnectAsync(token).ConfigureAwait(false);
+            Socket connected = await ConnectAsync(token).ConfigureAwait(false);
+            connected.Blocking = false;
+            peer = connected;
             return new LinkInput([], Connected: true);
         }
         ImmutableArray<ImmutableArray<byte>> frames = TakeFrames(out bool broken);
@@ -81,7 +92,20 @@ public sealed class UnixStreamLink : IFrameLink
             ReadOnlyMemory<byte> bytes = StreamFraming.Encode(frames);
             while (!bytes.IsEmpty)
             {
-                bytes = bytes[await socket.SendAsync(bytes, stop.Token).ConfigureAwait(false)..];
+                if (!fence.IsOpen && !await fence.WaitAsync(stop.Token).ConfigureAwait(false))
+                {
+                    return 0;
+                }
+                // Not an asynchronous send: it would wait for room behind the look at the fence.
+                bytes = bytes[socket.Send(bytes.Span, SocketFlags.None, out SocketError error)..];
+                if (error == SocketError.WouldBlock)
+                {
+                    await Task.Delay(RoomDelay, stop.Token).ConfigureAwait(false);
+                }
+                else if (error != SocketError.Success)
+                {
+                    throw new SocketException((int)error);
+                }
             }
             return frames.Length;
         }

@@ -48,6 +48,29 @@ public sealed record ChannelClosed(ulong Generation, ulong Attempt, ChannelClose
     public const int TextMax = 2000;
 }
 
+/// <summary>Primary → backup, when that is entitled: console output from before the copy. Not answered; clients miss it if it is lost.</summary>
+/// <param name="Generation">See <see cref="IChannelMessage"/>.</param>
+/// <param name="Attempt">See <see cref="IChannelMessage"/>.</param>
+/// <param name="Offset">Position of the first byte since power-on.</param>
+/// <param name="Bytes">The bytes.</param>
+public sealed record ConsoleHistory(ulong Generation, ulong Attempt, ulong Offset, ImmutableArray<byte> Bytes) : IChannelMessage;
+
+/// <summary>Backup → primary, before it closes for <see cref="ChannelCloseReason.Diverged"/>: what it has where it diverged. Not answered.</summary>
+/// <param name="Generation">See <see cref="IChannelMessage"/>.</param>
+/// <param name="Attempt">See <see cref="IChannelMessage"/>.</param>
+/// <param name="Lsn">The entry at which replay left the recording.</param>
+/// <param name="Icount">Instructions retired there.</param>
+/// <param name="Registers">Lines of name=value.</param>
+/// <param name="Pages">Each: u64 physical address, u64 hash of its content. Little-endian.</param>
+public sealed record DivergenceWitness(ulong Generation, ulong Attempt, ulong Lsn, ulong Icount, string Registers, ImmutableArray<byte> Pages) : IChannelMessage
+{
+    /// <summary>Longest text of registers in characters.</summary>
+    public const int RegistersMax = 32 << 10;
+
+    /// <summary>Most pages.</summary>
+    public const int PagesMax = 256 << 10;
+}
+
 /// <summary>Primary → backup: the machine is stopped, everything up to the entry has left; take over. Answered by <see cref="ChannelClosed"/>.</summary>
 /// <param name="Generation">See <see cref="IChannelMessage"/>.</param>
 /// <param name="Attempt">See <see cref="IChannelMessage"/>.</param>

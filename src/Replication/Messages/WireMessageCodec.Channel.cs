@@ -175,6 +175,37 @@ public static partial class WireMessageCodec
     private static CloneAssembled ReadCloneAssembled(ref MessagePackReader reader) =>
         new(reader.ReadUInt64(), reader.ReadUInt64(), reader.ReadUInt64(), reader.ReadUInt64(), reader.ReadUInt64(), reader.ReadUInt64());
 
+    private static void WriteConsoleHistory(ref MessagePackWriter writer, ConsoleHistory message)
+    {
+        WriteSession(ref writer, message);
+        writer.Write(message.Offset);
+        writer.Write(message.Bytes.AsSpan());
+    }
+
+    private static ConsoleHistory? ReadConsoleHistory(ref MessagePackReader reader)
+    {
+        var message = new ConsoleHistory(reader.ReadUInt64(), reader.ReadUInt64(), reader.ReadUInt64(), ReadBytes(ref reader));
+        return !message.Bytes.IsDefault && message.Offset <= ulong.MaxValue - (ulong)message.Bytes.Length ? message : null;
+    }
+
+    private static void WriteDivergenceWitness(ref MessagePackWriter writer, DivergenceWitness message)
+    {
+        WriteSession(ref writer, message);
+        writer.Write(message.Lsn);
+        writer.Write(message.Icount);
+        writer.Write(message.Registers);
+        writer.Write(message.Pages.AsSpan());
+    }
+
+    private static DivergenceWitness? ReadDivergenceWitness(ref MessagePackReader reader)
+    {
+        ulong generation = reader.ReadUInt64(), attempt = reader.ReadUInt64(), lsn = reader.ReadUInt64(), icount = reader.ReadUInt64();
+        string? registers = ReadText(ref reader, DivergenceWitness.RegistersMax);
+        var pages = ReadBytes(ref reader);
+        return registers is not null && !pages.IsDefault && pages.Length <= DivergenceWitness.PagesMax * 16 && pages.Length % 16 == 0
+            ? new DivergenceWitness(generation, attempt, lsn, icount, registers, pages) : null;
+    }
+
     private static void WriteSession(ref MessagePackWriter writer, IChannelMessage message)
     {
         writer.Write(message.Generation);

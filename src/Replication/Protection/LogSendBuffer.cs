@@ -162,7 +162,7 @@ public sealed class LogSendBuffer
     private int IndexOf(Lsn lsn) => _acknowledgedCount + (int)(lsn.Value - Acknowledged.Value - 1);
 
     /// <summary>Bytes that an entry counts for in both ends' buffers.</summary>
-    internal static int SizeOf(LogEntry entry) => 24 + entry.Payload switch
+    public static int SizeOf(LogEntry entry) => 24 + entry.Payload switch
     {
         InputPayload { Input: NetReceive net } => net.Frame.Length,
         InputPayload { Input: DiskCompleted disk } => disk.Completion.Data.Length,

@@ -79,11 +79,11 @@ public sealed record ProtectionOptions
     /// <summary>How often the CPU share changes.</summary>
     public TimeSpan LagAdjustInterval { get; init; } = TimeSpan.FromMilliseconds(100);
 
-    /// <summary>By how many percent of the whole it changes.</summary>
+    /// <summary>By how many percent of the whole it comes back, up to what the backup could follow before; it falls by five times as much at most.</summary>
     public int ShareStepPercent { get; init; } = 4;
 
     /// <summary>The share never falls below this.</summary>
-    public int ShareMinPercent { get; init; } = 5;
+    public int ShareMinPercent { get; init; } = 10;
 
     /// <summary>Where the disks are.</summary>
     public DiskSharing Disks { get; init; } = DiskSharing.Shared;

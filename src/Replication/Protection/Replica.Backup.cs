@@ -37,6 +37,10 @@ public sealed partial class Replica
                 Close(ChannelCloseReason.Diverged, $"diverged at icount {diverged.Divergence.Icount}: {diverged.Divergence.What}");
                 Halt(HaltReason.Diverged, $"replay left the recording at entry {diverged.Divergence.Lsn}, icount {diverged.Divergence.Icount}: {diverged.Divergence.What}");
                 break;
+            case ReplicaInput.Leave when Role is ReplicaRole.Backup or ReplicaRole.BackupSyncing:
+                Close(ChannelCloseReason.Gone, $"the node {_id.Node} stops");
+                Halt(HaltReason.Left, "the node stops");
+                break;
             case ReplicaInput.ChannelReconnected when _receive is not null:
                 (_ackDue, _resendDue) = (true, true);
                 break;

@@ -20,6 +20,8 @@ public sealed partial class Replica
         Yielded,
     }
 
+    private readonly OutputDelays _delays = new();
+    private long _logBytesSent;
     private ulong _attempts;
     private Lsn _lastLsn;
     private LogSendBuffer? _send;
@@ -29,7 +31,9 @@ public sealed partial class Replica
     private Lsn _backupExecuted;
     private Instant _nextCheck;
     private ulong _releasedSent;
+    private Instant _lastReleasedSent;
     private string _dropReason = "";
+    private DropCause _dropCause;
     private HandOver _handOver;
     private bool _confirmed;
     private bool _protected;
@@ -50,7 +54,7 @@ public sealed partial class Replica
             case ReplicaInput.CloneSwitched switched when Role == ReplicaRole.CloningPrimary && _send is null:
                 _switch = switched.Position;
                 _send = new LogSendBuffer(_options, switched.Position.LastLsn, now);
-                _lag = new LagController(_options, switched.Position.LastLsn, now);
+                _lag = new LagController(_options, switched.Position.LastLsn, now, _icount);
                 break;
             case ReplicaInput.CloneConfirmed when Role == ReplicaRole.CloningPrimary && _send is not null:
                 _confirmed = true;
@@ -62,10 +66,16 @@ public sealed partial class Replica
                 AbandonClone("cancelled");
                 break;
             case ReplicaInput.Unprotect when Role == ReplicaRole.ProtectedPrimary:
-                ClaimNext(now, "unprotected");
+                ClaimNext(now, DropCause.Unprotected, "unprotected");
                 break;
             case ReplicaInput.PlannedFailover when Role == ReplicaRole.ProtectedPrimary && _protected && !_ended && !_arbiter.IsClaiming:
-                _handOver = _handOver == HandOver.None ? HandOver.Stopping : _handOver;
+                BeginHandOver();
+                break;
+            case ReplicaInput.Leave when Role == ReplicaRole.CloningPrimary:
+                AbandonClone("the node stops");
+                break;
+            case ReplicaInput.Leave when Role == ReplicaRole.ProtectedPrimary && !_ended && !_arbiter.IsClaiming:
+                BeginHandOver();
                 break;
             case ReplicaInput.DisksQuiesced when _handOver == HandOver.Quiescing:
                 _handOver = HandOver.Draining;
@@ -90,7 +100,7 @@ public sealed partial class Replica
             if (entry.Payload is OutputMarkPayload mark)
             {
                 while (next < recorded.Outputs.Count && _gate.LastAdded < mark.LastOutput)
-                    AddOutput(new GatedOutput(_gate.LastAdded + 1, recorded.Outputs[next++], entry.Lsn));
+                    AddOutput(new GatedOutput(_gate.LastAdded + 1, recorded.Outputs[next++], entry.Lsn, now));
             }
             else if (entry.Payload is EndPayload)
             {
@@ -99,7 +109,7 @@ public sealed partial class Replica
         }
         if (next < recorded.Outputs.Count)
             throw new ArgumentException("an output without a mark in the log could leave before the backup knows of it.", nameof(recorded));
-        _lag?.Recorded(now, _lastLsn);
+        _lag?.Recorded(now, _lastLsn, _icount);
     }
 
     private void AddOutput(GatedOutput output)
@@ -150,7 +160,7 @@ public sealed partial class Replica
                 AbandonClone($"{_peer} gave up: {closed.Text}");
                 break;
             case ChannelClosed closed when Role == ReplicaRole.ProtectedPrimary:
-                ClaimNext(now, $"{_peer} gave up: {closed.Text}");
+                ClaimNext(now, closed.Reason == ChannelCloseReason.Diverged ? DropCause.Diverged : DropCause.GaveUp, $"{_peer} gave up: {closed.Text}");
                 break;
             default:
                 break;
@@ -165,11 +175,11 @@ public sealed partial class Replica
             && _oldResend++ >= OldResendsMax)
         {
             // One such message can be late; many say that the backup lost what it had.
-            ClaimNext(now, $"{_peer} misses entries that are gone");
+            ClaimNext(now, DropCause.EntriesGone, $"{_peer} misses entries that are gone");
         }
         if (received >= _send.Acknowledged)
             _oldResend = 0;
-        _lag!.Executed(now, new Lsn(ack.ExecutedLsn), new Instant(ack.EchoedTicks));
+        _lag!.Executed(now, new Lsn(ack.ExecutedLsn), new Instant(ack.EchoedTicks), ack.ExecutedIcount);
         if (ack.ExecutedLsn > _backupExecuted.Value)
             _backupExecuted = new Lsn(ack.ExecutedLsn);
         // The backup does not go live before this plus the lease (docs/failure-model.md); a stamp from the future is a lie.
@@ -190,7 +200,11 @@ public sealed partial class Replica
         if (Role == ReplicaRole.Halted)
             return;
         if (now < _fence && _gate.Release(_send?.Acknowledged ?? Lsn.None) is { Count: > 0 } released)
+        {
+            foreach (var output in Role == ReplicaRole.ProtectedPrimary ? released : [])
+                _delays.Add(now - output.Since);
             Emit(new ReplicaEffect.ReleaseOutputs(released));
+        }
         if (_session != default)
             Talk(now);
         if (_ended && _gate.Count == 0 && (_send is null || Role == ReplicaRole.CloningPrimary || _send.Count == 0))
@@ -231,7 +245,7 @@ public sealed partial class Replica
             Report($"protected by {_peer}");
         }
         if (_detector!.Step(now, DetectorInput.Tick) == PeerHealth.Suspect)
-            ClaimNext(now, $"{_peer} is silent");
+            ClaimNext(now, DropCause.Silent, $"{_peer} is silent");
         _send!.ResendWhenStuck(now);
         StepHandOver();
         SetFence(_handOver == HandOver.Yielded ? Instant.Always : _lease);
@@ -243,10 +257,13 @@ public sealed partial class Replica
         }
     }
 
+    private void BeginHandOver() => _handOver = _handOver == HandOver.None ? HandOver.Stopping : _handOver;
+
     private void StepHandOver()
     {
         bool said = _gate.Count == 0 && _send!.Count == 0;
-        if (_handOver == HandOver.Stopping && said && _stop.HasFlag(StopReasons.HandingOver))
+        // Not before the backup may take over.
+        if (_handOver == HandOver.Stopping && said && _protected && _stop.HasFlag(StopReasons.HandingOver))
         {
             _handOver = HandOver.Quiescing;
             Emit(new ReplicaEffect.QuiesceDisks());
@@ -274,17 +291,17 @@ public sealed partial class Replica
             if (_handOver == HandOver.Yielded)
                 Emit(new ReplicaEffect.Send(new FailoverYield(_session.Generation, _session.Attempt, _lastLsn.Value, _gate.LastAdded)));
         }
-        else if (_gate.LastReleased > _releasedSent && now - _lastSent >= _options.BatchDelayMax && _send is not null)
+        else if (_gate.LastReleased > _releasedSent && now - Instant.Max(_lastSent, _lastReleasedSent) >= _options.BatchDelayMax && _send is not null)
         {
-            _releasedSent = _gate.LastReleased;
+            (_releasedSent, _lastReleasedSent) = (_gate.LastReleased, now);
             Emit(new ReplicaEffect.Send(new LogReleased(_gate.LastReleased, _session.Generation, _session.Attempt)));
         }
     }
 
-
     private void SendAppend(Instant now, byte[] frames, Lsn first, Lsn last, Instant recorded)
     {
         _lastSent = now;
+        _logBytesSent += frames.Length;
         _releasedSent = _gate.LastReleased;
         Emit(new ReplicaEffect.Send(new LogAppend(System.Runtime.InteropServices.ImmutableCollectionsMarshal.AsImmutableArray(frames),
             first.Value, last.Value, _session.Generation, _session.Attempt, now.Ticks, recorded.Ticks, _gate.LastReleased,
@@ -308,11 +325,11 @@ public sealed partial class Replica
     }
 
     /// <summary>Wants to go on without the backup: only as the owner of the next generation.</summary>
-    private void ClaimNext(Instant now, string why)
+    private void ClaimNext(Instant now, DropCause cause, string why)
     {
         if (_arbiter.IsClaiming)
             return;
-        _dropReason = why;
+        (_dropCause, _dropReason) = (cause, why);
         Report($"{why}: asking the arbiter for generation {Generation + 1}");
         Ask(now, _arbiter.Claim(now, Generation + 1));
     }
@@ -321,11 +338,12 @@ public sealed partial class Replica
     {
         Close(ChannelCloseReason.Dropped, _dropReason);
         Generation = generation;
+        string peer = _peer!;
         EndSession();
         _gate.PassThrough();
         Become(ReplicaRole.Solo);
         SetFence(Instant.Never);
-        Emit(new ReplicaEffect.DropBackup(_dropReason));
+        Emit(new ReplicaEffect.DropBackup(_dropCause, peer, _dropReason));
     }
 
     /// <summary>

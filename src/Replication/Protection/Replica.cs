@@ -109,12 +109,17 @@ public sealed partial class Replica
         LogEntries = _send?.Count ?? _receive?.Count ?? 0,
         LogBytes = _send?.Bytes ?? _receive?.Bytes ?? 0,
         HeldOutputs = _gate.Held,
+        OutputsUnderWay = _gate.Count,
         OutputBytes = _gate.Bytes,
         LastReleased = _gate.LastReleased,
         Lag = _lag?.Lag(now) ?? TimeSpan.Zero,
         SharePercent = _share,
         Stopped = _stop,
         ArbiterFailures = _arbiter.Failures,
+        LogBytesSent = _logBytesSent,
+        OutputDelayMedian = _delays.AtShare(0.5),
+        OutputDelayP99 = _delays.AtShare(0.99),
+        OutputsDelayed = _delays.Count,
     };
 
     private void Take(Instant now, ReplicaInput input)

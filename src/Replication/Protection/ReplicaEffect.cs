@@ -52,6 +52,28 @@ public enum HaltReason
 
     /// <summary>Replay left the recording.</summary>
     Diverged,
+
+    /// <summary>A backup whose node stops in order.</summary>
+    Left,
+}
+
+/// <summary>Why a primary goes on without its backup.</summary>
+public enum DropCause
+{
+    /// <summary>An operator wanted it.</summary>
+    Unprotected,
+
+    /// <summary>The backup, or the way to it, fell silent.</summary>
+    Silent,
+
+    /// <summary>The backup gave up, or its node knows of none.</summary>
+    GaveUp,
+
+    /// <summary>Replay left the recording.</summary>
+    Diverged,
+
+    /// <summary>The backup misses entries that are gone.</summary>
+    EntriesGone,
 }
 
 /// <summary>What the shell has to do, in the order given.</summary>
@@ -112,7 +134,7 @@ public abstract record ReplicaEffect
     public sealed record QuiesceDisks : ReplicaEffect;
 
     /// <summary>Primary: goes on alone; the next generation is won. Place a new backup.</summary>
-    public sealed record DropBackup(string Why) : ReplicaEffect;
+    public sealed record DropBackup(DropCause Cause, string Peer, string Why) : ReplicaEffect;
 
     /// <summary>Stop the machine and every device for good.</summary>
     public sealed record HaltReplica(HaltReason Reason, string What) : ReplicaEffect;

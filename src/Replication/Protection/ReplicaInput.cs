@@ -29,6 +29,12 @@ public abstract record ReplicaInput
     /// <summary>Operator: the backup takes over, nothing is lost and nothing repeated. Protected primary only.</summary>
     public sealed record PlannedFailover : ReplicaInput;
 
+    /// <summary>
+    /// The node stops in order. A protected primary hands over as for <see cref="PlannedFailover"/>, a clone is given up, a backup says goodbye and
+    /// halts, so that its primary does not have to wait for silence. A replica that runs its VM alone goes on: whoever stops the node must know.
+    /// </summary>
+    public sealed record Leave : ReplicaInput;
+
     /// <summary>Clone, primary: the final copy was taken at this position of the log, and the machine records from there.</summary>
     public sealed record CloneSwitched(LogPosition Position) : ReplicaInput;
 

@@ -43,6 +43,7 @@ public sealed class MachinePlayer
 {
     private readonly GuestMachine _machine;
     private readonly Queue<LogEntry> _entries = new();
+    private readonly List<PageDigest> _digestPages = [];
     private readonly List<MachineEffect> _effects = [];
     private MachineExitReason? _ended;
     private bool _seesAllWrites;
@@ -84,8 +85,14 @@ public sealed class MachinePlayer
     /// <summary>Digests that were compared and equal.</summary>
     public ulong DigestsChecked { get; private set; }
 
+    /// <summary>Icount of the last of them: what went wrong, went wrong behind it. Null before the first.</summary>
+    public ulong? LastDigestIcount { get; private set; }
+
     /// <summary>Set once replay has left the recording; final.</summary>
     public Divergence? Divergence { get; private set; }
+
+    /// <summary>Pages that the last digest compared covers; valid until the next <see cref="Run"/>.</summary>
+    public IReadOnlyList<PageDigest> LastDigestPages => _digestPages;
 
     /// <summary>Where the log stands at the point replay has reached.</summary>
     public LogPosition Position => new(LastExecuted, LastOutput);
@@ -176,7 +183,8 @@ public sealed class MachinePlayer
                 _seesAllWrites = true;
                 return true;
             case DigestPayload digest:
-                var actual = _machine.ComputeDigest();
+                _digestPages.Clear();
+                var actual = _machine.ComputeDigest(_digestPages);
                 if (!_seesAllWrites)
                     actual = actual with { Memory = digest.Digest.Memory };
                 _seesAllWrites = true;
@@ -186,6 +194,7 @@ public sealed class MachinePlayer
                     return false;
                 }
                 DigestsChecked++;
+                LastDigestIcount = entry.Icount;
                 return true;
             case OutputMarkPayload mark:
                 CollectEffects();

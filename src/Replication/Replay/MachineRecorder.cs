@@ -1,4 +1,5 @@
 using FtAkka.Machine;
+using FtAkka.Machine.Digest;
 using FtAkka.Machine.Events;
 using FtAkka.Replication.Log;
 
@@ -35,6 +36,9 @@ public sealed class MachineRecorder
     /// <summary>The machine; only its questions may be asked, it is run and fed through this object.</summary>
     public GuestMachine Machine => _machine;
 
+    /// <summary>Shown the machine at each digest of the interval, and the pages that it covers; null for nobody.</summary>
+    public Action<GuestMachine, IReadOnlyList<PageDigest>>? DigestTaken { get; init; }
+
     /// <summary>Number of the newest entry.</summary>
     public Lsn LastLsn { get; private set; }
 
@@ -58,7 +62,10 @@ public sealed class MachineRecorder
         }
         if (exit.Icount == _nextDigest)
         {
-            Append(exit.Icount, new DigestPayload(_machine.ComputeDigest()));
+            var pages = DigestTaken is null ? null : new List<PageDigest>();
+            Append(exit.Icount, new DigestPayload(_machine.ComputeDigest(pages)));
+            if (pages is not null)
+                DigestTaken!(_machine, pages);
             _nextDigest += _digestInterval;
         }
         if (IsFinal(exit.Reason) && !_ended)

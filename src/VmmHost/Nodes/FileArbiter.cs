@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text.Json;
-using FtAkka.Actors.Protection;
+using FtAkka.Nodes;
 using FtAkka.Replication.Protection;
 
 namespace FtAkka.VmmHost.Nodes;
@@ -11,7 +11,7 @@ namespace FtAkka.VmmHost.Nodes;
 /// written whole under another name, made durable, and then linked to its name, which fails if that exists (POSIX link(2)). The
 /// directory is made durable before the answer counts.
 /// </summary>
-public sealed class FileArbiter(string directory) : IArbiterStore
+public sealed class FileArbiter(string directory) : INodeArbiter
 {
     private const int OpenDirectory = 0x10000;   // O_RDONLY | O_DIRECTORY
     private const int AlreadyThere = 17;         // EEXIST
@@ -19,7 +19,16 @@ public sealed class FileArbiter(string directory) : IArbiterStore
     private const string EndedSuffix = ".ended";
 
     /// <inheritdoc/>
-    public OwnershipVerdict Claim(OwnershipClaim claim)
+    public string Place => directory;
+
+    /// <inheritdoc/>
+    public void Claim(OwnershipClaim claim, Action<OwnershipVerdict> answer) => Ask(() => answer(ClaimNow(claim)));
+
+    /// <inheritdoc/>
+    public void Check(OwnershipClaim claim, Action<OwnershipVerdict> answer) => Ask(() => answer(CheckNow(claim)));
+
+    /// <inheritdoc/>
+    public OwnershipVerdict ClaimNow(OwnershipClaim claim)
     {
         ArgumentNullException.ThrowIfNull(claim);
         try
@@ -41,8 +50,8 @@ public sealed class FileArbiter(string directory) : IArbiterStore
         }
     }
 
-    /// <inheritdoc/>
-    public OwnershipVerdict Check(OwnershipClaim claim)
+    /// <summary>Judges a claim by the newest record, without creating one. Takes as long as the storage does.</summary>
+    public OwnershipVerdict CheckNow(OwnershipClaim claim)
     {
         ArgumentNullException.ThrowIfNull(claim);
         try
@@ -74,6 +83,9 @@ public sealed class FileArbiter(string directory) : IArbiterStore
         File.WriteAllText(PathOf(vm, generation, EndedSuffix), "");
         SyncDirectory();
     }
+
+    /// <summary>Storage may hang: each question has a thread of its own.</summary>
+    private static void Ask(Action question) => new Thread(() => question()) { IsBackground = true, Name = "arbiter" }.Start();
 
     private IEnumerable<ulong> Generations(string vm, string suffix)
     {

@@ -1,18 +1,18 @@
 using System.Collections.Immutable;
 using Akka.Configuration;
 using Akka.Configuration.Hocon;
+using FtAkka.Nodes;
 using FtAkka.Replication.Protection;
+using FtAkka.Replication.Protection.Clone;
 using FtAkka.VmmHost.Cli;
 using FtAkka.VmmHost.Vms;
+using Microsoft.Extensions.Logging;
 
 namespace FtAkka.VmmHost.Nodes;
 
 /// <summary>Settings of a node process, from its HOCON file over the built-in akka.hocon.</summary>
 internal sealed record NodeSettings
 {
-    /// <summary>Name of the actor system on every node: part of all addresses.</summary>
-    public const string SystemName = "ftakka";
-
     /// <summary>
     /// A node's wire carries chunks of memory and disk reads of up to 16 MiB in one message, and as many as the log buffers hold.
     /// </summary>
@@ -42,8 +42,54 @@ internal sealed record NodeSettings
     /// <summary>Limits and intervals of protected VMs.</summary>
     public required ProtectionOptions Protection { get; init; }
 
+    /// <summary>New backups without a person.</summary>
+    public required AutoProtectOptions AutoProtect { get; init; }
+
+    /// <summary>How long an orderly stop waits for VMs to be handed over.</summary>
+    public required TimeSpan HandOverTimeout { get; init; }
+
+    /// <summary>Bytes per second of a copy at most; 0 for no limit.</summary>
+    public required long CloneRate { get; init; }
+
+    /// <summary>Folder for reports of divergences.</summary>
+    public required string DivergenceDirectory { get; init; }
+
+    /// <summary>How many are kept there.</summary>
+    public required int DivergenceReportsMax { get; init; }
+
+    /// <summary>Bytes of the log in each.</summary>
+    public required long DivergenceLogBytes { get; init; }
+
     /// <summary>For the actor system.</summary>
     public required Config Akka { get; init; }
+
+    /// <summary>What the node's actor works with on this host. Makes the folder for the arbiter where there is none.</summary>
+    /// <exception cref="CommandFailedException">The folder cannot be made.</exception>
+    public NodeOptions ToOptions(ILogger? log = null)
+    {
+        try
+        {
+            Directory.CreateDirectory(SharedDirectory);
+        }
+        catch (Exception refused) when (refused is IOException or UnauthorizedAccessException)
+        {
+            throw new CommandFailedException($"The shared folder {SharedDirectory} cannot be made: {refused.Message}", refused);
+        }
+        return new NodeOptions
+        {
+            Name = Name,
+            Incarnation = (DateTime.UtcNow - DateTime.UnixEpoch).Ticks / TimeSpan.TicksPerMicrosecond,
+            Peers = Peers,
+            Protection = Protection,
+            AutoProtect = AutoProtect,
+            HandOverTimeout = HandOverTimeout,
+            CloneLimits = new CloneOptions { BytesPerSecondMax = CloneRate },
+            EvidenceLogBytes = DivergenceLogBytes,
+            KeepEvidence = report => new EvidenceFolder(DivergenceDirectory, DivergenceReportsMax).Keep(report, line => log?.Log(LogLevel.Warning, default, line, null, (text, _) => text)),
+            Arbiter = new FileArbiter(SharedDirectory),
+            Devices = new HostDevices(),
+        };
+    }
 
     /// <summary>Reads a node's file.</summary>
     /// <param name="file">HOCON; relative paths in it are relative to its folder.</param>
@@ -78,6 +124,12 @@ internal sealed record NodeSettings
             SharedDirectory = Path.Combine(folder, shared),
             ControlSocket = given.GetString("ftakka.node.control-socket") is { Length: > 0 } path ? Path.Combine(folder, path) : DefaultSocket(name),
             Protection = ReadProtection(given, file),
+            AutoProtect = ReadAutoProtect(given, file),
+            HandOverTimeout = given.GetTimeSpan("ftakka.ft.hand-over-timeout", TimeSpan.FromSeconds(10)),
+            CloneRate = given.GetByteSize("ftakka.ft.clone-rate", 0) ?? 0,
+            DivergenceDirectory = Path.Combine(folder, given.GetString("ftakka.node.divergence-directory", "divergences")),
+            DivergenceReportsMax = given.GetInt("ftakka.node.divergence-reports", 16),
+            DivergenceLogBytes = given.GetByteSize("ftakka.node.divergence-log", 8 << 20) ?? 8 << 20,
             Akka = Secured(akka, given, file, folder, insecure),
         };
     }
@@ -114,8 +166,34 @@ internal sealed record NodeSettings
             ChannelTimeout = Time("channel-timeout", defaults.ChannelTimeout),
             LeaseDuration = Time("lease", defaults.LeaseDuration),
             PauseGuard = Time("pause-guard", defaults.PauseGuard),
+            LogEntriesMax = given.GetInt("ftakka.ft.log-entries", defaults.LogEntriesMax),
+            LogBytesMax = given.GetLong("ftakka.ft.log-bytes", defaults.LogBytesMax),
         };
         return read.Validate() is { } wrong ? throw new CommandFailedException($"{file}: ftakka.ft: {wrong}.") : read;
+    }
+
+    /// <summary><c>off</c>, <c>any</c>, or a list of nodes.</summary>
+    private static AutoProtectOptions ReadAutoProtect(Config given, string file)
+    {
+        const string Key = "ftakka.ft.auto-protect";
+        var defaults = new AutoProtectOptions();
+        AutoProtectOptions read = defaults with
+        {
+            Delay = given.GetTimeSpan("ftakka.ft.auto-protect-delay", defaults.Delay),
+            DelayMax = given.GetTimeSpan("ftakka.ft.auto-protect-delay-max", defaults.DelayMax),
+        };
+        if (!given.HasPath(Key))
+        {
+            return read;
+        }
+        HoconValue value = given.GetValue(Key);
+        if (value.IsArray())
+        {
+            return read with { Enabled = true, Nodes = [.. value.GetStringList()] };
+        }
+        return value.GetString() is "any" or "off"
+            ? read with { Enabled = value.GetString() == "any" }
+            : throw new CommandFailedException($"{file}: {Key} is '{value.GetString()}': off, any, or a list of nodes is meant.");
     }
 
     private static Config Secured(Config akka, Config given, string file, string folder, bool insecure)

@@ -75,13 +75,18 @@ public sealed class DiffCommand : ICommandModule
         {
             output.WriteLine(detail);
         }
-        Print(output, "where the different inputs have been delivered", report.AtEntry);
-        Print(output, "where registers first differ", report.FirstRegisters);
+        Print(output, "state where the different inputs have been delivered", report.AtEntry);
+        if (report.Culprit is { } culprit)
+        {
+            output.WriteLine("the instruction that makes registers differ for the first time:");
+            output.WriteLine($"     {culprit}");
+        }
+        Print(output, "state behind it", report.FirstRegisters);
         foreach (string problem in report.Problems)
         {
             output.WriteLine(problem);
         }
-        Print(output, "the first keyframes behind it", report.Keyframe);
+        Print(output, "state in the first keyframes behind it", report.Keyframe);
     }
 
     private static void Print(TextWriter output, string title, StateDifference? difference)
@@ -90,7 +95,7 @@ public sealed class DiffCommand : ICommandModule
         {
             return;
         }
-        output.WriteLine($"{title}:");
+        output.WriteLine($"{title}, icount {InstructionCount.Text(difference.Icount)}:");
         foreach (string line in difference.Lines())
         {
             output.WriteLine(line);

@@ -6,10 +6,14 @@ namespace FtAkka.VmmHost.Recordings;
 /// <summary>A divergence for people.</summary>
 internal static class DivergenceText
 {
-    public static string Of(Divergence divergence)
+    /// <summary>What it is.</summary>
+    /// <param name="divergence">The divergence.</param>
+    /// <param name="lastEqual">Icount of the last digest that was equal; null if there was none.</param>
+    public static string Of(Divergence divergence, ulong? lastEqual)
     {
-        string text = $"Replay left the recording at icount {divergence.Icount}, entry {divergence.Lsn}: {divergence.What}";
-        return divergence is { Expected: { } expected, Actual: { } actual } ? $"{text} ({Parts(expected, actual)})." : text + ".";
+        string parts = divergence is { Expected: { } expected, Actual: { } actual } ? $" ({Parts(expected, actual)})" : "";
+        string since = lastEqual is { } icount ? $" The last digest that was equal is that at icount {icount}." : " No digest was equal before.";
+        return $"Replay left the recording at icount {divergence.Icount}, entry {divergence.Lsn}: {divergence.What}{parts}.{since}";
     }
 
     /// <summary>The parts of the state that differ.</summary>

@@ -72,7 +72,7 @@ public sealed class RecordCommand : ICommandModule
         using var console = new StandardConsole();
         using VmComposition vm = VmComposition.Open(spec, console.Open);
         RecordingManifest manifest = Describe(
-            spec, vm.Definition, parsed.GetValue(digestEvery) ?? DefaultDigestEvery, parsed.GetValue(keyframeEvery) ?? DefaultKeyframeEvery);
+            spec, vm.Definition, parsed.GetValue(digestEvery) ?? spec.DigestEvery ?? DefaultDigestEvery, parsed.GetValue(keyframeEvery) ?? DefaultKeyframeEvery);
         string folder = parsed.GetRequiredValue(output);
         try
         {
@@ -81,14 +81,14 @@ public sealed class RecordCommand : ICommandModule
             {
                 Machine = vm.Definition.Machine with
                 {
-                    IcountMax = parsed.GetValue(icountMax) ?? 0,
+                    IcountMax = parsed.GetValue(icountMax) ?? spec.Limits.IcountMax ?? 0,
                     CreateRunner = machine => new RecordingRunner(machine, writer, manifest.DigestEvery, manifest.KeyframeEvery),
                 },
             };
             VmProtocol.Ended ended = await RunCommand.ExecuteAsync(definition, vm, _ => { }, cancelled).ConfigureAwait(false);
             console.Dispose();
             writer.Close();
-            if (parsed.GetValue(stats) is { } file && ended.Report is { } report)
+            if ((parsed.GetValue(stats) ?? spec.Stats) is { } file && ended.Report is { } report)
             {
                 RunStatistics.Of(ended, report, manifest.Machine.RngSeed, []).Write(file);
             }

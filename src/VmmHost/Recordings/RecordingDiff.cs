@@ -31,7 +31,10 @@ internal sealed record DiffReport
     /// <summary>How the machines differ where the different inputs have been delivered.</summary>
     public StateDifference? AtEntry { get; init; }
 
-    /// <summary>How they differ where their registers do so for the first time.</summary>
+    /// <summary>The instruction that makes registers differ for the first time; null if it was not found.</summary>
+    public string? Culprit { get; init; }
+
+    /// <summary>How they differ behind it.</summary>
     public StateDifference? FirstRegisters { get; init; }
 
     /// <summary>How the first pair of keyframes behind the entry differs.</summary>
@@ -50,6 +53,7 @@ internal sealed class RecordingDiff(RecordingReader first, RecordingReader secon
     private const int EntriesBefore = 5;
 
     private readonly Queue<string> before = new();
+    private ulong lastEqualDigest;
 
     /// <summary>Compares.</summary>
     /// <exception cref="RecordingException">A recording cannot be read.</exception>
@@ -117,6 +121,7 @@ internal sealed class RecordingDiff(RecordingReader first, RecordingReader secon
             {
                 return (a, b);
             }
+            lastEqualDigest = a.Payload is DigestPayload ? a.Icount : lastEqualDigest;
             before.Enqueue(TextOf(a));
             if (before.Count > EntriesBefore)
             {
@@ -145,11 +150,9 @@ internal sealed class RecordingDiff(RecordingReader first, RecordingReader secon
     /// <summary>Different inputs: shows what they do, and where they first show in registers.</summary>
     private DiffReport ExplainInputs(DiffReport report, ulong icount)
     {
-        progress($"replaying both to icount {icount}");
-        using var one = new TimeTraveller(first);
-        using var other = new TimeTraveller(second);
-        one.Seek(icount);
-        other.Seek(icount);
+        progress($"replaying both to icount {InstructionCount.Text(icount)}");
+        using TimeTraveller one = StandAt(first, icount);
+        using TimeTraveller other = StandAt(second, icount);
         StateDifference at = StateDifference.Of(one.Machine, other.Machine);
         report = report with { AtEntry = at };
         if (at.Registers.Count > 0)
@@ -158,8 +161,8 @@ internal sealed class RecordingDiff(RecordingReader first, RecordingReader secon
         }
         progress("seeking the first instruction that makes registers differ");
         ulong same = icount;
-        ulong different = icount;
-        for (ulong step = 1; different == same && step <= SearchInstructions; step *= 2)
+        ulong? different = null;
+        for (ulong step = 1; different is null && step <= SearchInstructions; step *= 2)
         {
             switch (RegistersDiffer(one, other, icount + step))
             {
@@ -167,20 +170,33 @@ internal sealed class RecordingDiff(RecordingReader first, RecordingReader secon
                     different = icount + step;
                     break;
                 case false:
-                    same = different = icount + step;
+                    same = icount + step;
                     break;
                 default:
                     // One of them cannot go so far: look at the last point that both reach.
                     ulong last = Math.Min(one.Icount, other.Icount);
-                    different = RegistersDiffer(one, other, last) == true ? last : same;
-                    step = SearchInstructions;
-                    break;
+                    return RegistersDiffer(one, other, last) == true
+                        ? ShowCulprit(report, one, other, same, last)
+                        : report with { Problems = [.. Ends(one, "first"), .. Ends(other, "second"), $"the registers are the same up to icount {last}"] };
             }
         }
-        if (different == same)
-        {
-            return report with { Problems = [$"the registers are the same up to icount {same} and were not compared further"] };
-        }
+        return different is { } found
+            ? ShowCulprit(report, one, other, same, found)
+            : report with { Problems = [$"the registers are the same up to icount {same} and were not compared further"] };
+    }
+
+    /// <summary>A machine at an icount where what follows is to be executed, whatever keyframes say: the log may have been changed.</summary>
+    private static TimeTraveller StandAt(RecordingReader recording, ulong icount)
+    {
+        var traveller = new TimeTraveller(recording) { KeyframesUpTo = icount };
+        traveller.Seek(icount);
+        traveller.Keep();
+        return traveller;
+    }
+
+    /// <summary>Finds the first instruction behind which registers differ.</summary>
+    private static DiffReport ShowCulprit(DiffReport report, TimeTraveller one, TimeTraveller other, ulong same, ulong different)
+    {
         while (different - same > 1)
         {
             ulong middle = same + ((different - same) / 2);
@@ -193,10 +209,15 @@ internal sealed class RecordingDiff(RecordingReader first, RecordingReader secon
                 same = middle;
             }
         }
+        one.Seek(same);
+        string? culprit = StateDifference.CodeAt(one.Machine) is [var instruction, ..] ? instruction : null;
         one.Seek(different);
         other.Seek(different);
-        return report with { FirstRegisters = StateDifference.Of(one.Machine, other.Machine) };
+        return report with { Culprit = culprit, FirstRegisters = StateDifference.Of(one.Machine, other.Machine) };
     }
+
+    private static string[] Ends(TimeTraveller traveller, string name) =>
+        traveller.Divergence is { } divergence ? [$"the {name} recording cannot be replayed further: {DivergenceText.Of(divergence, traveller.LastDigestIcount)}"] : [];
 
     /// <summary>Whether the registers differ at an icount; null if one of the recordings cannot be replayed so far.</summary>
     private static bool? RegistersDiffer(TimeTraveller one, TimeTraveller other, ulong icount)
@@ -210,14 +231,19 @@ internal sealed class RecordingDiff(RecordingReader first, RecordingReader secon
     /// <summary>Equal inputs and different states: one of the machines did what it should not have done. Says which, and what, as far as it is known.</summary>
     private DiffReport ExplainDigests(DiffReport report, DigestPayload a, DigestPayload b)
     {
-        var problems = new List<string> { $"the digests differ in {DivergenceText.Parts(a.Digest, b.Digest)}" };
+        var problems = new List<string>
+        {
+            $"the digests differ in {DivergenceText.Parts(a.Digest, b.Digest)}; "
+                + $"the difference came between icount {InstructionCount.Text(lastEqualDigest)}, where they were equal, and {InstructionCount.Text(a.Digest.Icount)}",
+        };
         foreach ((RecordingReader recording, string name) in new[] { (first, "first"), (second, "second") })
         {
             progress($"replaying the {name} to icount {a.Digest.Icount}");
-            using var traveller = new TimeTraveller(recording);
+            // From a keyframe that both still agreed on: a later one may hold what is wrong already.
+            using var traveller = new TimeTraveller(recording) { KeyframesUpTo = lastEqualDigest };
             traveller.Seek(a.Digest.Icount);
             problems.Add(traveller.Divergence is { } divergence
-                ? $"a replay of the {name} recording does not come to its own state: {DivergenceText.Of(divergence)}"
+                ? $"a replay of the {name} recording does not come to its own state: {DivergenceText.Of(divergence, traveller.LastDigestIcount)}"
                 : $"a replay of the {name} recording comes to the state it recorded");
         }
         Keyframe? behind = first.Keyframes.FirstOrDefault(keyframe => keyframe.Icount >= a.Digest.Icount);

@@ -3,6 +3,7 @@ using FtAkka.Actors.Recordings;
 using FtAkka.Machine;
 using FtAkka.Machine.Events;
 using FtAkka.Replication.Replay;
+using FtAkka.VmmHost.Doctor;
 
 namespace FtAkka.VmmHost.Recordings;
 
@@ -72,6 +73,7 @@ internal sealed class ReplayRun : IDisposable
     private readonly RecordingReplay replay;
     private readonly Keyframe start;
     private readonly Queue<Keyframe> toCompare;
+    private readonly ulong? end;
     private int compared;
     private ulong random;
 
@@ -84,6 +86,8 @@ internal sealed class ReplayRun : IDisposable
         random = options.ExtraStopsSeed ?? 0;
         replay = new RecordingReplay(recording, start);
         replay.Player.StopsAtCheckpoints = options.Verify;
+        using LogFileReader log = recording.OpenLog();
+        end = log.FindEnd();
     }
 
     /// <summary>Takes the outputs from <see cref="ReplayOptions.From"/> on.</summary>
@@ -115,10 +119,24 @@ internal sealed class ReplayRun : IDisposable
             if (watch.Elapsed - reported > ProgressEvery)
             {
                 reported = watch.Elapsed;
-                Progress?.Invoke($"icount {InstructionCount.Text(Machine.Icount)}, {100.0 * replay.Progress.Position / replay.Progress.Length:f0} % of the log");
+                Progress?.Invoke(ProgressText(watch.Elapsed));
             }
         }
         return Conclude(stop, failure, watch.Elapsed, firstTsc);
+    }
+
+    private string ProgressText(TimeSpan elapsed)
+    {
+        double perSecond = (Machine.Icount - start.Icount) / elapsed.TotalSeconds;
+        string done = $"icount {InstructionCount.Text(Machine.Icount)}";
+        string speed = $"{perSecond / 1e6:f0} million instructions per second";
+        if (end is not { } last)
+        {
+            return $"{done}, {speed}";
+        }
+        ulong goal = Math.Min(last, options.To);
+        double left = (goal - Math.Min(goal, Machine.Icount)) / Math.Max(perSecond, 1);
+        return $"{done} of {InstructionCount.Text(goal)}, {speed}, about {Math.Ceiling(left):f0} s to go";
     }
 
     private ulong NextStop()
@@ -175,11 +193,20 @@ internal sealed class ReplayRun : IDisposable
     {
         if (replay.Player.Divergence is { } divergence)
         {
-            failure = DivergenceText.Of(divergence);
+            failure = DivergenceText.Of(divergence, replay.Player.LastDigestIcount);
+            string here = CpuFeatures.Model();
+            if (recording.Manifest.HostCpu != here)
+            {
+                failure += $" It was recorded on another CPU, {recording.Manifest.HostCpu}; a few instructions give other results on this one, {here} (docs/determinism.md).";
+            }
         }
         else if (failure is null && stop == PlayerStop.Starved && replay.Player.LastReceived < start.Header.Position.LastLsn)
         {
             failure = "The log ends before the keyframe from which the replay was to start.";
+        }
+        else if (failure is null && options.Verify && replay.Tail is { IsTorn: false } damage)
+        {
+            failure = $"The recording is damaged: {damage}";
         }
         return new ReplayOutcome
         {

@@ -6,6 +6,7 @@ using FtAkka.Actors.Vms;
 using FtAkka.Machine.Digest;
 using FtAkka.VmmHost.Cli;
 using FtAkka.VmmHost.Debugging;
+using FtAkka.VmmHost.Recordings;
 using FtAkka.VmmHost.Vms;
 
 namespace FtAkka.VmmHost.Run;
@@ -21,23 +22,10 @@ public sealed class RunCommand : ICommandModule
         HelpName = "FILE",
     };
 
-    private readonly Option<ulong> digestEvery = new("--digest-every")
-    {
-        Description = "Take a digest of the machine's state every N instructions; into the statistics, or on standard error.",
-        HelpName = "N",
-    };
+    private readonly Option<ulong?> digestEvery = InstructionCount.Option(
+        "--digest-every", "Take a digest of the machine's state every N instructions; into the statistics, or on standard error.");
 
-    private readonly Option<ulong> icountMax = new("--max-icount")
-    {
-        Description = "End the run after N instructions.",
-        HelpName = "N",
-    };
-
-    private readonly Option<ulong?> pace = new("--pace")
-    {
-        Description = "Execute at most this many million instructions per second on average.",
-        HelpName = "MIPS",
-    };
+    private readonly Option<ulong?> icountMax = InstructionCount.Option("--max-icount", "End the run after N instructions.");
 
     private readonly Option<int?> gdb = new("--gdb")
     {
@@ -53,7 +41,7 @@ public sealed class RunCommand : ICommandModule
     {
         var command = new Command("run", "Run a VM without a backup. On a terminal, Ctrl-A X leaves and Ctrl-A Ctrl-A sends Ctrl-A to the guest.");
         vmOptions.AddTo(command);
-        foreach (Option option in new Option[] { stats, digestEvery, icountMax, pace, gdb })
+        foreach (Option option in new Option[] { stats, digestEvery, icountMax, gdb })
         {
             command.Options.Add(option);
         }
@@ -61,10 +49,22 @@ public sealed class RunCommand : ICommandModule
         return command;
     }
 
+    /// <summary>The VM and the run of it that file and flags describe together.</summary>
+    internal VmSpec Describe(ParseResult parsed, Action<string> progress)
+    {
+        VmSpec spec = vmOptions.Read(parsed, progress);
+        return spec with
+        {
+            Stats = parsed.GetValue(stats) ?? spec.Stats,
+            DigestEvery = parsed.GetValue(digestEvery) ?? spec.DigestEvery,
+            Limits = spec.Limits with { IcountMax = parsed.GetValue(icountMax) ?? spec.Limits.IcountMax },
+        };
+    }
+
     private async Task<int> RunAsync(Terminal terminal, ParseResult parsed, CancellationToken cancelled)
     {
-        VmSpec spec = vmOptions.Read(parsed, terminal.Progress);
-        string? statsFile = parsed.GetValue(stats);
+        VmSpec spec = Describe(parsed, terminal.Progress);
+        string? statsFile = spec.Stats;
         var digests = new List<MachineDigest>();
         Action<MachineDigest> digestTaken = statsFile is not null
             ? digests.Add
@@ -76,10 +76,8 @@ public sealed class RunCommand : ICommandModule
         {
             Machine = vm.Definition.Machine with
             {
-                DigestEvery = parsed.GetValue(digestEvery),
-                IcountMax = parsed.GetValue(icountMax),
-                // A million instructions per second are a thousand per millisecond.
-                InstructionsPerMillisecond = parsed.GetValue(pace) is { } mips ? mips * 1000 : null,
+                DigestEvery = spec.DigestEvery ?? 0,
+                IcountMax = spec.Limits.IcountMax ?? 0,
             },
         };
         VmProtocol.Ended ended;
@@ -120,7 +118,7 @@ public sealed class RunCommand : ICommandModule
         using var signals = new EndingSignals(() => vm.Tell(new MachineProtocol.Stop()));
         VmProtocol.Ended ended = await end.Task.ConfigureAwait(false);
         await system.Terminate().ConfigureAwait(false);
-        return ended;
+        return ended.Reason == MachineEndReason.StartFailed ? ended with { Detail = $"Cannot boot {opened.BootFiles}: {ended.Detail}" } : ended;
     }
 
     /// <summary>Reading a kernel and starting an actor system take their time, by which the guest's clock would be behind for ever.</summary>
@@ -140,7 +138,7 @@ public sealed class RunCommand : ICommandModule
             case MachineEndReason.LeaveRequested:
                 return ExitCode.Ok;
             case MachineEndReason.IcountMax:
-                terminal.ErrorOutput.WriteLine($"ftakka: stopped{icount}, as --max-icount asked");
+                terminal.ErrorOutput.WriteLine($"ftakka: stopped{icount}, as --max-icount or the VM's limits asked");
                 return ExitCode.Ok;
             case MachineEndReason.Reset:
                 terminal.ErrorOutput.WriteLine($"ftakka: the guest reset itself{icount}");

@@ -16,15 +16,21 @@ internal sealed class VmOptions
         Arity = ArgumentArity.ZeroOrOne,
     };
 
+    private readonly Option<string?> name = Word("--name", "NAME", "Name of the VM; MAC addresses are derived from it. Default: the file's name, or vm.");
     private readonly Option<string?> kernel = Word("--kernel", "PATH", "Linux kernel: bzImage, or ELF vmlinux. Default: the one of 'guest fetch'.");
     private readonly Option<string?> initrd = Word("--initrd", "PATH", "Initial RAM disk.");
     private readonly Option<string?> append = Word("--append", "TEXT", "Words to append to the kernel's command line.");
     private readonly Option<string?> memory = Word("--memory", "SIZE", "RAM, such as 256M or 1G.");
     private readonly Option<string[]> disks = Words("--disk", "PATH[,format=raw][,readonly]", "Disk image or block device. May be given more than once.");
-    private readonly Option<string[]> nets = Words("--net", "tap:NAME|unix:PATH|none", "Network card and what it is connected to. May be given more than once.");
+    private readonly Option<string[]> nets = Words("--net", "tap:NAME|unix:PATH|none", "Network card and what it is connected to, and [,mac=ADDRESS][,mtu=BYTES][,listen]. May be given more than once.");
     private readonly Option<string?> console = Word("--console", "stdio|unix:PATH|file:PATH|none", "Where the serial console is.");
+
+    private readonly Option<string?> virtioConsole = Word(
+        "--virtio-console", "stdio|unix:PATH|file:PATH|none", "Where the virtio console (hvc0) is. Default: none, and the guest has no such device.");
+
     private readonly Option<string?> cpuModel = Word("--cpu-model", "NAME", $"CPU model, such as {CpuModel.V1Name}.");
     private readonly Option<string?> rngSeed = Word("--rng-seed", "N", "Seed of everything random in the guest. Default: a random one.");
+    private readonly Option<string?> pace = Word("--pace", "MIPS", "Execute at most this many million instructions per second on average.");
 
     /// <summary>Adds the flags to a verb.</summary>
     public void AddTo(Command command)
@@ -32,10 +38,12 @@ internal sealed class VmOptions
         command.Arguments.Add(file);
         Check(memory, text => SpecText.Bytes("--memory", text));
         Check(console, text => SpecText.Console("--console", text));
+        Check(virtioConsole, text => SpecText.Console("--virtio-console", text));
+        Check(pace, text => SpecText.Pace("--pace", text));
         Check(rngSeed, text => SpecText.Number("--rng-seed", text));
         CheckEach(disks, text => SpecText.Disk("--disk", text));
         CheckEach(nets, text => SpecText.Nic("--net", text));
-        foreach (Option option in new Option[] { kernel, initrd, append, memory, disks, nets, console, cpuModel, rngSeed })
+        foreach (Option option in new Option[] { name, kernel, initrd, append, memory, disks, nets, console, virtioConsole, cpuModel, rngSeed, pace })
         {
             command.Options.Add(option);
         }
@@ -50,6 +58,7 @@ internal sealed class VmOptions
         VmSpec spec = parsed.GetValue(file) is { } path ? ReadFile(path) : new VmSpec();
         spec = spec with
         {
+            Name = parsed.GetValue(name) ?? spec.Name,
             Kernel = parsed.GetValue(kernel) ?? spec.Kernel,
             Initrd = parsed.GetValue(initrd) ?? spec.Initrd,
             Append = parsed.GetValue(append) ?? spec.Append,
@@ -57,8 +66,10 @@ internal sealed class VmOptions
             Disks = parsed.GetValue(disks) is { Length: > 0 } images ? [.. images.Select(text => SpecText.Disk("--disk", text))] : spec.Disks,
             Nics = parsed.GetValue(nets) is { Length: > 0 } cards ? [.. cards.Select(text => SpecText.Nic("--net", text))] : spec.Nics,
             Console = parsed.GetValue(console) is { } place ? SpecText.Console("--console", place) : spec.Console,
+            VirtioConsole = parsed.GetValue(virtioConsole) is { } second ? SpecText.Console("--virtio-console", second) : spec.VirtioConsole,
             CpuModel = parsed.GetValue(cpuModel) ?? spec.CpuModel,
             RngSeed = parsed.GetValue(rngSeed) is { } seed ? SpecText.Number("--rng-seed", seed) : spec.RngSeed,
+            Limits = parsed.GetValue(pace) is { } mips ? spec.Limits with { PaceMips = SpecText.Pace("--pace", mips) } : spec.Limits,
         };
         return spec.Kernel is null ? WithFetchedKernel(spec, GuestFolder.Default, progress) : spec;
     }

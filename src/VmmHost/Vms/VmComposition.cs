@@ -36,6 +36,9 @@ internal sealed class VmComposition : IDisposable
     /// <summary>Hardware, kernel and devices; without observers.</summary>
     public VmDefinition Definition { get; private set; } = null!;
 
+    /// <summary>What the guest boots from, for people.</summary>
+    public string BootFiles { get; private set; } = "";
+
     /// <summary>Opens everything.</summary>
     /// <param name="spec">The description; its kernel is given.</param>
     /// <param name="stdio">Makes the console on standard input and output.</param>
@@ -43,6 +46,7 @@ internal sealed class VmComposition : IDisposable
     public static VmComposition Open(VmSpec spec, Func<IConsoleLink> stdio)
     {
         CheckCpu(spec.CpuModel);
+        CheckConsoles(spec.Console, spec.VirtioConsole);
         var composition = new VmComposition();
         try
         {
@@ -52,6 +56,8 @@ internal sealed class VmComposition : IDisposable
                 MemoryBytes = spec.MemoryBytes,
                 CommandLine = KernelCommandLine.Compose(spec.Append),
                 BootUnixSeconds = now.ToUnixTimeSeconds(),
+                CpuModelName = spec.CpuModel,
+                VirtioConsole = spec.VirtioConsole.Target != ConsoleTarget.None,
                 RngSeed = spec.RngSeed ?? BinaryPrimitives.ReadUInt64LittleEndian(RandomNumberGenerator.GetBytes(sizeof(ulong))),
                 Disks = [.. spec.Disks.Select((disk, i) => composition.OpenDisk(disk, i))],
                 Nics = [.. spec.Nics.Select((nic, i) => composition.OpenNic(spec.Name, nic, i))],
@@ -62,7 +68,9 @@ internal sealed class VmComposition : IDisposable
             }
             byte[] kernel = Read("kernel", spec.Kernel!);
             byte[] initrd = spec.Initrd is { } path ? Read("initrd", path) : [];
-            composition.OpenConsole(spec.Console, stdio);
+            composition.BootFiles = spec.Initrd is null ? $"the kernel {spec.Kernel}" : $"the kernel {spec.Kernel} with the initrd {spec.Initrd}";
+            composition.OpenConsole(ConsoleKind.Serial, spec.Console, stdio);
+            composition.OpenConsole(ConsoleKind.Virtio, spec.VirtioConsole, stdio);
             composition.Definition = new VmDefinition
             {
                 Name = spec.Name,
@@ -72,6 +80,8 @@ internal sealed class VmComposition : IDisposable
                     Kernel = kernel,
                     Initrd = initrd,
                     BootSecondFraction = TimeSpan.FromTicks(now.Ticks % TimeSpan.TicksPerSecond),
+                    // A million instructions per second are a thousand per millisecond.
+                    InstructionsPerMillisecond = spec.Limits.PaceMips * 1000,
                 },
                 Devices = [.. composition.devices],
             };
@@ -99,20 +109,26 @@ internal sealed class VmComposition : IDisposable
 
     internal static void CheckCpu(string name)
     {
-        if (!CpuModel.TryGet(name, out CpuModel? model))
+        if (CpuModel.WhyNotHere(name) is { } refusal)
         {
-            throw new CommandFailedException($"There is no CPU model '{name}'; there is {CpuModel.V1Name}.");
+            throw new CommandFailedException(refusal);
         }
-        if (model.MissingHostFeatures([.. HostFeatures.Detect()]) is { Count: > 0 } missing)
+    }
+
+    private static void CheckConsoles(ConsoleSpec serial, ConsoleSpec virtio)
+    {
+        if (serial.Target != ConsoleTarget.None && serial == virtio)
         {
-            throw new CommandFailedException($"This host's CPU cannot run the model {name}: it lacks {string.Join(", ", missing)}.");
+            string place = serial.Path ?? "standard input and output";
+            throw new CommandFailedException($"The serial and the virtio console cannot both be at {place}: give one of them another place, or none.");
         }
     }
 
     private BlockOptions OpenDisk(DiskSpec disk, int index)
     {
-        RawDiskImage image = Opening($"disk {disk.Path}", () => RawDiskImage.Open(new RawDiskOptions(disk.Path) { ReadOnly = disk.ReadOnly }));
-        devices.Add(new DeviceDefinition(DeviceKind.Disk, index, DiskActor.Props(image), new DiskDialect(index))
+        RawDiskImage image = Opening($"disk {disk.Path}", () => RawDiskImage.Open(
+            new RawDiskOptions(disk.Path) { ReadOnly = disk.ReadOnly, RefuseOtherFormats = disk.Format is null }));
+        devices.Add(new DeviceDefinition(DeviceKind.Disk, index, DiskActor.Props(image).WithDispatcher(DiskActor.DispatcherId), new DiskDialect(index))
         {
             DrainRequest = new DiskProtocol.Drain(),
         });
@@ -128,11 +144,11 @@ internal sealed class VmComposition : IDisposable
             NicTarget.Unix => new UnixStreamLink(nic.Name!, nic.Listen ? UnixStreamRole.Server : UnixStreamRole.Client),
             _ => throw new InvalidOperationException($"Unknown network {nic.Target}."),
         });
-        devices.Add(new DeviceDefinition(DeviceKind.Nic, index, NicActor.Props(link), new NicDialect(index)));
-        return new NetOptions { Mac = nic.Mac ?? MacOf(vm, index), Mtu = nic.Mtu };
+        devices.Add(new DeviceDefinition(DeviceKind.Nic, index, NicActor.Props(link).WithDispatcher(NicActor.DispatcherId), new NicDialect(index)));
+        return new NetOptions { Mac = nic.Mac ?? MacOf(vm, index), Mtu = nic.Mtu, Segmentation = true };
     }
 
-    private void OpenConsole(ConsoleSpec console, Func<IConsoleLink> stdio)
+    private void OpenConsole(ConsoleKind kind, ConsoleSpec console, Func<IConsoleLink> stdio)
     {
         if (console.Target == ConsoleTarget.None)
         {
@@ -147,7 +163,7 @@ internal sealed class VmComposition : IDisposable
         });
         var options = new ConsoleOptions { EscapeKey = console.Target == ConsoleTarget.Stdio && !Console.IsInputRedirected };
         devices.Add(new DeviceDefinition(
-            DeviceKind.Console, (int)ConsoleKind.Serial, ConsoleActor.Props(link, options), new ConsoleDialect(ConsoleKind.Serial))
+            DeviceKind.Console, (int)kind, ConsoleActor.Props(link, options), new ConsoleDialect(kind))
         {
             DrainRequest = new ConsoleProtocol.Drain(),
         });

@@ -9,7 +9,8 @@ internal sealed class SimulatedWire(SimulatedNetwork network, WireContext contex
     private IWireReceiver? _receiver;
     private WirePeer? _self;
 
-    public string Host { get; } = context.Settings.PublicHostname;
+    /// <summary>As addresses write it: in small letters.</summary>
+    public string Host { get; } = SimulatedNetwork.Named(context.Settings.PublicHostname);
 
     public bool IsListening => _receiver is not null;
 

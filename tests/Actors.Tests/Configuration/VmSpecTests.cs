@@ -18,8 +18,12 @@ public sealed class VmSpecTests
             disks = [ "root.img", { path = "data.img", format = raw, readonly = on } ]
             nics = [ "tap:tap0,mtu=9000", { connect = "unix:net.sock", mac = "52:54:00:00:00:01", listen = on } ]
             console = "unix:console.sock"
+            virtio-console = "file:second.log"
             cpu-model = ftvm64-v1
             rng-seed = 0x10
+            limits { pace = 500, max-icount = 10G }
+            digest-every = 50M
+            stats = "out/stats.json"
             """, File);
         Assert.Equal(("shop", 1UL << 30, "/vms/vmlinuz", "/boot/initrd"), (spec.Name, spec.MemoryBytes, spec.Kernel, spec.Initrd));
         Assert.Equal("quiet ro", spec.Append);
@@ -28,7 +32,10 @@ public sealed class VmSpecTests
         Assert.Equal((NicTarget.Unix, "/vms/net.sock", true), (spec.Nics[1].Target, spec.Nics[1].Name, spec.Nics[1].Listen));
         Assert.Equal([0x52, 0x54, 0, 0, 0, 1], spec.Nics[1].Mac!.Value.ToArray());
         Assert.Equal(new ConsoleSpec(ConsoleTarget.Unix, "/vms/console.sock"), spec.Console);
+        Assert.Equal(new ConsoleSpec(ConsoleTarget.File, "/vms/second.log"), spec.VirtioConsole);
         Assert.Equal(("ftvm64-v1", 16UL), (spec.CpuModel, spec.RngSeed));
+        Assert.Equal(new VmLimits(500, 10_000_000_000), spec.Limits);
+        Assert.Equal((50_000_000UL, "/vms/out/stats.json"), (spec.DigestEvery, spec.Stats));
     }
 
     [Fact]
@@ -57,6 +64,13 @@ public sealed class VmSpecTests
     [InlineData("nics = [ { connect = none, mtu = 100 } ]", "nics[0].mtu: 100 is out of range; allowed are 1280 to 65535")]
     [InlineData("console = \"tcp:1\"", "console: 'tcp:1' is no console")]
     [InlineData("rng-seed = -1", "rng-seed: '-1' is no number")]
+    [InlineData("virtio-console = pty", "virtio-console: 'pty' is no console; write stdio, unix:PATH, file:PATH or none")]
+    [InlineData("limits = 5", "limits: an object is expected, such as { pace = 500, max-icount = 10G }")]
+    [InlineData("limits { speed = 5 }", "limits.speed: unknown key; allowed are pace, max-icount")]
+    [InlineData("limits { pace = 0 }", "limits.pace: 0 is out of range; allowed are 1 to 1000000 million instructions per second")]
+    [InlineData("limits { max-icount = 0 }", "limits.max-icount: '0' is no number of instructions")]
+    [InlineData("digest-every = often", "digest-every: 'often' is no number of instructions; write 1000000, 50M or 2G")]
+    [InlineData("stats { a = 1 }", "stats: a single value is expected")]
     public void Mistakes_are_told_with_file_key_and_what_is_allowed(string text, string message)
     {
         SpecException wrong = Assert.Throws<SpecException>(() => VmSpecFile.Parse(text, File));
@@ -71,6 +85,23 @@ public sealed class VmSpecTests
     [InlineData("2g", 2UL << 30)]
     [InlineData("16K", 16UL << 10)]
     public void Sizes(string text, ulong bytes) => Assert.Equal(bytes, SpecText.Bytes("size", text));
+
+    [Theory]
+    [InlineData("1", 1UL)]
+    [InlineData("1,000_000", 1_000_000UL)]
+    [InlineData("50M", 50_000_000UL)]
+    [InlineData("2g", 2_000_000_000UL)]
+    [InlineData("3T", 3_000_000_000_000UL)]
+    public void Counts(string text, ulong count) => Assert.Equal(count, SpecText.Count("count", text));
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("0")]
+    [InlineData("M")]
+    [InlineData("-1")]
+    [InlineData("1.5G")]
+    [InlineData("99999999T")]
+    public void What_is_no_count_is_refused(string text) => Assert.Throws<SpecException>(() => SpecText.Count("count", text));
 
     [Theory]
     [InlineData("none", NicTarget.None, null)]

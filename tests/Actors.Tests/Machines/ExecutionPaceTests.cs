@@ -78,6 +78,42 @@ public sealed class ExecutionPaceTests
         Assert.Equal(10_000UL, executed);
     }
 
+    /// <summary>A machine of a certain speed whose host takes its thread away now and then; percent of the time it ran.</summary>
+    private static double ShareUsed(ExecutionPace pace, double instructionsPerMs, int from, int to, Random random)
+    {
+        double now = from, ran = 0;
+        while (now < to)
+        {
+            ulong budget = pace.Budget(Ms(now));
+            if (budget == 0)
+            {
+                now += 1;
+                continue;
+            }
+            double stolen = random.Next(20) == 0 ? random.NextDouble() * 4 : 0;
+            double took = (budget / instructionsPerMs) + stolen;
+            pace.Ran(budget, Ms(took));
+            (now, ran) = (now + took, ran + took);
+        }
+        return ran * 100 / (now - from);
+    }
+
+    [Theory]
+    [InlineData(10)]
+    [InlineData(50)]
+    [InlineData(96)]
+    public void Share_is_a_share_of_the_time_also_on_a_busy_host_and_when_the_speed_changes(int percent)
+    {
+        var random = new Random(1);
+        var pace = new ExecutionPace();
+        ShareUsed(pace, 800_000, 0, 1000, random);
+        pace.SetShare(percent, Ms(1000));
+        Assert.InRange(ShareUsed(pace, 800_000, 1500, 6000, random), percent * 0.6, Math.Min(100, percent * 1.5));
+        Assert.InRange(ShareUsed(pace, 50_000, 7000, 12000, random), percent * 0.6, Math.Min(100, percent * 1.5));
+        pace.SetShare(100, Ms(12000));
+        Assert.InRange(ShareUsed(pace, 50_000, 12001, 13000, random), 99, 101);
+    }
+
     [Fact]
     public void Limit_of_zero_lets_nothing_run_and_no_limit_everything()
     {

@@ -3,7 +3,7 @@ using System.Text;
 using Akka.Actor;
 using FtAkka.Actors.Machines;
 using FtAkka.Actors.Vms;
-using FtAkka.Guests;
+using FtAkka.TinyGuests;
 using FtAkka.Machine;
 using FtAkka.Machine.Digest;
 using FtAkka.Machine.Events;

@@ -5,7 +5,7 @@ using Akka.TestKit;
 using Akka.TestKit.Xunit2;
 using FtAkka.Actors.Machines;
 using FtAkka.Actors.Vms;
-using FtAkka.Guests;
+using FtAkka.TinyGuests;
 using FtAkka.Machine;
 using FtAkka.Machine.Events;
 using FtAkka.Machine.Virtio.Block;
@@ -48,7 +48,7 @@ public abstract class TinyVm : TestKit
     protected TinyVm()
         : base("""
             akka.scheduler.implementation = "FtAkka.Actors.Scheduling.PreciseScheduler, FtAkka.Actors"
-            machine-dispatcher.type = PinnedDispatcher
+            machine-dispatcher.type = "FtAkka.Actors.Scheduling.OwnThreadDispatcherConfigurator, FtAkka.Actors"
             """)
     {
         Observer = CreateTestProbe("observer");

@@ -16,9 +16,25 @@ public sealed class DiskActorTests : TestKit
 
         public bool Disposed { get; private set; }
 
+        /// <summary>Whether a request is executed at once.</summary>
+        public Func<ulong, bool> IsKnown { get; init; } = _ => false;
+
         public ulong CapacitySectors => 100;
 
         public bool ReadOnly => false;
+
+        public DiskOutcome? TryExecuteAtOnce(DiskRequest request)
+        {
+            if (!IsKnown(request.Id))
+            {
+                return null;
+            }
+            lock (running)
+            {
+                Issued.Add(request.Id);
+            }
+            return new DiskOutcome(new DiskCompletion(request.Id, DiskStatus.Ok, []), null);
+        }
 
         public Task<DiskOutcome> ExecuteAsync(DiskRequest request)
         {
@@ -75,6 +91,25 @@ public sealed class DiskActorTests : TestKit
         backend.End(2);
         Assert.Equal(2ul, ExpectMsg<DiskProtocol.Completed>().Completion.Id);
         AwaitAssert(() => Assert.Equal([1ul, 3ul, 2ul, 4ul], backend.IssuedNow()));
+    }
+
+    [Fact]
+    public void Requests_held_up_by_one_that_waits_are_done_at_once_in_order_when_it_has_ended()
+    {
+        const int Held = 2000;   // all conflict: done one inside the other, they would need so many stack frames
+        var backend = new ManualBackend { IsKnown = id => id != 1 };
+        IActorRef disk = Sys.ActorOf(DiskActor.Props(backend));
+        for (ulong id = 1; id <= Held; id++)
+        {
+            disk.Tell(Write(id, 0));
+        }
+        disk.Tell(Read(Held + 1, 50));
+        disk.Tell(new DiskProtocol.Drain());
+        Assert.Equal(Held + 1ul, ExpectMsg<DiskProtocol.Completed>().Completion.Id);
+        backend.End(1);
+        Assert.Equal(Enumerable.Range(1, Held).Select(id => (ulong)id), Enumerable.Range(1, Held).Select(_ => ExpectMsg<DiskProtocol.Completed>().Completion.Id));
+        ExpectMsg<DiskProtocol.Drained>();
+        Assert.Equal([1ul, Held + 1ul, .. Enumerable.Range(2, Held - 1).Select(id => (ulong)id)], backend.IssuedNow());
     }
 
     [Fact]

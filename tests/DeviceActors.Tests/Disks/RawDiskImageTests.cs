@@ -44,6 +44,56 @@ public sealed class RawDiskImageTests : IDisposable
     }
 
     [Fact]
+    public void Data_in_the_hosts_memory_is_read_and_written_at_once()
+    {
+        string path = NewFile(64 * Sector);
+        using RawDiskImage image = RawDiskImage.Open(new RawDiskOptions(path) { Exclusive = false });
+        Assert.Equal(DiskStatus.Ok, image.TryExecuteAtOnce(Write(10, Pattern(1024, 1)))!.Completion.Status);
+        // The host may have dropped the pages, in which case a read has to wait.
+        if (image.TryExecuteAtOnce(Read(9, 4)) is { } read)
+        {
+            Assert.Equal([.. Enumerable.Repeat((byte)0xEE, 512), .. Pattern(1024, 1), .. Enumerable.Repeat((byte)0xEE, 512)], read.Completion.Data.ToArray());
+        }
+        Assert.Equal(Pattern(1024, 1), File.ReadAllBytes(path)[(10 * Sector)..(12 * Sector)]);
+    }
+
+    [Fact]
+    public void What_waits_for_the_storage_or_is_refused_is_not_done_at_once()
+    {
+        string path = NewFile(8 * Sector);
+        using RawDiskImage image = RawDiskImage.Open(new RawDiskOptions(path) { Exclusive = false });
+        using RawDiskImage shortFile = RawDiskImage.Open(new RawDiskOptions(NewFile(100)));
+        Assert.Null(image.TryExecuteAtOnce(new DiskRequest(3, DiskRequestKind.Flush, 0, 0, [])));
+        Assert.Null(image.TryExecuteAtOnce(new DiskRequest(4, DiskRequestKind.Discard, 0, 512, [])));
+        Assert.Null(image.TryExecuteAtOnce(Read(8, 1)));
+        Assert.Null(image.TryExecuteAtOnce(Write(ulong.MaxValue, new byte[512])));
+        Assert.Null(shortFile.TryExecuteAtOnce(Read(0, 1)));
+        Assert.All(File.ReadAllBytes(path), b => Assert.Equal(0xEE, b));
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(4)]
+    public async Task Image_may_be_closed_by_whoever_learns_of_a_requests_end(int concurrentRequests)
+    {
+        string path = NewFile(8 * Sector);
+        RawDiskImage image = RawDiskImage.Open(new RawDiskOptions(path) { ConcurrentRequests = concurrentRequests });
+        Task<DiskOutcome>? later = null;
+        await image.ExecuteAsync(new DiskRequest(3, DiskRequestKind.Flush, 0, 0, []))
+            .ContinueWith(_ => CloseBehindAnother(), CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default)
+            .WaitAsync(TimeSpan.FromSeconds(20));
+        Assert.Equal(DiskStatus.Ok, (await later!).Completion.Status);
+        Assert.Equal(DiskStatus.IoError, (await image.ExecuteAsync(Read(0, 1))).Completion.Status);
+
+        void CloseBehindAnother()
+        {
+            later = image.ExecuteAsync(Read(0, 1));
+            image.Dispose();
+            Assert.NotEmpty(File.ReadAllBytes(path));   // an open image is locked
+        }
+    }
+
+    [Fact]
     public async Task Bytes_beyond_the_end_of_the_file_read_as_zero()
     {
         using RawDiskImage image = RawDiskImage.Open(new RawDiskOptions(NewFile(Sector + 100)));
@@ -123,6 +173,26 @@ public sealed class RawDiskImageTests : IDisposable
         using RawDiskImage image = RawDiskImage.Open(new RawDiskOptions(path) { Exclusive = firstExclusive });
         Exception? outcome = Record.Exception(() => RawDiskImage.Open(new RawDiskOptions(path) { Exclusive = secondExclusive }).Dispose());
         Assert.Equal(refused, outcome is IOException);
+    }
+
+    [Theory]
+    [InlineData("qcow2", 0, "514649FB00000003")]
+    [InlineData("VHDX", 0, "7668647866696C65")]
+    [InlineData("VHD", 0, "636F6E6563746978")]
+    [InlineData("VMDK", 0, "4B444D5601000000")]
+    [InlineData("VDI", 64, "7F10DABE01000100")]
+    public void Image_of_another_format_is_refused_unless_raw_was_asked_for(string format, int offset, string mark)
+    {
+        string path = NewFile(8 * Sector, fill: 0);
+        using (FileStream file = File.OpenWrite(path))
+        {
+            file.Position = offset;
+            file.Write(Convert.FromHexString(mark));
+        }
+        IOException refused = Assert.Throws<IOException>(() => RawDiskImage.Open(new RawDiskOptions(path) { RefuseOtherFormats = true }));
+        Assert.Contains($"looks like a {format} image", refused.Message, StringComparison.Ordinal);
+        RawDiskImage.Open(new RawDiskOptions(path)).Dispose();
+        RawDiskImage.Open(new RawDiskOptions(NewFile(100)) { RefuseOtherFormats = true }).Dispose();
     }
 
     [Fact]

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Diagnostics;
 using System.Net.NetworkInformation;
+using FtAkka.DeviceActors.Fencing;
 using FtAkka.DeviceActors.Nics;
 
 namespace FtAkka.DeviceActors.Tests.Nics;
@@ -74,5 +75,24 @@ public sealed class TapLinkTests
         Task<LinkInput> receive = link.ReceiveAsync();
         link.Dispose();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => receive.WaitAsync(Patience));
+    }
+
+    [TapFact]
+    public async Task Frames_are_held_at_the_fence_and_leave_when_it_opens()
+    {
+        bool open = false;
+        var fence = new Fence(() => Volatile.Read(ref open));
+        using TapLink link = TapLink.Open("ftt%d", fence);
+        Assert.Equal(0, Ip($"link set {link.Name} up"));
+        string counter = $"/sys/class/net/{link.Name}/statistics/rx_packets";   // what we send, the host receives
+        Task<int> sending = link.SendAsync([[.. new byte[60]], [.. new byte[60]]]);
+        await Task.Delay(50);
+        Assert.False(sending.IsCompleted);
+        Assert.Equal("0", File.ReadAllText(counter).Trim());
+
+        Volatile.Write(ref open, true);
+        fence.Moved();
+        Assert.Equal(2, await sending.WaitAsync(Patience));
+        Assert.Equal("2", File.ReadAllText(counter).Trim());
     }
 }

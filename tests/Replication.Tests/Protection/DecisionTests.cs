@@ -14,48 +14,119 @@ public sealed class DecisionTests
     {
         var lag = new LagController(Options, Lsn.None, At(0));
         Assert.Equal(TimeSpan.Zero, lag.Lag(At(5000)));
-        lag.Recorded(At(5000), new Lsn(1));
+        lag.Recorded(At(5000), new Lsn(1), 1);
         Assert.Equal(TimeSpan.FromMilliseconds(40), lag.Lag(At(5040)));
-        lag.Recorded(At(5050), new Lsn(2));
-        lag.Executed(At(5060), new Lsn(1), At(5000));
+        lag.Recorded(At(5050), new Lsn(2), 2);
+        lag.Executed(At(5060), new Lsn(1), At(5000), 1);
         Assert.Equal(TimeSpan.FromMilliseconds(60), lag.Lag(At(5060)));
-        lag.Executed(At(5070), new Lsn(2), At(5050));
+        lag.Executed(At(5070), new Lsn(2), At(5050), 2);
         Assert.Equal(TimeSpan.Zero, lag.Lag(At(9000)));
     }
 
     [Fact]
-    public void Paper_3_2_share_falls_slowly_while_the_backup_lags_and_comes_back()
+    public void Paper_3_2_primary_stops_above_a_second_of_lag_and_goes_on_when_the_backup_has_caught_up()
     {
         var lag = new LagController(Options, Lsn.None, At(0));
-        lag.Recorded(At(0), new Lsn(1));
-        for (int ms = 0; ms <= 900; ms += 10)
-            lag.Step(At(ms));
-        Assert.Equal(100 - (8 * Options.ShareStepPercent), lag.SharePercent);
+        lag.Recorded(At(0), new Lsn(1), 1);
+        lag.Step(At(1000));
         Assert.False(lag.MustStop);
-
         lag.Step(At(1001));
         Assert.True(lag.MustStop);
-        lag.Recorded(At(1001), new Lsn(2));
-        lag.Executed(At(1100), new Lsn(1), At(700));
+        lag.Recorded(At(1001), new Lsn(2), 2);
+        lag.Executed(At(1100), new Lsn(1), At(700), 1);
         lag.Step(At(1100));
         Assert.True(lag.MustStop);
-        lag.Executed(At(1150), new Lsn(2), At(1001));
+        lag.Executed(At(1150), new Lsn(2), At(1001), 2);
         lag.Step(At(1150));
         Assert.False(lag.MustStop);
-        for (int ms = 1150; ms <= 4000; ms += 10)
+    }
+
+    /// <summary>
+    /// A primary that records an entry per millisecond of execution, and a backup that needs <paramref name="cost"/> times as long for each. Now and then
+    /// the primary's host, the backup's or the wire stands still.
+    /// </summary>
+    private static (List<int> Shares, List<double> Lags, int Stops) Pair(int milliseconds, Func<int, double> cost, int stallEvery = int.MaxValue, int stallMs = 0)
+    {
+        var lag = new LagController(Options, Lsn.None, At(0));
+        var log = new Queue<(ulong Lsn, int At)>();
+        (List<int> shares, List<double> lags, int stops) = ([], [], 0);
+        (double primary, double backup) = (0, 0);
+        ulong recorded = 0;
+        (ulong Lsn, int At) executed = default;
+        for (int ms = 1; ms <= milliseconds; ms++)
+        {
+            bool primaryStalls = ms % stallEvery < stallMs, backupStalls = (ms + (stallEvery / 2)) % stallEvery < stallMs;
+            if (!primaryStalls && !lag.MustStop)
+            {
+                for (primary += lag.SharePercent / 100.0; primary >= 1; primary--)
+                {
+                    log.Enqueue((++recorded, ms));
+                    lag.Recorded(At(ms), new Lsn(recorded), recorded);
+                }
+            }
+            if (!backupStalls)
+            {
+                for (backup = Math.Min(4, backup + (1 / cost(ms))); backup >= 1 && log.TryDequeue(out var next); backup--)
+                    executed = next;
+            }
+            if (primaryStalls)
+                continue;
+            // The backup reports at most every 10 ms.
+            if (ms % 10 == 0 && executed.Lsn > 0)
+                lag.Executed(At(ms), new Lsn(executed.Lsn), At(executed.At), executed.Lsn);
+            if (ms % 10 != 0)
+                continue;
+            bool stopped = lag.MustStop;
             lag.Step(At(ms));
-        Assert.Equal(100, lag.SharePercent);
+            stops += lag.MustStop && !stopped ? 1 : 0;
+            shares.Add(lag.SharePercent);
+            lags.Add(lag.Lag(At(ms)).TotalMilliseconds);
+        }
+        return (shares, lags, stops);
+    }
+
+    [Theory]
+    [InlineData(1.25)]
+    [InlineData(2)]
+    [InlineData(5)]
+    public void Share_settles_where_a_slow_backup_can_follow_and_the_lag_stays_short(double cost)
+    {
+        var (shares, lags, stops) = Pair(60_000, _ => cost);
+        // What was recorded before the primary slowed down takes a backup its time.
+        Assert.True(lags.Max() < 500 * cost, $"lag {lags.Max()}");
+        Assert.InRange(stops, 0, 1);
+        var settled = shares.Skip(1000).ToList();
+        Assert.InRange(settled.Average(), 100 / cost * 0.85, 100 / cost * 1.1);
+        Assert.True(lags.Skip(1000).Max() < 600, $"lag {lags.Skip(1000).Max()}");
+        Assert.True(lags.Skip(1000).Average() < 2 * Options.LagTarget.TotalMilliseconds, $"mean lag {lags.Skip(1000).Average()}");
     }
 
     [Fact]
-    public void Share_never_falls_below_its_least()
+    public void Backup_that_was_slow_and_is_fast_again_gives_the_primary_its_share_back_within_seconds()
     {
-        var lag = new LagController(Options, Lsn.None, At(0));
-        lag.Recorded(At(0), new Lsn(1));
-        for (int ms = 0; ms <= 60_000; ms += 100)
-            lag.Step(At(ms));
-        Assert.Equal(Options.ShareMinPercent, lag.SharePercent);
+        var (shares, _, _) = Pair(20_000, ms => ms < 10_000 ? 5 : 0.5);
+        Assert.InRange(shares[990], 10, 30);
+        Assert.Equal(100, shares[1500]);
     }
+
+    [Fact]
+    public void Host_that_stands_still_now_and_then_costs_the_primary_little()
+    {
+        var (shares, _, stops) = Pair(60_000, _ => 0.5, stallEvery: 1000, stallMs: 250);
+        Assert.Equal(0, stops);
+        Assert.True(shares.Average() > 85, $"mean share {shares.Average()}");
+    }
+
+    [Fact]
+    public void Backup_that_stops_altogether_stops_the_primary_at_one_second_of_lag()
+    {
+        var (_, lags, stops) = Pair(5_000, ms => ms < 1000 ? 0.5 : 1e9);
+        Assert.Equal(1, stops);
+        Assert.True(lags[205] < 1100 && lags[205] > 1000, $"lag {lags[205]}");
+    }
+
+    [Fact]
+    public void Share_never_falls_below_its_least() => Assert.Equal(Options.ShareMinPercent, Pair(60_000, _ => 50).Shares.Min());
 
     [Fact]
     public void Silence_of_both_channels_is_suspect_and_a_word_makes_alive_again()

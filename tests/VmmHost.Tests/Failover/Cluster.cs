@@ -4,7 +4,8 @@ using System.Net.Sockets;
 using System.Text;
 using Akka.Actor;
 using FtAkka.DeviceActors.Consoles;
-using FtAkka.Guests;
+using FtAkka.TinyGuests;
+using FtAkka.Nodes;
 using FtAkka.VmmHost.Nodes;
 
 namespace FtAkka.VmmHost.Tests.Failover;
@@ -20,11 +21,11 @@ internal sealed class Cluster : IAsyncDisposable
 
     private sealed record Node(ActorSystem System, IActorRef Actor);
 
-    public Cluster(string[] names, int failureTimeoutMs = 600)
+    public Cluster(string[] names, int failureTimeoutMs = 600, string extra = "")
     {
         Folder = Directory.CreateTempSubdirectory("ftakka-failover-").FullName;
         string timing = string.Create(CultureInfo.InvariantCulture,
-            $"ftakka.ft {{ failure-timeout = {failureTimeoutMs}ms, lease = {failureTimeoutMs * 4 / 5}ms, pause-guard = {failureTimeoutMs / 2}ms, channel-timeout = 20s }}\nakka.loglevel = WARNING\n");
+            $"ftakka.ft {{ failure-timeout = {failureTimeoutMs}ms, lease = {failureTimeoutMs * 4 / 5}ms, pause-guard = {failureTimeoutMs / 2}ms, channel-timeout = 20s }}\nakka.loglevel = WARNING\n") + extra + "\n";
         Files = ClusterFiles.Create(System.IO.Path.Combine(Folder, "cluster"), [.. names.Select(name => new ClusterNode(name, "127.0.0.1", FreePort()))], timing);
         File.WriteAllBytes(Path("kernel"), TinyGuest.Kernel);
     }
@@ -40,8 +41,8 @@ internal sealed class Cluster : IAsyncDisposable
     public void Start(string name)
     {
         NodeSettings settings = NodeSettings.Read(Files.ConfigOf(Files.Nodes.First(node => node.Name == name)), name, insecure: false);
-        var system = ActorSystem.Create(NodeSettings.SystemName, settings.Akka);
-        nodes[name] = new Node(system, system.ActorOf(NodeActor.Props(settings), NodeActor.Name));
+        var system = ActorSystem.Create(NodeOptions.SystemName, settings.Akka);
+        nodes[name] = new Node(system, system.ActorOf(NodeActor.Props(settings.ToOptions()), NodeActor.Name));
     }
 
     public ActorSystem SystemOf(string name) => nodes[name].System;

@@ -1,6 +1,7 @@
 using System.Globalization;
 using FtAkka.DeviceActors.Consoles;
-using FtAkka.Guests;
+using FtAkka.TinyGuests;
+using FtAkka.Nodes;
 using FtAkka.VmmHost.Nodes;
 
 namespace FtAkka.VmmHost.Tests.Failover;
@@ -29,7 +30,7 @@ public sealed class FailoverTests
         await using var cluster = new Cluster(["A", "B"]);
         cluster.Start("A");
         cluster.Start("B");
-        await cluster.DoAsync("A", new NodeProtocol.Start(cluster.WriteVm($"workload=counter count={lines} period=3000000"), null, false));
+        await cluster.DoAsync("A", VmStart.Read(cluster.WriteVm($"workload=counter count={lines} period=3000000"), null, takeOver: false));
         var reader = new ConsoleReader();
         ConsoleScrollback onA = await cluster.ConsoleAsync("A");
         await reader.ReadAsync(onA, text => LineCount(text) >= 2);
@@ -56,7 +57,7 @@ public sealed class FailoverTests
         File.WriteAllBytes(disk, new byte[(records + 1) * JournalRecord.SizeBytes]);
         cluster.Start("A");
         cluster.Start("B");
-        await cluster.DoAsync("A", new NodeProtocol.Start(cluster.WriteVm($"workload=journal records={records} seed=7 pause=5000000", disk), null, false));
+        await cluster.DoAsync("A", VmStart.Read(cluster.WriteVm($"workload=journal records={records} seed=7 pause=5000000", disk), null, takeOver: false));
         var reader = new ConsoleReader();
         ConsoleScrollback onA = await cluster.ConsoleAsync("A");
         await reader.ReadAsync(onA, text => LineCount(text) >= 2);
@@ -84,7 +85,7 @@ public sealed class FailoverTests
         {
             cluster.Start(name);
         }
-        await cluster.DoAsync("A", new NodeProtocol.Start(cluster.WriteVm($"workload=counter count={lines} period=4000000"), "B", false));
+        await cluster.DoAsync("A", VmStart.Read(cluster.WriteVm($"workload=counter count={lines} period=4000000"), "B", takeOver: false));
         await cluster.UntilAsync("B", line => line.Role == "backup", "a backup");
         var reader = new ConsoleReader();
         await reader.ReadAsync(await cluster.ConsoleAsync("A"), text => LineCount(text) >= 10);

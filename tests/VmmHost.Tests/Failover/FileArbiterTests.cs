@@ -21,15 +21,15 @@ public sealed class FileArbiterTests : IDisposable
             Task<OwnershipVerdict>[] contenders = [.. new[] { "A", "B" }.Select(node => Task.Factory.StartNew(() =>
             {
                 start.SignalAndWait();
-                return new FileArbiter(folder).Claim(ClaimOf(node, generation));
+                return new FileArbiter(folder).ClaimNow(ClaimOf(node, generation));
             }, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default))];
             OwnershipVerdict[] verdicts = await Task.WhenAll(contenders);
 
             Assert.Equal([OwnershipVerdict.Owned, OwnershipVerdict.Lost], verdicts.Order());
             string winner = verdicts[0] == OwnershipVerdict.Owned ? "A" : "B";
             Assert.Equal(winner, new FileArbiter(folder).Newest("vm")!.Node);
-            Assert.Equal(verdicts[0], new FileArbiter(folder).Claim(ClaimOf("A", generation)));
-            Assert.Equal(verdicts[1], new FileArbiter(folder).Check(ClaimOf("B", generation)));
+            Assert.Equal(verdicts[0], new FileArbiter(folder).ClaimNow(ClaimOf("A", generation)));
+            Assert.Equal(verdicts[1], new FileArbiter(folder).CheckNow(ClaimOf("B", generation)));
         }
     }
 
@@ -37,28 +37,28 @@ public sealed class FileArbiterTests : IDisposable
     public void Generation_that_has_passed_is_lost()
     {
         var arbiter = new FileArbiter(folder);
-        Assert.Equal(OwnershipVerdict.Owned, arbiter.Claim(ClaimOf("A", 1)));
-        Assert.Equal(OwnershipVerdict.Owned, arbiter.Claim(ClaimOf("B", 2)));
+        Assert.Equal(OwnershipVerdict.Owned, arbiter.ClaimNow(ClaimOf("A", 1)));
+        Assert.Equal(OwnershipVerdict.Owned, arbiter.ClaimNow(ClaimOf("B", 2)));
 
-        Assert.Equal(OwnershipVerdict.Lost, arbiter.Check(ClaimOf("A", 1)));
-        Assert.Equal(OwnershipVerdict.Lost, arbiter.Claim(ClaimOf("A", 1)));
+        Assert.Equal(OwnershipVerdict.Lost, arbiter.CheckNow(ClaimOf("A", 1)));
+        Assert.Equal(OwnershipVerdict.Lost, arbiter.ClaimNow(ClaimOf("A", 1)));
     }
 
     [Fact]
     public void Storage_that_is_not_there_or_damaged_grants_and_denies_nothing()
     {
-        Assert.Equal(OwnershipVerdict.Unreachable, new FileArbiter(Path.Combine(folder, "absent")).Claim(ClaimOf("A", 1)));
+        Assert.Equal(OwnershipVerdict.Unreachable, new FileArbiter(Path.Combine(folder, "absent")).ClaimNow(ClaimOf("A", 1)));
 
         File.WriteAllText(Path.Combine(folder, "vm.1.owner"), "{ torn");
-        Assert.Equal(OwnershipVerdict.Unreachable, new FileArbiter(folder).Claim(ClaimOf("A", 2)));
-        Assert.Equal(OwnershipVerdict.Unreachable, new FileArbiter(folder).Check(ClaimOf("A", 1)));
+        Assert.Equal(OwnershipVerdict.Unreachable, new FileArbiter(folder).ClaimNow(ClaimOf("A", 2)));
+        Assert.Equal(OwnershipVerdict.Unreachable, new FileArbiter(folder).CheckNow(ClaimOf("A", 1)));
     }
 
     [Fact]
     public void Names_that_begin_alike_are_different_machines()
     {
         var arbiter = new FileArbiter(folder);
-        Assert.Equal(OwnershipVerdict.Owned, arbiter.Claim(new OwnershipClaim(new ReplicaIdentity("vm.1", "A", 1), 1)));
+        Assert.Equal(OwnershipVerdict.Owned, arbiter.ClaimNow(new OwnershipClaim(new ReplicaIdentity("vm.1", "A", 1), 1)));
         Assert.Null(arbiter.Newest("vm"));
     }
 }

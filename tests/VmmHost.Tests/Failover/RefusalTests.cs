@@ -3,6 +3,7 @@ using FtAkka.LogChannelActors;
 using FtAkka.Replication.Log;
 using FtAkka.Replication.Messages;
 using FtAkka.Replication.Protection;
+using FtAkka.Nodes;
 using FtAkka.VmmHost.Cli;
 using FtAkka.VmmHost.Nodes;
 
@@ -75,12 +76,12 @@ public sealed class RefusalTests
     {
         await using var cluster = new Cluster(["A"]);
         cluster.Start("A");
-        Assert.Equal(OwnershipVerdict.Owned, cluster.Arbiter.Claim(new OwnershipClaim(new ReplicaIdentity(Cluster.Vm, "X", 1), 1)));
+        Assert.Equal(OwnershipVerdict.Owned, cluster.Arbiter.ClaimNow(new OwnershipClaim(new ReplicaIdentity(Cluster.Vm, "X", 1), 1)));
         string file = cluster.WriteVm("workload=counter count=3");
 
-        var refused = Assert.IsType<NodeProtocol.Refused>(await cluster.AskAsync("A", new NodeProtocol.Start(file, null, TakeOver: false)));
+        var refused = Assert.IsType<NodeProtocol.Refused>(await cluster.AskAsync("A", VmStart.Read(file, null, takeOver: false)));
         Assert.Contains("--take-over", refused.Why, StringComparison.Ordinal);
-        Assert.IsType<NodeProtocol.Done>(await cluster.AskAsync("A", new NodeProtocol.Start(file, null, TakeOver: true)));
+        Assert.IsType<NodeProtocol.Done>(await cluster.AskAsync("A", VmStart.Read(file, null, takeOver: true)));
     }
 
     /// <summary>What B answers to an offer from A; empty: it accepts.</summary>
@@ -89,7 +90,7 @@ public sealed class RefusalTests
         await using var cluster = new Cluster(["A", "B"]);
         if (owned)
         {
-            cluster.Arbiter.Claim(new OwnershipClaim(new ReplicaIdentity(Offered, "A", 1), 1));
+            cluster.Arbiter.ClaimNow(new OwnershipClaim(new ReplicaIdentity(Offered, "A", 1), 1));
         }
         return await OfferAsync(cluster, offer, Cluster.Patience) ?? throw new TimeoutException("The offer was not answered.");
     }
@@ -111,7 +112,7 @@ public sealed class RefusalTests
             }
         });
         NodeSettings settings = NodeSettings.Read(cluster.Files.ConfigOf(cluster.Files.Nodes[0]), "A", insecure: false);
-        var port = new NodePort(a, settings, Offered);
+        var port = new NodePort(a, settings.ToOptions(), Offered);
         DateTime end = DateTime.UtcNow + patience;
         while (!answered.Task.IsCompleted && DateTime.UtcNow < end)
         {

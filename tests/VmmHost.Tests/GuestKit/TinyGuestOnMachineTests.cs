@@ -1,6 +1,6 @@
 using System.Collections.Immutable;
 using System.Text;
-using FtAkka.Guests;
+using FtAkka.TinyGuests;
 using FtAkka.Machine;
 using FtAkka.Machine.Events;
 using FtAkka.Machine.Virtio.Block;

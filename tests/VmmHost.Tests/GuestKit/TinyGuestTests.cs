@@ -1,4 +1,4 @@
-using FtAkka.Guests;
+using FtAkka.TinyGuests;
 using FtAkka.VmmHost.GuestKit;
 
 namespace FtAkka.VmmHost.Tests.GuestKit;

@@ -1,5 +1,5 @@
 using System.Diagnostics;
-using FtAkka.Guests;
+using FtAkka.TinyGuests;
 using FtAkka.VmmHost.GuestKit;
 
 namespace FtAkka.VmmHost.Tests.GuestKit;

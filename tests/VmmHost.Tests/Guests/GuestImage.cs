@@ -26,7 +26,7 @@ internal static class GuestImage
 
     private static readonly Lock OneAtATime = new();
     private static readonly TemporaryFolder Folder = new(Path.GetTempPath());
-    private static string? proof;
+    private static readonly Dictionary<string, string> Programs = new(StringComparer.Ordinal);
 
     /// <summary>The kernel to boot.</summary>
     public static string Kernel => GuestFolder.Default.PreferredKernel!;
@@ -35,15 +35,19 @@ internal static class GuestImage
     public static string FetchArguments(string variant) =>
         variant == Test ? $" --name {Test} {string.Join(' ', TestPackages.Select(package => "--with " + package))}" : "";
 
-    /// <summary>The proof program, built with gcc on first use.</summary>
-    public static string ProofProgram
+    /// <summary>The proof program.</summary>
+    public static string ProofProgram => Program("ftproof");
+
+    /// <summary>A program of the tests, for guests and hosts, built with gcc on first use.</summary>
+    public static string Program(string name)
     {
-        get
+        lock (OneAtATime)
         {
-            lock (OneAtATime)
+            if (!Programs.TryGetValue(name, out string? path))
             {
-                return proof ??= Build();
+                path = Programs[name] = Build(name);
             }
+            return path;
         }
     }
 
@@ -52,16 +56,20 @@ internal static class GuestImage
     /// <param name="variant">What it stands on.</param>
     /// <param name="script">Shell script that the guest runs.</param>
     /// <param name="withProof">Adds <c>ftproof</c>.</param>
-    public static string Write(string folder, string variant, string script, bool withProof = true)
+    public static string Write(string folder, string variant, string script, bool withProof = true) =>
+        Write(folder, variant, script, withProof ? ["ftproof"] : []);
+
+    /// <summary>Writes the initramfs with programs of the tests.</summary>
+    public static string Write(string folder, string variant, string script, IEnumerable<string> programs)
     {
         EnsureFetched(variant);
         string path = Path.Combine(folder, $"initramfs-{Guid.NewGuid():n}.gz");
         File.Copy(GuestFolder.Default.Initramfs(variant), path);
         var tree = new GuestTree();
         tree.AddText("proof.sh", script);
-        if (withProof)
+        foreach (string program in programs)
         {
-            tree.AddHostFile("usr/bin/ftproof", ProofProgram);
+            tree.AddHostFile("usr/bin/" + program, Program(program));
         }
         using var file = new FileStream(path, FileMode.Append);
         using var packed = new GZipStream(file, CompressionLevel.Fastest);
@@ -73,16 +81,17 @@ internal static class GuestImage
     public static string[] OnHost(params string[] arguments) =>
         HostCommand.RunChecked(ProofProgram, arguments).Split('\n', StringSplitOptions.RemoveEmptyEntries);
 
-    private static string Build()
+    private static string Build(string name)
     {
+        string sources = Folder.Sub(name);
         Assembly assembly = typeof(GuestImage).Assembly;
-        foreach (string resource in assembly.GetManifestResourceNames().Where(name => name.StartsWith("ftproof/", StringComparison.Ordinal)))
+        foreach (string resource in assembly.GetManifestResourceNames().Where(resource => resource.StartsWith(name + "/", StringComparison.Ordinal)))
         {
-            using FileStream file = File.Create(Path.Combine(Folder.Path, Path.GetFileName(resource)));
+            using FileStream file = File.Create(Path.Combine(sources, Path.GetFileName(resource)));
             assembly.GetManifestResourceStream(resource)!.CopyTo(file);
         }
-        string program = Path.Combine(Folder.Path, "ftproof");
-        HostCommand.RunChecked("gcc", [.. CompilerFlags, "-o", program, .. Directory.GetFiles(Folder.Path, "*.c").Order(StringComparer.Ordinal), "-lm", "-lpthread"]);
+        string program = Path.Combine(sources, name);
+        HostCommand.RunChecked("gcc", [.. CompilerFlags, "-o", program, .. Directory.GetFiles(sources, "*.c").Order(StringComparer.Ordinal), "-lm", "-lpthread"]);
         return program;
     }
 

@@ -1,5 +1,5 @@
 using System.Text.Json;
-using FtAkka.Guests;
+using FtAkka.TinyGuests;
 using FtAkka.VmmHost.Cli;
 using FtAkka.VmmHost.GuestKit;
 

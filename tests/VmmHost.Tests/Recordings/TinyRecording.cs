@@ -1,7 +1,7 @@
 using System.Collections.Immutable;
 using FtAkka.Actors.Recordings;
 using FtAkka.Cpu.Architecture;
-using FtAkka.Guests;
+using FtAkka.TinyGuests;
 using FtAkka.Machine;
 using FtAkka.Machine.Events;
 using FtAkka.Machine.Virtio.Block;
@@ -121,6 +121,28 @@ internal static class TinyRecording
         }
         File.Delete(Path.Combine(to, "log.ftindex"));
         return RecordingReader.Open(to);
+    }
+
+    /// <summary>Writes a log whose frames hold one entry each, with an index record for each third of them. Returns where the frames begin.</summary>
+    public static List<long> WriteSingly(RecordingReader recording, IReadOnlyList<LogEntry> entries)
+    {
+        var offsets = new List<long>();
+        using FileStream log = File.Create(recording.LogPath);
+        using FileStream index = File.Create(Path.ChangeExtension(recording.LogPath, ".ftindex"));
+        log.Write(new LogFileHeader(recording.Manifest.Recording).Write());
+        byte[] record = new byte[LogIndexRecord.SizeBytes];
+        foreach (LogEntry entry in entries)
+        {
+            byte[] frame = LogFrame.Write([entry]);
+            if (offsets.Count % 3 == 0)
+            {
+                LogFrame.IndexRecordOf(frame, log.Position).Write(record);
+                index.Write(record);
+            }
+            offsets.Add(log.Position);
+            log.Write(frame);
+        }
+        return offsets;
     }
 
     private static void Live(GuestWorld world, GuestMachine machine)

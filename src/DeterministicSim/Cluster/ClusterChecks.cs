@@ -1,0 +1,166 @@
+using System.Collections.Immutable;
+using System.Globalization;
+using FtAkka.Actors.Protection;
+using FtAkka.DeterministicSim.Reports;
+using FtAkka.DeterministicSim.Scenarios;
+using FtAkka.Machine.Virtio.Block;
+using FtAkka.Replication.Protection;
+using FtAkka.TinyGuests;
+
+namespace FtAkka.DeterministicSim.Cluster;
+
+/// <summary>Invariants that are looked at whenever something happens.</summary>
+internal sealed class ClusterChecks(ClusterWorld world)
+{
+    /// <summary>A replica may exceed a limit by what one quantum of its machine makes.</summary>
+    private static readonly TimeSpan TellingLag = TimeSpan.FromMilliseconds(30);
+
+    private const int SlackEntries = 4096;
+    private const long SlackBytes = 4 << 20;
+
+    private readonly SortedDictionary<ulong, (string Host, long Incarnation)> _issued = [];
+    private readonly List<byte[]> _journal = [];
+    private TimeSpan? _endedAt;
+
+    /// <summary>Disk requests that a replica issued again for another.</summary>
+    public long Reissued { get; private set; }
+
+    /// <summary>Acts of replicas on disk and network.</summary>
+    public long Acts { get; private set; }
+
+    /// <summary>Hosts whose replica has halted because it had lost the VM.</summary>
+    public SortedSet<string> Halted { get; } = new(StringComparer.Ordinal);
+
+    /// <summary>The machine has ended in order.</summary>
+    public bool Ended => _endedAt is not null;
+
+    /// <summary>Since when.</summary>
+    public TimeSpan EndedFor => _endedAt is { } at ? world.Now - at : TimeSpan.Zero;
+
+    /// <summary>The guest begins anew: so do the numbers of its requests.</summary>
+    public void Restart() => _issued.Clear();
+
+    /// <summary>Whether another replica has issued this very request.</summary>
+    public bool WasIssuedElsewhere(SimulatedHost host, DiskRequest request) =>
+        _issued.TryGetValue(request.Id, out var before) && before != (host.Name, host.Incarnation);
+
+    /// <summary>A replica issues a request to the shared disk.</summary>
+    public void DiskAct(SimulatedHost host, long incarnation, DiskRequest request)
+    {
+        if (world.KeepsTimeline)
+        {
+            world.Tell(host.Name, TimelineKind.Outside, string.Create(CultureInfo.InvariantCulture, $"disk {request.Kind} {request.Id}, sector {request.Sector}"));
+        }
+        world.Simulation.Trace.Add(string.Create(CultureInfo.InvariantCulture, $"disk {host.Name} {request.Kind} {request.Id} {request.Sector}"));
+        Act(host, incarnation, $"{request.Kind} {request.Id} of sector {request.Sector}");
+        if (_issued.TryGetValue(request.Id, out var before) && before != (host.Name, incarnation))
+        {
+            Reissued++;
+        }
+        _issued[request.Id] = (host.Name, incarnation);
+        if (request.Kind == DiskRequestKind.Write && !request.Data.AsSpan().SequenceEqual(Record(request.Sector)))
+        {
+            world.Fail("disk-content", $"{host.Name} writes to sector {request.Sector} what one failure-free guest does not");
+        }
+    }
+
+    /// <summary>A write has reached the storage.</summary>
+    public void DiskWritten(DiskRequest request) =>
+        world.Simulation.Trace.Add(string.Create(CultureInfo.InvariantCulture, $"written {request.Id} {request.Sector}"));
+
+    /// <summary>A replica sends frames.</summary>
+    public void NetAct(SimulatedHost host, long incarnation, ImmutableArray<ImmutableArray<byte>> frames)
+    {
+        if (world.KeepsTimeline)
+        {
+            world.Tell(host.Name, TimelineKind.Outside, $"sends {frames.Length} frames");
+        }
+        Act(host, incarnation, $"{frames.Length} frames");
+    }
+
+    /// <summary>The console's reader has a whole line.</summary>
+    public void ConsoleLine(string line)
+    {
+        string[] words = line.Split(' ');
+        if (words is ["journal", var number, _]
+            && ulong.TryParse(number, NumberStyles.HexNumber, CultureInfo.InvariantCulture, out ulong record)
+            && !world.Disk.Sector(record).SequenceEqual(Record(record)))
+        {
+            world.Fail("durability", $"the guest has said that record {record} is durable, and it is not on the disk");
+        }
+    }
+
+    public void ReplicaEnded(TrackedReplica replica, ReplicaEnd end)
+    {
+        if (world.KeepsTimeline)
+        {
+            world.Tell(replica.Host.Name, TimelineKind.Role, $"ends: {end.Reason}: {end.What}");
+        }
+        switch (end.Reason)
+        {
+            case HaltReason.ArbiterLost or HaltReason.OwnershipLost or HaltReason.HandedOver:
+                Halted.Add(replica.Host.Name);
+                break;
+            case HaltReason.MachineEnded:
+                _endedAt ??= world.Now;
+                break;
+            case HaltReason.Diverged when world.Faults.DigestPlanted is not null:
+                world.Faults.DigestPlanted = null;
+                break;
+            case HaltReason.Diverged:
+                world.Fail("digests", $"the replica on {replica.Host.Name} left its primary's execution: {end.What}");
+                break;
+            default:
+                break;
+        }
+    }
+
+    /// <summary>Looked at now and then.</summary>
+    public void Sample()
+    {
+        foreach (SimulatedHost host in world.Hosts)
+        {
+            if (host.Replica is not { Status: var status })
+            {
+                continue;
+            }
+            ProtectionOptions limits = world.Protection;
+            if (status.LogEntries > limits.LogEntriesMax + SlackEntries || status.LogBytes > limits.LogBytesMax + SlackBytes
+                || status.OutputBytes > limits.OutputBytesMax + SlackBytes || status.HeldOutputs > limits.OutputsMax + SlackEntries)
+            {
+                world.Fail("bounded", $"{host.Name} keeps {status.LogEntries} log entries of {status.LogBytes} bytes and {status.HeldOutputs} outputs of {status.OutputBytes} bytes");
+            }
+            if (status.Role == ReplicaRole.ProtectedPrimary && status.Lag > TellingLag && world.Faults.IsOn(FaultKind.BackupSlow, null))
+            {
+                world.Effect(FaultKind.BackupSlow, host.Name);
+            }
+        }
+        // A replica whose log was spoilt must see it within the time in which it executes what it has.
+        if (world.Faults.DigestPlanted is { } planted && world.Now - planted > TimeSpan.FromSeconds(10))
+        {
+            world.Faults.DigestPlanted = null;
+        }
+    }
+
+    /// <summary>The record that one failure-free guest has in a sector.</summary>
+    private byte[] Record(ulong sector)
+    {
+        if ((int)sector >= _journal.Count)
+        {
+            int records = Math.Max(64, ((int)sector + 1) * 2);
+            byte[] all = JournalRecord.Expected(world.Outside.JournalSeed, records);
+            _journal.Clear();
+            _journal.AddRange(Enumerable.Range(0, records).Select(i => all.AsSpan(i * JournalRecord.SizeBytes, JournalRecord.SizeBytes).ToArray()));
+        }
+        return _journal[(int)sector];
+    }
+
+    private void Act(SimulatedHost host, long incarnation, string what)
+    {
+        Acts++;
+        if (world.Records.Newest is not { } owner || !owner.Names(new ReplicaIdentity(ClusterWorld.Vm, host.Name, incarnation)))
+        {
+            world.Fail("one-actor", $"{host.Name} (process {incarnation}) acts on the outside ({what}), and the VM belongs to {world.Records.Newest}");
+        }
+    }
+}

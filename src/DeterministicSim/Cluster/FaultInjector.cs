@@ -1,0 +1,420 @@
+using System.Collections.Immutable;
+using FtAkka.DeterministicSim.Scenarios;
+using FtAkka.Replication.Protection;
+using FtAkka.Wire.Simulated;
+
+namespace FtAkka.DeterministicSim.Cluster;
+
+/// <summary>Lets faults begin and end, answers what is wrong at the moment, and counts what took effect.</summary>
+internal sealed class FaultInjector
+{
+    private const int DiskFailurePerMillion = 500_000;
+    private const int PerMillion = 50_000;
+    private static readonly TimeSpan Median = TimeSpan.FromMilliseconds(5);
+    private static readonly TimeSpan TailMost = TimeSpan.FromMilliseconds(500);
+    private static readonly TimeSpan SlowDisk = TimeSpan.FromMilliseconds(200);
+    private static readonly TimeSpan SlowArbiter = TimeSpan.FromMilliseconds(500);
+    private static readonly TimeSpan FlapLeast = TimeSpan.FromMilliseconds(20);
+    private static readonly TimeSpan FlapMost = TimeSpan.FromMilliseconds(400);
+    private const int MessagesMost = 60;
+    private static readonly TimeSpan SoonAtTheLatest = TimeSpan.FromMilliseconds(120);
+    private static readonly TimeSpan NoDuration = TimeSpan.Zero;
+
+    private sealed record Active(Fault Fault, string Target, string Other)
+    {
+        /// <summary>A flapping partition cuts now and then.</summary>
+        public bool IsCut { get; set; } = true;
+    }
+
+    private sealed class Pending(Active active, int messages)
+    {
+        public Active Active { get; } = active;
+
+        public int Messages { get; set; } = messages;
+    }
+
+    private readonly ClusterWorld _world;
+    private readonly ImmutableArray<Fault> _plan;
+    private readonly List<Active> _active = [];
+    private readonly List<Fault> _armed = [];
+    private readonly List<Pending> _pending = [];
+    private readonly SortedSet<string> _skewed = new(StringComparer.Ordinal);
+    private bool _over;
+
+    public FaultInjector(ClusterWorld world, ImmutableArray<Fault> plan)
+    {
+        (_world, _plan) = (world, plan);
+        foreach (Fault fault in plan)
+        {
+            if (fault.At > TimeSpan.Zero)
+            {
+                world.Simulation.Schedule(fault.At, () => Begin(fault));
+            }
+        }
+    }
+
+    /// <summary>Faults that are there from the beginning, before anybody does anything.</summary>
+    public void Begin()
+    {
+        foreach (Fault fault in _plan.Where(fault => fault.At <= TimeSpan.Zero))
+        {
+            Begin(fault);
+        }
+    }
+
+    /// <summary>A wrong digest is wanted in the log.</summary>
+    public bool DigestDue { get; set; }
+
+    /// <summary>When a wrong digest was planted and not seen yet.</summary>
+    public TimeSpan? DigestPlanted { get; set; }
+
+    /// <summary>Faults stop: hosts are up, processes run, links are whole.</summary>
+    public void StopAll()
+    {
+        _over = true;
+        _armed.Clear();
+        _pending.Clear();
+        foreach (Active active in _active.ToArray())
+        {
+            End(active);
+        }
+        foreach (SimulatedHost host in _world.Hosts)
+        {
+            _world.Resume(host);
+            if (host.System is null)
+            {
+                _world.Start(host);
+            }
+        }
+    }
+
+    public bool IsOn(FaultKind kind, SimulatedHost? host) => Find(kind, host) is not null;
+
+    /// <summary>Whether a fault strikes at this very act; if so, it is counted.</summary>
+    public bool Strikes(FaultKind kind, SimulatedHost host)
+    {
+        if (Find(kind, host) is null || (kind == FaultKind.DiskFailure && !_world.Random.Chance(DiskFailurePerMillion)))
+        {
+            return false;
+        }
+        _world.Effect(kind, host.Name);
+        return true;
+    }
+
+    /// <summary>How much longer an act takes; counted if it does.</summary>
+    public TimeSpan Delay(FaultKind kind, SimulatedHost host)
+    {
+        if (Find(kind, host) is not { } active)
+        {
+            return TimeSpan.Zero;
+        }
+        TimeSpan delay = active.Fault.Magnitude > 0 ? TimeSpan.FromMicroseconds(active.Fault.Magnitude)
+            : kind == FaultKind.DiskSlow ? SlowDisk : SlowArbiter;
+        _world.Effect(kind, host.Name);
+        return _world.Random.Between(delay / 2, delay * 1.5);
+    }
+
+    /// <summary>Limits of a replica that is made now.</summary>
+    public ProtectionOptions Limit(ProtectionOptions protection) =>
+        Find(FaultKind.LogBufferFull, null) is { } active ? protection with { LogBytesMax = active.Fault.Magnitude > 0 ? active.Fault.Magnitude : 1024 } : protection;
+
+    /// <summary>Speed of a backup that is made now, in per cent.</summary>
+    public int BackupPercent => Find(FaultKind.BackupSlow, null) is { } active ? (int)(active.Fault.Magnitude > 0 ? active.Fault.Magnitude : 10) : 100;
+
+    /// <summary>A host is about to start: its clock has its skew from the beginning.</summary>
+    public void BeforeStart(SimulatedHost host)
+    {
+        foreach (Fault fault in _plan)
+        {
+            if (fault.Kind == FaultKind.ClockSkew && fault.At <= _world.Now && fault.Target == host.Name && _skewed.Add($"{host.Name} {fault.At}"))
+            {
+                host.Clock.Skew(TimeSpan.FromMicroseconds(fault.Magnitude == 0 ? 50_000 : fault.Magnitude));
+                _world.Effect(FaultKind.ClockSkew, host.Name);
+            }
+        }
+    }
+
+    /// <summary>A named moment is reached at a host: whoever waits for it strikes.</summary>
+    public void Reached(NamedMoment moment, SimulatedHost host)
+    {
+        foreach (Fault fault in _armed.Where(fault => fault.Moment == moment).ToArray())
+        {
+            if (fault.Kind == FaultKind.HostCrash && Meant(fault.Target, moment, host))
+            {
+                _armed.Remove(fault);
+                _world.Moments.CrashedAt(moment);
+                Strike(new Active(fault, host.Name, ""));
+                return;
+            }
+            if (fault.Kind == FaultKind.HostPause && Meant(fault.Target, moment, host))
+            {
+                _armed.Remove(fault);
+                Strike(new Active(fault, host.Name, ""));
+                return;
+            }
+        }
+    }
+
+    public void FrameSeen(FrameFate fate, string from, string to)
+    {
+        switch (fate)
+        {
+            case FrameFate.Lost when Find(FaultKind.FrameLoss, null) is not null:
+                _world.Effect(FaultKind.FrameLoss, from);
+                break;
+            case FrameFate.Duplicated:
+                _world.Effect(FaultKind.FrameDuplication, from);
+                break;
+            case FrameFate.Late:
+                _world.Effect(FaultKind.FrameDelay, from);
+                break;
+            case FrameFate.Overtook:
+                _world.Effect(FaultKind.FrameReordering, from);
+                break;
+            case FrameFate.Corrupted:
+                _world.Effect(FaultKind.FrameCorruption, from);
+                break;
+            case FrameFate.Partitioned:
+                if (_active.Find(active => Cuts(active, from, to)) is { } cutting)
+                {
+                    _world.Effect(cutting.Fault.Kind, from);
+                }
+                break;
+            default:
+                break;
+        }
+    }
+
+    private Active? Find(FaultKind kind, SimulatedHost? host) =>
+        _active.Find(active => active.Fault.Kind == kind && (host is null || active.Target.Length == 0 || active.Target == host.Name));
+
+    private static bool Cuts(Active active, string from, string to) => active.IsCut && active.Fault.Kind switch
+    {
+        FaultKind.OneWayPartition => Same(active.Target, from) && Same(active.Other, to),
+        FaultKind.Partition or FaultKind.FlappingPartition =>
+            (Same(active.Target, from) && Same(active.Other, to)) || (Same(active.Target, to) && Same(active.Other, from)),
+        _ => false,
+    };
+
+    /// <summary>Addresses on the network are in small letters.</summary>
+    private static bool Same(string host, string address) => string.Equals(host, address, StringComparison.OrdinalIgnoreCase);
+
+    private void Begin(Fault fault)
+    {
+        if (_over)
+        {
+            return;
+        }
+        if (fault.Moment is not null)
+        {
+            _armed.Add(fault);
+            return;
+        }
+        string? target = Resolve(fault.Target);
+        string? other = Resolve(fault.Other);
+        if (target is null || other is null || (target.Length > 0 && target == other))
+        {
+            return;
+        }
+        var active = new Active(fault, target, other);
+        if (fault.Kind is FaultKind.HostCrash or FaultKind.HostPause && _world.Random.Below(2) == 0)
+        {
+            StrikeInTheMiddle(active);
+        }
+        else
+        {
+            Strike(active);
+        }
+    }
+
+    /// <summary>
+    /// Everything that follows from one event happens at one virtual time. A host that dies or stands still does so between any two messages as
+    /// well, not only between events: after some more of them, or soon if there are none.
+    /// </summary>
+    private void StrikeInTheMiddle(Active active)
+    {
+        var pending = new Pending(active, 1 + _world.Random.Below(MessagesMost));
+        _pending.Add(pending);
+        _world.Simulation.Schedule(SoonAtTheLatest, () =>
+        {
+            if (_pending.Remove(pending) && !_over)
+            {
+                Strike(active);
+            }
+        });
+    }
+
+    /// <summary>A message was put into a mailbox of this host.</summary>
+    public void MessageSeen(SimulatedHost host)
+    {
+        if (_pending.Count == 0)
+        {
+            return;
+        }
+        foreach (Pending pending in _pending.Where(pending => pending.Active.Target == host.Name).ToArray())
+        {
+            if (--pending.Messages == 0)
+            {
+                _pending.Remove(pending);
+                Strike(pending.Active);
+            }
+        }
+    }
+
+    private void Strike(Active active)
+    {
+        Fault fault = active.Fault;
+        SimulatedHost? host = active.Target.Length > 0 ? _world.Host(active.Target) : null;
+        switch (fault.Kind)
+        {
+            case FaultKind.HostCrash when host!.System is not null:
+                _world.Effect(FaultKind.HostCrash, host.Name);
+                _world.Crash(host);
+                After(fault.Duration, () => Restart(host));
+                return;
+            case FaultKind.HostPause when host!.IsRunning:
+                _world.Effect(FaultKind.HostPause, host.Name);
+                _world.Pause(host);
+                long paused = host.Incarnation;
+                After(fault.Duration, () =>
+                {
+                    if (host.Incarnation == paused)
+                    {
+                        _world.Resume(host);
+                    }
+                });
+                return;
+            case FaultKind.HostCrash or FaultKind.HostPause or FaultKind.ClockSkew:
+                return;
+            case FaultKind.ClockJump:
+                host!.Clock.Jump(TimeSpan.FromMicroseconds(fault.Magnitude == 0 ? 500_000 : fault.Magnitude));
+                host.UnseenJumps++;
+                return;
+            case FaultKind.DigestWrong:
+                DigestDue = true;
+                return;
+            default:
+                break;
+        }
+        _world.Tell(active.Target, Reports.TimelineKind.Fault, $"{fault.Kind} begins");
+        _active.Add(active);
+        Apply();
+        if (fault.Kind == FaultKind.ClockDrift)
+        {
+            host!.Clock.Drift(_world.Now, fault.Magnitude == 0 ? 5_000 : fault.Magnitude);
+            if (host.IsRunning)
+            {
+                _world.Effect(FaultKind.ClockDrift, host.Name);
+            }
+        }
+        if (fault.Kind == FaultKind.FlappingPartition)
+        {
+            Flap(active);
+        }
+        After(fault.Duration, () => End(active));
+    }
+
+    private void End(Active active)
+    {
+        if (!_active.Remove(active))
+        {
+            return;
+        }
+        _world.Tell(active.Target, Reports.TimelineKind.Fault, $"{active.Fault.Kind} ends");
+        if (active.Fault.Kind == FaultKind.ClockDrift)
+        {
+            _world.Host(active.Target).Clock.Drift(_world.Now, 0);
+        }
+        Apply();
+    }
+
+    private void Flap(Active active)
+    {
+        if (_active.Contains(active))
+        {
+            active.IsCut = !active.IsCut;
+            ApplyCuts();
+            _world.Simulation.Schedule(_world.Random.Between(FlapLeast, FlapMost), () => Flap(active));
+        }
+    }
+
+    private void Restart(SimulatedHost host)
+    {
+        if (host.System is null && !_over)
+        {
+            _world.Start(host);
+        }
+    }
+
+    private void After(TimeSpan duration, Action act)
+    {
+        if (duration > NoDuration)
+        {
+            _world.Simulation.Schedule(duration, act);
+        }
+    }
+
+    private void Apply()
+    {
+        ApplyCuts();
+        var network = _world.Simulation.Network;
+        LinkQuality quality = LinkQuality.Lan;
+        foreach (Active active in _active)
+        {
+            int magnitude = active.Fault.Magnitude > 0 ? (int)Math.Min(active.Fault.Magnitude, int.MaxValue) : 0;
+            quality = active.Fault.Kind switch
+            {
+                FaultKind.FrameLoss => quality with { LossPerMillion = magnitude > 0 ? magnitude : PerMillion },
+                FaultKind.FrameDuplication => quality with { DuplicationPerMillion = magnitude > 0 ? magnitude : PerMillion },
+                FaultKind.FrameCorruption => quality with { CorruptionPerMillion = magnitude > 0 ? magnitude : PerMillion / 5 },
+                FaultKind.FrameReordering => quality with { Reorder = true },
+                FaultKind.FrameDelay => Slow(quality, magnitude > 0 ? TimeSpan.FromMicroseconds(magnitude) : Median),
+                _ => quality,
+            };
+        }
+        network.DefaultQuality = quality;
+        _world.Moments.SetBackupPace();
+    }
+
+    private static LinkQuality Slow(LinkQuality quality, TimeSpan median) =>
+        quality with { DelayLeast = median / 2, DelayMost = median * 1.5, TailPerMillion = 2 * PerMillion, TailMost = TailMost > median ? TailMost : median * 4 };
+
+    private void ApplyCuts()
+    {
+        var network = _world.Simulation.Network;
+        network.Heal();
+        foreach (Active active in _active)
+        {
+            foreach (SimulatedHost from in _world.Hosts)
+            {
+                foreach (SimulatedHost to in _world.Hosts)
+                {
+                    if (from != to && Cuts(active, from.Name, to.Name))
+                    {
+                        network.CutOneWay(from.Name, to.Name);
+                    }
+                }
+            }
+        }
+    }
+
+    /// <summary>The host that a fault is meant for; null if there is none at the moment.</summary>
+    private string? Resolve(string target) => target switch
+    {
+        "primary" => _world.Primary?.Host.Name,
+        "backup" => _world.Backup?.Host.Name,
+        _ => target,
+    };
+
+    /// <summary>A moment names a host itself; a fault for a role strikes if the host has it then, or is about to.</summary>
+    private bool Meant(string target, NamedMoment moment, SimulatedHost host) => target switch
+    {
+        // A replica that goes live is both.
+        "primary" => _world.Primary?.Host == host || IsGoingLive(moment),
+        "backup" => _world.Backup?.Host == host || IsGoingLive(moment),
+        _ => target == host.Name,
+    };
+
+    private static bool IsGoingLive(NamedMoment moment) =>
+        moment is NamedMoment.Drain or NamedMoment.BetweenTestAndSetAndAnnouncement or NamedMoment.Reissue;
+}

@@ -1,0 +1,170 @@
+using Akka.Actor;
+using FtAkka.Actors.Machines;
+using FtAkka.Actors.Protection;
+using FtAkka.DeterministicSim.Reports;
+using FtAkka.DeterministicSim.Scenarios;
+using FtAkka.DeviceActors.Consoles;
+using FtAkka.DeviceActors.Disks;
+using FtAkka.Replication.Messages;
+using FtAkka.Replication.Protection;
+
+namespace FtAkka.DeterministicSim.Cluster;
+
+/// <summary>
+/// Sees the named moments from outside: by the messages that the actors of a host put into each other's mailboxes, by what replicas send to each
+/// other, and by the arbiter's records.
+/// </summary>
+internal sealed class MomentWatch(ClusterWorld world)
+{
+    private readonly SortedSet<string> _handingOver = new(StringComparer.Ordinal);
+
+    /// <summary>How often each was reached.</summary>
+    public SortedDictionary<NamedMoment, long> Reached { get; } = [];
+
+    /// <summary>How often a host was crashed there.</summary>
+    public SortedDictionary<NamedMoment, long> Crashes { get; } = [];
+
+    public void CrashedAt(NamedMoment moment) => Crashes[moment] = Crashes.GetValueOrDefault(moment) + 1;
+
+    /// <summary>A message was put into the mailbox of an actor of this host.</summary>
+    public void Message(SimulatedHost host, IActorRef receiver, object message)
+    {
+        switch (message)
+        {
+            case ReplicaEvents.RoleChanged changed:
+                Changed(host, changed);
+                break;
+            case ReplayProtocol.Feed when host.Replica is { Replay: null } replica:
+                replica.Replay = receiver;
+                SetBackupPace();
+                break;
+            case ReplayProtocol.Hold when host.Replica is { Replay: null } replica:
+                replica.Replay = receiver;
+                SetBackupPace();
+                break;
+            // A replica that has gone live hands pending requests to its disk, and greets its console only then.
+            case DiskProtocol.Execute or ConsoleProtocol.Attach when _handingOver.Remove(host.Name):
+                Reach(NamedMoment.Reissue, host);
+                break;
+            case ReplicaEvents.Failed failed:
+                world.Fail("no-failure", $"the replica on {host.Name} failed: {failed.Mistake}");
+                break;
+            case MachineProtocol.SetShare { Percent: 0 } when host.Replica is { } stopped && stopped.Status.Stopped.HasFlag(StopReasons.LogFull):
+                if (world.Faults.IsOn(FaultKind.LogBufferFull, null))
+                {
+                    world.Effect(FaultKind.LogBufferFull, host.Name);
+                }
+                break;
+            default:
+                break;
+        }
+    }
+
+    /// <summary>A replica sends to its peer.</summary>
+    public void Sent(SimulatedHost host, TrackedReplica? replica, string node, IChannelMessage message)
+    {
+        if (world.KeepsTimeline)
+        {
+            world.Tell(host.Name, TimelineKind.Message, TextOf(message), node);
+        }
+        switch (message)
+        {
+            case CloneOffer offer when offer.Generation > 1 || offer.Attempt > 1:
+                Reach(NamedMoment.Reprotection, host);
+                break;
+            case ClonePages:
+                Reach(NamedMoment.CloneRound, host);
+                break;
+            case CloneFinish:
+                Reach(NamedMoment.FinalSwitch, host);
+                break;
+            case LogAck ack when world.Primary is { } primary && primary != replica && primary.Status is { HeldOutputs: > 0 } status
+                && ack.ReceivedLsn > status.Acknowledged.Value:
+                Reach(NamedMoment.BetweenAckAndRelease, primary.Host);
+                break;
+            default:
+                break;
+        }
+    }
+
+    /// <summary>The arbiter has a new record.</summary>
+    public void RecordCreated(SimulatedHost host, OwnershipClaim claim)
+    {
+        if (claim.Generation > 1 && host.Replica is { Status.Role: ReplicaRole.GoingLive })
+        {
+            Reach(NamedMoment.BetweenTestAndSetAndAnnouncement, host);
+        }
+    }
+
+    /// <summary>A replica that has gone live has its devices.</summary>
+    public void DevicesOpened(SimulatedHost host)
+    {
+        if (world.Profile.Disks.Length > 0 && world.Records.Newest is { Generation: > 1 })
+        {
+            _handingOver.Add(host.Name);
+        }
+    }
+
+    /// <summary>Backups run as slowly as the faults say.</summary>
+    public void SetBackupPace()
+    {
+        ulong pace = ClusterWorld.InstructionsPerMillisecond * (ulong)world.Faults.BackupPercent / 100;
+        foreach (SimulatedHost host in world.Hosts)
+        {
+            if (host.Replica is { Replay: { } replay } replica && replica.Pace != pace)
+            {
+                replica.Pace = pace;
+                replay.Tell(new ReplayProtocol.SetPace(pace), ActorRefs.NoSender);
+            }
+        }
+    }
+
+    private void Changed(SimulatedHost host, ReplicaEvents.RoleChanged changed)
+    {
+        if (world.KeepsTimeline)
+        {
+            world.Tell(host.Name, TimelineKind.Role, $"{changed.From} -> {changed.To}, generation {changed.Generation}");
+        }
+        if (changed.To == ReplicaRole.GoingLive)
+        {
+            Reach(NamedMoment.Drain, host);
+        }
+    }
+
+    private void Reach(NamedMoment moment, SimulatedHost host)
+    {
+        Reached[moment] = Reached.GetValueOrDefault(moment) + 1;
+        if (world.KeepsTimeline)
+        {
+            world.Tell(host.Name, TimelineKind.Moment, moment.ToString());
+        }
+        world.Faults.Reached(moment, host);
+    }
+
+    private static string TextOf(IChannelMessage message) => message switch
+    {
+        LogAppend append => $"LogAppend {append.FirstLsn}..{append.LastLsn}, {append.Frames.Length} bytes, released {append.ReleasedOutput}",
+        LogAck ack => $"LogAck received {ack.ReceivedLsn}, executed {ack.ExecutedLsn}{(ack.Resend ? ", send again" : "")}",
+        ClonePages pages => $"ClonePages {pages.Sequence}, {pages.Pages.Length} bytes",
+        ChannelClosed closed => $"ChannelClosed {closed.Reason}: {closed.Text}",
+        _ => message.GetType().Name,
+    };
+}
+
+/// <summary>A replica's way to its peer, at which the simulator looks and plants mistakes.</summary>
+internal sealed class WatchedPort(ClusterWorld world, SimulatedHost host, IReplicaPort port, Func<TrackedReplica?> replica) : IReplicaPort
+{
+    /// <inheritdoc/>
+    public void Send(string node, IChannelMessage message)
+    {
+        // A host that has crashed in the middle of a step says nothing more.
+        if (host.System is null)
+        {
+            return;
+        }
+        TrackedReplica? from = replica();
+        message = world.Mutant.Sending(from, message);
+        port.Send(node, message);
+        world.Moments.Sent(host, from, node, message);
+    }
+}

@@ -1,0 +1,84 @@
+using FtAkka.DeviceActors.Disks;
+using FtAkka.DeviceActors.Fencing;
+using FtAkka.DeterministicSim.Scenarios;
+using FtAkka.Machine.Digest;
+using FtAkka.Replication.Log;
+using FtAkka.Replication.Messages;
+using FtAkka.Replication.Protection;
+
+namespace FtAkka.DeterministicSim.Cluster;
+
+/// <summary>A mistake that is planted where the real system meets the simulated one, to see that the checkers see it. This one plants none.</summary>
+internal class Mutant(ClusterWorld world)
+{
+    protected ClusterWorld World => world;
+
+    private static readonly SortedDictionary<string, Func<ClusterWorld, Mutant>> All = new(StringComparer.Ordinal)
+    {
+        ["release-before-ack"] = world => new ReleaseBeforeAck(world),
+        ["skipped-reissue"] = world => new SkippedReissue(world),
+        ["two-winners"] = world => new TwoWinners(world),
+        ["lost-entry"] = world => new LostEntry(world),
+        ["off-by-one-icount"] = world => new OffByOneIcount(world),
+        ["forgotten-bounce-buffer"] = world => new ForgottenBounceBuffer(world),
+        ["ignored-fence"] = world => new IgnoredFence(world),
+    };
+
+    /// <summary>The mistakes that can be planted.</summary>
+    public static IReadOnlyCollection<string> Names => All.Keys;
+
+    public static Mutant Of(string? name, ClusterWorld world) => name is null ? new Mutant(world)
+        : All.TryGetValue(name, out Func<ClusterWorld, Mutant>? make) ? make(world)
+        : throw new ArgumentException($"There is no mutation '{name}'; there are {string.Join(", ", Names)}.", nameof(name));
+
+    /// <summary>What the arbiter says to a claim.</summary>
+    public virtual OwnershipVerdict Verdict(OwnershipVerdict verdict) => verdict;
+
+    /// <summary>The fence of a replica's devices.</summary>
+    public virtual Fence Fence(Fence fence) => fence;
+
+    /// <summary>The storage of a replica that is live.</summary>
+    public virtual IDiskBackend Disk(IDiskBackend storage, SimulatedHost host) => storage;
+
+    /// <summary>What a replica sends.</summary>
+    public virtual IChannelMessage Sending(TrackedReplica? from, IChannelMessage message) =>
+        world.Faults.DigestDue && message is LogAppend { Frames.Length: > 0 } append ? SpoilDigest(append) : message;
+
+    private LogAppend SpoilDigest(LogAppend append)
+    {
+        bool spoilt = false;
+        LogAppend changed = Rewrite(append, entry =>
+        {
+            if (spoilt || entry.Payload is not DigestPayload { Digest: var digest })
+            {
+                return entry;
+            }
+            spoilt = true;
+            return entry with { Payload = new DigestPayload(digest with { Cpu = digest.Cpu ^ 1 }) };
+        });
+        if (spoilt)
+        {
+            world.Faults.DigestDue = false;
+            world.Faults.DigestPlanted = world.Now;
+            world.Effect(FaultKind.DigestWrong, "");
+        }
+        return changed;
+    }
+
+    /// <summary>The same message with each entry replaced by what <paramref name="change"/> makes of it.</summary>
+    protected static LogAppend Rewrite(LogAppend append, Func<LogEntry, LogEntry> change)
+    {
+        var bytes = append.Frames.AsMemory();
+        var entries = new List<LogEntry>();
+        while (bytes.Length > 0)
+        {
+            if (LogFrame.TryRead(bytes, out var read, out int consumed) != LogFrameError.None)
+            {
+                return append;
+            }
+            bytes = bytes[consumed..];
+            entries.AddRange(read.Select(change));
+        }
+        return append with { Frames = [.. LogFrame.Write(entries)] };
+    }
+}

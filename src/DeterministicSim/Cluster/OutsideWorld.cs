@@ -1,0 +1,149 @@
+using System.Globalization;
+using System.Text;
+using FtAkka.DeterministicSim.Reports;
+using FtAkka.DeviceActors.Consoles;
+using FtAkka.TinyGuests;
+
+namespace FtAkka.DeterministicSim.Cluster;
+
+/// <summary>
+/// The console's reader: a client that follows the VM from host to host by the position in its stream, and compares each byte with what one
+/// failure-free guest prints.
+/// </summary>
+internal sealed class OutsideWorld
+{
+    private readonly ClusterWorld _world;
+    private readonly GuestText _text;
+    private readonly StringBuilder _line = new();
+
+    public OutsideWorld(ClusterWorld world, string commandLine)
+    {
+        _world = world;
+        _text = new GuestText(commandLine, world.Profile.Disks.Length > 0, world.Profile.Nics.Length > 0);
+    }
+
+    /// <summary>Seed of the guest's journal.</summary>
+    public ulong JournalSeed => _text.Seed;
+
+    /// <summary>Position in the console's stream.</summary>
+    public ulong Position { get; private set; }
+
+    /// <summary>Bytes read since the run began, also from guests that were lost.</summary>
+    public ulong BytesRead { get; private set; }
+
+    /// <summary>The guest has said all it had to say.</summary>
+    public bool IsComplete => _text.Length is { } length && Position >= (ulong)length;
+
+    /// <summary>The guest was started anew on a disk with so many records.</summary>
+    public void Restart(int records)
+    {
+        Position = 0;
+        _line.Clear();
+        _text.Restart(records);
+    }
+
+    /// <summary>Reads what a live replica's host has.</summary>
+    public void ReadConsole(SimulatedHost host, ConsoleScrollback scrollback)
+    {
+        while (scrollback.End > Position)
+        {
+            // There is something to read, so that this is complete at once.
+            (ulong offset, byte[] bytes) = scrollback.ReadAsync(Position, CancellationToken.None).GetAwaiter().GetResult();
+            if (offset > Position)
+            {
+                _world.Fail("console", $"console bytes {Position} to {offset} never came: {host.Name} has none before {offset}");
+                return;
+            }
+            Take(host, bytes);
+        }
+    }
+
+    private void Take(SimulatedHost host, byte[] bytes)
+    {
+        foreach (byte value in bytes)
+        {
+            int expected = _text.At(Position);
+            if (expected != value)
+            {
+                _world.Fail("console", string.Create(CultureInfo.InvariantCulture,
+                    $"byte {Position} of the console is '{(char)value}' from {host.Name}; one failure-free guest prints {(expected < 0 ? "nothing more" : $"'{(char)expected}'")}, behind \"{_line}\""));
+                return;
+            }
+            Position++;
+            BytesRead++;
+            if (value == '\n')
+            {
+                string line = _line.ToString();
+                _line.Clear();
+                _world.Tell(host.Name, TimelineKind.Outside, $"console: {line}");
+                _world.Simulation.Trace.Add(line);
+                _world.Checks.ConsoleLine(line);
+            }
+            else
+            {
+                _line.Append((char)value);
+            }
+        }
+    }
+}
+
+/// <summary>What the tiny guest prints, computed on the host.</summary>
+internal sealed class GuestText
+{
+    private readonly bool _disk;
+    private readonly string _workload;
+    private readonly int _count;
+    private readonly int _records;
+    private readonly int _rounds;
+    private string _text;
+
+    public GuestText(string commandLine, bool disk, bool nic)
+    {
+        _disk = disk;
+        SortedDictionary<string, string> words = new(StringComparer.Ordinal);
+        foreach (string word in commandLine.Split(' ', StringSplitOptions.RemoveEmptyEntries))
+        {
+            int equals = word.IndexOf('=', StringComparison.Ordinal);
+            words[equals < 0 ? word : word[..equals]] = equals < 0 ? "" : word[(equals + 1)..];
+        }
+        _workload = words.GetValueOrDefault("workload", "hello");
+        _count = Number(words, "count", TinyGuest.DefaultCount);
+        _records = Number(words, "records", TinyGuest.DefaultCount);
+        _rounds = Number(words, "rounds", TinyGuest.DefaultRounds);
+        Seed = (ulong)Number(words, "seed", 1);
+        HasNic = nic;
+        _text = Compose(0);
+    }
+
+    /// <summary>The guest's seed.</summary>
+    public ulong Seed { get; }
+
+    public bool HasNic { get; }
+
+    /// <summary>Bytes of the whole text; null if it has no end, or one that is not known here.</summary>
+    public long? Length => EndsSilently ? null : _text.Length;
+
+    /// <summary>The last line of the echo depends on the client.</summary>
+    private bool EndsSilently => _workload is "echo" || (_workload is "all" && HasNic);
+
+    public void Restart(int records) => _text = Compose(records);
+
+    /// <summary>The byte at a position; -1 behind the end.</summary>
+    public int At(ulong position) => position < (ulong)_text.Length ? _text[(int)position] : -1;
+
+    private string Compose(int present) => _workload switch
+    {
+        "hello" => TinyGuest.HelloText,
+        "counter" => TinyGuest.CounterText(_count),
+        "compute" => TinyGuest.ComputeText(Seed, _rounds),
+        "journal" => TinyGuest.JournalText(Seed, _records, present),
+        "echo" => "echo ready\n",
+        "service" => TinyGuest.ServiceText(Seed, _records, present),
+        "all" => TinyGuest.HelloText + TinyGuest.ComputeText(Seed, _rounds) + TinyGuest.CounterText(_count)
+            + (_disk ? TinyGuest.JournalText(Seed, _records, present) : "") + (HasNic ? "echo ready\n" : ""),
+        _ => throw new ArgumentException($"What the workload '{_workload}' prints is not known."),
+    };
+
+    private static int Number(SortedDictionary<string, string> words, string name, int missing) =>
+        words.TryGetValue(name, out string? value) && int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out int number) ? number : missing;
+}

@@ -1,0 +1,41 @@
+using System.Collections.Immutable;
+using FtAkka.Actors.Machines;
+using FtAkka.Actors.Vms;
+using FtAkka.DeviceActors.Consoles;
+using FtAkka.DeviceActors.Disks;
+using FtAkka.DeviceActors.Fencing;
+using FtAkka.DeviceActors.Nics;
+using FtAkka.Machine.Events;
+using FtAkka.Nodes;
+
+namespace FtAkka.DeterministicSim.Cluster;
+
+/// <summary>Opens the real device actors on simulated storage, network and console.</summary>
+internal sealed class SimulatedDevices(ClusterWorld world, SimulatedHost host, long incarnation) : INodeDevices
+{
+    /// <inheritdoc/>
+    public ImmutableArray<DeviceDefinition> Open(VmProfile profile, Fence fence, ConsoleScrollback console)
+    {
+        fence = world.Mutant.Fence(fence);
+        var devices = ImmutableArray.CreateBuilder<DeviceDefinition>();
+        for (int i = 0; i < profile.Disks.Length; i++)
+        {
+            IDiskBackend storage = world.Mutant.Disk(world.OpenDisk(host, incarnation), host);
+            var disk = new FencedStorage(storage, fence);
+            devices.Add(new DeviceDefinition(DeviceKind.Disk, i, DiskActor.Props(disk), new DiskDialect(i)) { DrainRequest = new DiskProtocol.Drain() });
+        }
+        for (int i = 0; i < profile.Nics.Length; i++)
+        {
+            var link = new FencedFrames(world.Lan.Open(host, incarnation), fence);
+            devices.Add(new DeviceDefinition(DeviceKind.Nic, i, NicActor.Props(link), new NicDialect(i, [.. Convert.FromHexString(profile.Nics[i].Mac)])));
+        }
+        world.Moments.DevicesOpened(host);
+        // A client that was attached elsewhere attaches here, and reads on from where it was.
+        world.Outside.ReadConsole(host, console);
+        var options = new ConsoleOptions { StartOffset = console.End };
+        devices.Add(new DeviceDefinition(DeviceKind.Console, (int)ConsoleKind.Serial,
+            ConsoleActor.Props(new SimulatedConsole(world, host, incarnation, console), options), new ConsoleDialect(ConsoleKind.Serial))
+        { DrainRequest = new ConsoleProtocol.Drain() });
+        return devices.ToImmutable();
+    }
+}

@@ -1,0 +1,129 @@
+using System.Collections.Immutable;
+using FtAkka.DeterministicSim.Scenarios;
+using FtAkka.DeviceActors.Disks;
+using FtAkka.Machine.Virtio.Block;
+
+namespace FtAkka.DeterministicSim.Cluster;
+
+/// <summary>
+/// The disk that all hosts share. A host's writes are durable when they have completed, as those of an image opened for write-through; while
+/// they are under way a crash of the host may lose them, or leave a part.
+/// </summary>
+internal sealed class SharedDisk(ulong sectors)
+{
+    /// <summary>Bytes of a sector.</summary>
+    public const int SectorBytes = 512;
+
+    private readonly byte[] _content = new byte[sectors * SectorBytes];
+
+    public ulong Sectors { get; } = sectors;
+
+    public ReadOnlySpan<byte> Sector(ulong number) => _content.AsSpan((int)number * SectorBytes, SectorBytes);
+
+    public ReadOnlySpan<byte> Content => _content;
+
+    public ImmutableArray<byte> Read(ulong sector, ulong bytes) => [.. _content.AsSpan((int)sector * SectorBytes, (int)bytes)];
+
+    public void Write(ulong sector, ReadOnlySpan<byte> data) => data.CopyTo(_content.AsSpan((int)sector * SectorBytes));
+}
+
+/// <summary>A host's way to the shared disk, for one replica that is live.</summary>
+internal sealed class SimulatedDisk(ClusterWorld world, SimulatedHost host, long incarnation) : IDiskBackend
+{
+    private static readonly TimeSpan LatencyLeast = TimeSpan.FromMicroseconds(50);
+    private static readonly TimeSpan LatencyMost = TimeSpan.FromMilliseconds(4);
+
+    private readonly SortedDictionary<long, DiskRequest> _underWay = [];
+    private long _next;
+
+    public SimulatedHost Host => host;
+
+    /// <inheritdoc/>
+    public ulong CapacitySectors => world.Disk.Sectors;
+
+    /// <inheritdoc/>
+    public bool ReadOnly => false;
+
+    /// <inheritdoc/>
+    public Task<DiskOutcome> ExecuteAsync(DiskRequest request)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        var done = new TaskCompletionSource<DiskOutcome>();
+        if (!ClusterWorld.IsAlive(host, incarnation))
+        {
+            return done.Task;
+        }
+        world.Checks.DiskAct(host, incarnation, request);
+        TimeSpan latency = world.Random.Between(LatencyLeast, LatencyMost) + world.Faults.Delay(FaultKind.DiskSlow, host);
+        long number = _next++;
+        _underWay.Add(number, request);
+        world.Simulation.Schedule(latency, () =>
+        {
+            if (_underWay.Remove(number))
+            {
+                DiskOutcome outcome = Perform(request);
+                if (ClusterWorld.IsAlive(host, incarnation))
+                {
+                    world.Simulation.Schedule(host.System!, TimeSpan.Zero, () => done.TrySetResult(outcome));
+                }
+            }
+        });
+        return done.Task;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => world.DiskClosed(this);
+
+    /// <summary>The host has crashed: what was under way is gone, there, or there in part.</summary>
+    public void Crash()
+    {
+        foreach (DiskRequest request in _underWay.Values)
+        {
+            if (request.Kind != DiskRequestKind.Write)
+            {
+                continue;
+            }
+            if (world.Faults.IsOn(FaultKind.DiskTornWrite, host))
+            {
+                // Power fails between two bytes: the storage has the beginning.
+                world.Disk.Write(request.Sector, request.Data.AsSpan()[..(1 + world.Random.Below(request.Data.Length - 1))]);
+                world.Effect(FaultKind.DiskTornWrite, host.Name);
+            }
+            else if (!world.Faults.IsOn(FaultKind.DiskLostWrite, host) && world.Random.Below(2) == 0)
+            {
+                world.Disk.Write(request.Sector, request.Data.AsSpan());
+            }
+            else if (world.Faults.IsOn(FaultKind.DiskLostWrite, host))
+            {
+                world.Effect(FaultKind.DiskLostWrite, host.Name);
+            }
+        }
+        _underWay.Clear();
+    }
+
+    private DiskOutcome Perform(DiskRequest request)
+    {
+        if (world.Faults.Strikes(FaultKind.DiskFailure, host))
+        {
+            return new DiskOutcome(new DiskCompletion(request.Id, DiskStatus.IoError, []), "The simulated disk failed.");
+        }
+        switch (request.Kind)
+        {
+            case DiskRequestKind.Read:
+                return Ok(request, world.Disk.Read(request.Sector, request.LengthBytes));
+            case DiskRequestKind.Write when world.Faults.Strikes(FaultKind.DiskFull, host):
+                return new DiskOutcome(new DiskCompletion(request.Id, DiskStatus.IoError, []), "The simulated disk is full.");
+            case DiskRequestKind.Write:
+                world.Disk.Write(request.Sector, request.Data.AsSpan());
+                world.Checks.DiskWritten(request);
+                return Ok(request, []);
+            case DiskRequestKind.Flush:
+                return Ok(request, []);
+            default:
+                return new DiskOutcome(new DiskCompletion(request.Id, DiskStatus.Unsupported, []), "The simulated disk does not do that.");
+        }
+    }
+
+    private static DiskOutcome Ok(DiskRequest request, ImmutableArray<byte> data) =>
+        new(new DiskCompletion(request.Id, DiskStatus.Ok, data), null);
+}

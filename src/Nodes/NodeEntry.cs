@@ -1,0 +1,47 @@
+using Akka.Actor;
+using FtAkka.Actors.Protection;
+using FtAkka.DeviceActors.Consoles;
+using FtAkka.LogChannelActors;
+using FtAkka.Replication.Protection;
+
+namespace FtAkka.Nodes;
+
+/// <summary>A replica on a node, running or ended.</summary>
+internal sealed class NodeEntry
+{
+    /// <summary>The VM.</summary>
+    public required string Vm { get; init; }
+
+    /// <summary>Its serial console since power-on, as far as it is kept.</summary>
+    public required ConsoleScrollback Console { get; init; }
+
+    /// <summary>Of a replica that came as a backup: the session of its copy.</summary>
+    public required ChannelSession Session { get; init; }
+
+    /// <summary>When and where it gets a new backup.</summary>
+    public required Reprotection Reprotection { get; init; }
+
+    /// <summary>The shell; null until the replica's actor has made it. Read on the wire's threads as well.</summary>
+    public ReplicaShell? Shell
+    {
+        get => Volatile.Read(ref shell);
+        set => Volatile.Write(ref shell, value);
+    }
+
+    /// <summary>Takes its messages from the wire.</summary>
+    public ReplicaEndpoint? Endpoint { get; set; }
+
+    /// <summary>The replica's actor.</summary>
+    public IActorRef? Actor { get; set; }
+
+    /// <summary>How it ended; null while it exists.</summary>
+    public ReplicaEnd? End { get; set; }
+
+    /// <summary>It is being switched off with its node, as its only replica: the arbiter is to know that it ended.</summary>
+    public bool SwitchedOff { get; set; }
+
+    /// <summary>What operators see; null once it has ended, or before it began.</summary>
+    public ReplicaView? View => End is null ? Shell?.View() : null;
+
+    private ReplicaShell? shell;
+}

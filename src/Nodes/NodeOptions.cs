@@ -1,0 +1,82 @@
+using System.Collections.Immutable;
+using FtAkka.Actors.Protection;
+using FtAkka.Actors.Vms;
+using FtAkka.DeviceActors.Consoles;
+using FtAkka.DeviceActors.Fencing;
+using FtAkka.Replication.Protection;
+using FtAkka.Replication.Protection.Clone;
+
+namespace FtAkka.Nodes;
+
+/// <summary>What a <see cref="NodeActor"/> works with.</summary>
+public sealed record NodeOptions
+{
+    /// <summary>Name of the actor system on every node: part of all addresses.</summary>
+    public const string SystemName = "ftakka";
+
+    /// <summary>Name of the node.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>Differs between two lives of a node of the same name, and grows.</summary>
+    public required long Incarnation { get; init; }
+
+    /// <summary>The other nodes' wire addresses, host:port, by name.</summary>
+    public required ImmutableSortedDictionary<string, string> Peers { get; init; }
+
+    /// <summary>Limits and intervals of protected VMs.</summary>
+    public required ProtectionOptions Protection { get; init; }
+
+    /// <summary>Limits of copies.</summary>
+    public CloneOptions CloneLimits { get; init; } = new();
+
+    /// <summary>New backups without a person.</summary>
+    public AutoProtectOptions AutoProtect { get; init; } = new();
+
+    /// <summary>How long an orderly stop waits for VMs to be handed over.</summary>
+    public TimeSpan HandOverTimeout { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>Keeps reports of divergences; must not block. Null: they are only logged.</summary>
+    public Action<DivergenceReport>? KeepEvidence { get; init; }
+
+    /// <summary>How much of the log is kept for them, in bytes for each replica.</summary>
+    public long EvidenceLogBytes { get; init; } = 8 << 20;
+
+    /// <summary>Decides who owns a VM; shared by all nodes.</summary>
+    public required INodeArbiter Arbiter { get; init; }
+
+    /// <summary>Opens what the guests' devices stand on.</summary>
+    public required INodeDevices Devices { get; init; }
+
+    /// <summary>Has the last word on each replica of this node, such as limits of what its machine may use; by default it changes nothing.</summary>
+    public Func<ReplicaDefinition, ReplicaDefinition> Adapt { get; init; } = definition => definition;
+}
+
+/// <summary>The arbiter as a node sees it: besides claims, what operators ask for. These calls throw where the storage fails.</summary>
+public interface INodeArbiter : IArbiter
+{
+    /// <summary>Where the records are, for messages to people.</summary>
+    string Place { get; }
+
+    /// <summary>The newest record of a VM; null if it never ran.</summary>
+    /// <exception cref="IOException">The storage fails.</exception>
+    OwnershipRecord? Newest(string vm);
+
+    /// <summary>Creates the record of a generation unless there is one, atomically, and judges the claim.</summary>
+    OwnershipVerdict ClaimNow(OwnershipClaim claim);
+
+    /// <summary>Whether the VM of a generation is known to have ended in order.</summary>
+    /// <exception cref="IOException">The storage fails.</exception>
+    bool HasEnded(string vm, ulong generation);
+
+    /// <summary>Notes that the VM ended in order, so that it may be started anew.</summary>
+    /// <exception cref="IOException">The storage fails.</exception>
+    void NoteEnd(string vm, ulong generation);
+}
+
+/// <summary>The devices of a host.</summary>
+public interface INodeDevices
+{
+    /// <summary>Opens the devices of a VM that is live here. Disks are shared between the replicas, so that none locks them; a fence keeps the replica that is not live from acting.</summary>
+    /// <exception cref="IOException">One cannot be opened; those opened before are closed.</exception>
+    ImmutableArray<DeviceDefinition> Open(VmProfile profile, Fence fence, ConsoleScrollback console);
+}

@@ -1,0 +1,94 @@
+using System.Collections.Immutable;
+using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using FtAkka.Actors.Configuration;
+using FtAkka.Machine;
+using FtAkka.Machine.Virtio.Block;
+using FtAkka.Machine.Virtio.Net;
+
+namespace FtAkka.Nodes;
+
+/// <summary>
+/// A VM as every node must know it to build the same machine and, when live, to open the same devices. Travels as JSON in the offer of a copy;
+/// what another version adds or lacks is refused rather than guessed.
+/// </summary>
+public sealed record VmProfile
+{
+    private static readonly JsonSerializerOptions Format = new() { UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow };
+
+    /// <summary>A disk: where it is, and what the guest was told of it.</summary>
+    public sealed record Disk(string Path, bool ReadOnly, ulong CapacitySectors);
+
+    /// <summary>A network card.</summary>
+    public sealed record Nic(NicTarget Target, string? Name, bool Listen, string Mac, ushort Mtu);
+
+    /// <summary>Name of the VM.</summary>
+    [JsonRequired]
+    public string Name { get; init; } = "";
+
+    /// <summary>CPU model.</summary>
+    [JsonRequired]
+    public string CpuModel { get; init; } = "";
+
+    /// <summary>RAM.</summary>
+    [JsonRequired]
+    public ulong MemoryBytes { get; init; }
+
+    /// <summary>Kernel command line.</summary>
+    public string CommandLine { get; init; } = "";
+
+    /// <summary>Time of day at power-on.</summary>
+    public long BootUnixSeconds { get; init; }
+
+    /// <summary>Seed of the guest's randomness.</summary>
+    public ulong RngSeed { get; init; }
+
+    /// <summary>Disks in order.</summary>
+    public ImmutableArray<Disk> Disks { get; init; } = [];
+
+    /// <summary>Network cards in order.</summary>
+    public ImmutableArray<Nic> Nics { get; init; } = [];
+
+    /// <summary>The machine to build.</summary>
+    [JsonIgnore]
+    public MachineConfig Machine => new()
+    {
+        MemoryBytes = MemoryBytes,
+        CpuModelName = CpuModel,
+        CommandLine = CommandLine,
+        BootUnixSeconds = BootUnixSeconds,
+        RngSeed = RngSeed,
+        Disks = [.. Disks.Select((disk, i) => new BlockOptions
+        {
+            CapacitySectors = disk.CapacitySectors, ReadOnly = disk.ReadOnly, Identity = $"ftakka-disk{i.ToString(CultureInfo.InvariantCulture)}",
+        })],
+        Nics = [.. Nics.Select(nic => new NetOptions { Mac = [.. Convert.FromHexString(nic.Mac)], Mtu = nic.Mtu, Segmentation = true })],
+    };
+
+    /// <summary>Reads an offered profile; null with what is wrong with it, or why this host cannot run it.</summary>
+    public static VmProfile? TryRead(string text, out string refusal)
+    {
+        refusal = "";
+        try
+        {
+            VmProfile profile = JsonSerializer.Deserialize<VmProfile>(text, Format) ?? throw new JsonException("It is empty.");
+            refusal = Cpu.Architecture.CpuModel.WhyNotHere(profile.CpuModel) ?? profile.FindError() ?? "";
+            return refusal.Length == 0 ? profile : null;
+        }
+        catch (Exception wrong) when (wrong is JsonException or FormatException)
+        {
+            refusal = $"The offered profile is not understood ({wrong.Message}): both nodes must run the same version of FtAkka.";
+            return null;
+        }
+    }
+
+    /// <summary>The profile as text.</summary>
+    public string Write() => JsonSerializer.Serialize(this, Format);
+
+    /// <summary>What is wrong with it, or null.</summary>
+    public string? FindError() =>
+        Name.Length is 0 or > 100 || !Name.All(letter => char.IsAsciiLetterOrDigit(letter) || letter is '-' or '_')
+            ? $"The VM's name '{Name}' may have letters, digits, '-' and '_' only."
+            : Machine.FindError();
+}

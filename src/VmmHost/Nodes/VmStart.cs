@@ -1,0 +1,32 @@
+using FtAkka.Actors.Configuration;
+using FtAkka.Nodes;
+using FtAkka.VmmHost.Cli;
+using FtAkka.VmmHost.GuestKit;
+
+namespace FtAkka.VmmHost.Nodes;
+
+/// <summary>Reads what a node needs to start a VM.</summary>
+internal static class VmStart
+{
+    /// <summary>Reads the VM's file, and its kernel and initrd.</summary>
+    /// <param name="file">HOCON file of the VM.</param>
+    /// <param name="backup">Node that gets its backup, or null.</param>
+    /// <param name="takeOver">Although the arbiter knows an owner that did not end in order.</param>
+    /// <exception cref="CommandFailedException">Something is missing or refused.</exception>
+    public static NodeProtocol.Start Read(string file, string? backup, bool takeOver)
+    {
+        try
+        {
+            VmSpec spec = VmSpecFile.Parse(File.ReadAllText(file), file);
+            string kernel = spec.Kernel ?? GuestFolder.Default.PreferredKernel
+                ?? throw new CommandFailedException("No kernel is given in the VM's file. Give one (kernel = ...), or let './ftakka guest fetch' get Debian's.");
+            string? initrd = spec.Initrd ?? (spec.Kernel is null && File.Exists(GuestFolder.Default.Initramfs()) ? GuestFolder.Default.Initramfs() : null);
+            VmProfile profile = HostDevices.ProfileOf(spec);
+            return new NodeProtocol.Start(profile, File.ReadAllBytes(kernel), initrd is null ? default : File.ReadAllBytes(initrd), backup, takeOver);
+        }
+        catch (Exception refused) when (refused is SpecException or IOException or UnauthorizedAccessException)
+        {
+            throw new CommandFailedException(refused.Message, refused);
+        }
+    }
+}
