@@ -283,7 +283,15 @@ public sealed partial class NodeActor : ReceiveActor
         {
             return "The offer contradicts its own profile.";
         }
-        OwnershipRecord? owner = arbiter.Newest(offer.Vm);
+        OwnershipRecord? owner;
+        try
+        {
+            owner = arbiter.Newest(offer.Vm);
+        }
+        catch (Exception failed) when (failed is IOException or UnauthorizedAccessException)
+        {
+            return $"{settings.Name} cannot read the arbiter's records now: {failed.Message}";
+        }
         return owner is not null && owner.Generation == offer.Generation && owner.Node == offer.Node
             ? ""
             : $"By the arbiter in {arbiter.Place}, {offer.Node} does not own generation {offer.Generation} of {offer.Vm}: both nodes must mount the same folder.";
@@ -363,6 +371,8 @@ public sealed partial class NodeActor : ReceiveActor
     {
         message.Entry.End = message.End;
         message.Entry.Endpoint?.Dispose();
+        message.Entry.Endpoint = null;
+        message.Entry.Console.Close();
         log.Info("{0}: the replica is closed: {1}", message.Entry.Vm, message.End.What);
         if (message.End.Reason == HaltReason.MachineEnded || message.Entry.SwitchedOff)
         {

@@ -63,7 +63,7 @@ public sealed record VmProfile
         {
             CapacitySectors = disk.CapacitySectors, ReadOnly = disk.ReadOnly, Identity = $"ftakka-disk{i.ToString(CultureInfo.InvariantCulture)}",
         })],
-        Nics = [.. Nics.Select(nic => new NetOptions { Mac = [.. Convert.FromHexString(nic.Mac)], Mtu = nic.Mtu })],
+        Nics = [.. Nics.Select(nic => new NetOptions { Mac = [.. Convert.FromHexString(nic.Mac)], Mtu = nic.Mtu, Segmentation = true })],
     };
 
     /// <summary>Reads an offered profile; null with what is wrong with it, or why this host cannot run it.</summary>

@@ -48,6 +48,10 @@ public static class TinyGuest
         return Lines([string.Create(CultureInfo.InvariantCulture, $"journal starts at {present:x16}"), .. appended]);
     }
 
+    /// <summary>Output of <c>workload=service records=N seed=S</c> on a disk that starts with some good records.</summary>
+    public static string ServiceText(ulong seed, int records, int present = 0) =>
+        JournalText(seed, records, present).Replace("journal starts at", "service starts at", StringComparison.Ordinal);
+
     /// <summary>Output of <c>workload=console</c> for a text typed before the closing Ctrl-D.</summary>
     public static string ConsoleText(string typed) =>
         "console ready\n"

@@ -14,13 +14,22 @@ internal sealed partial class TinyKernel
     private const int ReceiveBufferBytes = 2048;
     private const uint ReceiveBase = GuestLayout.ReceiveBuffers;
 
-    /// <summary>Request of type EDI for sector RSI between the disk and the block buffer; RAX becomes its status, 0 for success.</summary>
+    /// <summary>
+    /// Request of type EDI for sector RSI between the disk and the block buffer; RAX becomes its status, 0 for success. <c>_blockSubmit</c>
+    /// does not wait for it.
+    /// </summary>
     private void AssembleBlock()
     {
         Label flush = asm.CreateLabel();
         Label write = asm.CreateLabel();
         Label offer = asm.CreateLabel();
         asm.Label(ref _blockRequest);
+        asm.call(_blockSubmit);
+        WaitUntilAllUsed(GuestLayout.BlockQueue);
+        asm.movzx(eax, __byte_ptr[GuestLayout.BlockStatus]);
+        asm.ret();
+
+        asm.Label(ref _blockSubmit);
         asm.mov(__dword_ptr[GuestLayout.BlockHeader], edi);
         asm.mov(__dword_ptr[GuestLayout.BlockHeader + 4], 0);
         asm.mov(__qword_ptr[GuestLayout.BlockHeader + 8], rsi);
@@ -42,8 +51,6 @@ internal sealed partial class TinyKernel
         asm.Label(ref offer);
         asm.xor(ecx, ecx);
         Offer(GuestLayout.BlockQueue, 0, BlockWindow);
-        WaitUntilAllUsed(GuestLayout.BlockQueue);
-        asm.movzx(eax, __byte_ptr[GuestLayout.BlockStatus]);
         asm.ret();
     }
 
@@ -83,11 +90,24 @@ internal sealed partial class TinyKernel
 
     /// <summary>
     /// Halts until a frame is there. RAX becomes its address, RDX its length, RCX its descriptor; the latter goes to
-    /// <c>_netRelease</c> (in RCX) once the frame has been read.
+    /// <c>_netRelease</c> (in RCX) once the frame has been read. <c>_netPoll</c> does not wait: RAX becomes 0 if there is none.
     /// </summary>
     private void AssembleNetReceive()
     {
         Label have = asm.CreateLabel();
+        Label none = asm.CreateLabel();
+        asm.Label(ref _netPoll);
+        asm.cli();
+        asm.movzx(eax, __word_ptr[GuestLayout.ReceiveQueue + AvailableRing + 2]);
+        asm.sub(eax, QueueSize);
+        asm.cmp(ax, __word_ptr[GuestLayout.ReceiveQueue + UsedRing + 2]);
+        asm.je(none);
+        asm.jmp(have);
+        asm.Label(ref none);
+        asm.sti();
+        asm.xor(eax, eax);
+        asm.ret();
+
         asm.Label(ref _netReceive);
         asm.cli();
 

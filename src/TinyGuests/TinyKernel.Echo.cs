@@ -15,8 +15,6 @@ internal sealed partial class TinyKernel
     {
         Label ready = asm.CreateLabel();
         Label next = asm.CreateLabel();
-        Label release = asm.CreateLabel();
-        Label resend = asm.CreateLabel();
         asm.Label(ref _echo);
         asm.cmp(__qword_ptr[NetWindow], 0);
         asm.jne(ready);
@@ -30,9 +28,33 @@ internal sealed partial class TinyKernel
         asm.mov(__qword_ptr[EchoState], rax);
         Print("echo ready\n");
 
-        // RBX: frame, RBP: its length, R15: its descriptor.
         asm.Label(ref next);
         asm.call(_netReceive);
+        asm.call(_echoFrame);
+        asm.test(r14, r14);
+        asm.je(next);
+        asm.cmp(r14, __qword_ptr[EchoServed]);
+        asm.jne(next);
+
+        Print("echo served ");
+        asm.mov(rdi, __qword_ptr[EchoServed]);
+        asm.call(_printHex);
+        Print(" ");
+        asm.mov(rdi, __qword_ptr[EchoState]);
+        asm.call(_printHex);
+        Print("\n");
+        asm.ret();
+        AssembleEchoFrame();
+    }
+
+    /// <summary>Answers the frame that <c>_netReceive</c> gave, if it is a request, and releases it; changes every register but R14.</summary>
+    private void AssembleEchoFrame()
+    {
+        Label release = asm.CreateLabel();
+        Label resend = asm.CreateLabel();
+
+        // RBX: frame, RBP: its length, R15: its descriptor.
+        asm.Label(ref _echoFrame);
         asm.mov(rbx, rax);
         asm.mov(ebp, edx);
         asm.mov(r15d, ecx);
@@ -56,18 +78,6 @@ internal sealed partial class TinyKernel
         asm.Label(ref release);
         asm.mov(ecx, r15d);
         asm.call(_netRelease);
-        asm.test(r14, r14);
-        asm.je(next);
-        asm.cmp(r14, __qword_ptr[EchoServed]);
-        asm.jne(next);
-
-        Print("echo served ");
-        asm.mov(rdi, __qword_ptr[EchoServed]);
-        asm.call(_printHex);
-        Print(" ");
-        asm.mov(rdi, __qword_ptr[EchoState]);
-        asm.call(_printHex);
-        Print("\n");
         asm.ret();
     }
 

@@ -17,7 +17,6 @@ internal sealed partial class TinyKernel
         Label append = asm.CreateLabel();
         Label done = asm.CreateLabel();
         Label failed = asm.CreateLabel();
-        Label verify = asm.CreateLabel();
         asm.Label(ref _journal);
         asm.cmp(__qword_ptr[BlockWindow], 0);
         asm.jne(ready);
@@ -40,7 +39,7 @@ internal sealed partial class TinyKernel
         asm.call(_blockRequest);
         asm.test(eax, eax);
         asm.jne(failed);
-        asm.call(verify);
+        asm.call(_verifyRecord);
         asm.test(eax, eax);
         asm.je(resume);
         asm.mov(r14, __qword_ptr[GuestLayout.BlockBuffer + SectorBytes - 8]);
@@ -89,7 +88,7 @@ internal sealed partial class TinyKernel
         asm.Label(ref failed);
         Print("disk error\n");
         asm.jmp(_reset);
-        AssembleVerifyRecord(verify);
+        AssembleVerifyRecord();
     }
 
     /// <summary>Puts record RBX after R14 into the block buffer; R14 becomes its checksum.</summary>
@@ -135,10 +134,10 @@ internal sealed partial class TinyKernel
     }
 
     /// <summary>RAX becomes 1 when the block buffer holds record RBX, following R14, undamaged; else 0.</summary>
-    private void AssembleVerifyRecord(Label verify)
+    private void AssembleVerifyRecord()
     {
         Label bad = asm.CreateLabel();
-        asm.Label(ref verify);
+        asm.Label(ref _verifyRecord);
         asm.mov(rax, JournalRecord.Magic);
         asm.cmp(rax, __qword_ptr[GuestLayout.BlockBuffer]);
         asm.jne(bad);

@@ -30,8 +30,10 @@ internal sealed partial class TinyKernel
     private Label _setUpQueue;
     private Label _deviceRefused;
     private Label _blockRequest;
+    private Label _blockSubmit;
     private Label _netStart;
     private Label _netReceive;
+    private Label _netPoll;
     private Label _netRelease;
     private Label _netSend;
 
@@ -43,8 +45,10 @@ internal sealed partial class TinyKernel
         _setUpQueue = asm.CreateLabel();
         _deviceRefused = asm.CreateLabel();
         _blockRequest = asm.CreateLabel();
+        _blockSubmit = asm.CreateLabel();
         _netStart = asm.CreateLabel();
         _netReceive = asm.CreateLabel();
+        _netPoll = asm.CreateLabel();
         _netRelease = asm.CreateLabel();
         _netSend = asm.CreateLabel();
     }

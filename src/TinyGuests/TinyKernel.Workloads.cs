@@ -16,6 +16,9 @@ internal sealed partial class TinyKernel
     private Label _console;
     private Label _journal;
     private Label _echo;
+    private Label _echoFrame;
+    private Label _service;
+    private Label _verifyRecord;
     private Label _compute;
     private Label _all;
     private Label _random;
@@ -28,6 +31,9 @@ internal sealed partial class TinyKernel
         _console = asm.CreateLabel();
         _journal = asm.CreateLabel();
         _echo = asm.CreateLabel();
+        _echoFrame = asm.CreateLabel();
+        _service = asm.CreateLabel();
+        _verifyRecord = asm.CreateLabel();
         _compute = asm.CreateLabel();
         _all = asm.CreateLabel();
         _random = asm.CreateLabel();
@@ -41,6 +47,7 @@ internal sealed partial class TinyKernel
         AssembleRandom();
         AssembleJournal();
         AssembleEcho();
+        AssembleService();
         AssembleCompute();
     }
 
@@ -60,7 +67,7 @@ internal sealed partial class TinyKernel
         (string Name, Label Routine)[] workloads =
         [
             ("hello", _hello), ("counter", _counter), ("console", _console), ("journal", _journal), ("echo", _echo),
-            ("compute", _compute), ("all", _all),
+            ("compute", _compute), ("service", _service), ("all", _all),
         ];
         foreach ((string name, Label routine) in workloads)
         {

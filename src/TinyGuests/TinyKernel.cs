@@ -32,6 +32,8 @@ internal sealed partial class TinyKernel
     private const uint EchoServed = GuestLayout.Variables + 0x78;
     private const uint EchoState = GuestLayout.Variables + 0x80;
     private const uint EchoFrameBytes = GuestLayout.Variables + 0x88;
+    private const uint ServicePeriod = GuestLayout.Variables + 0x90;
+    private const uint ServiceRecords = GuestLayout.Variables + 0x98;
 
     private readonly Assembler asm = new(64);
     private readonly List<(Label Label, byte[] Bytes)> _constants = [];

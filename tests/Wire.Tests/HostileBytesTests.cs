@@ -126,7 +126,7 @@ public sealed class HostileBytesTests
 
         for (var i = 0; i < Count; i++)
         {
-            var body = Mutate(random, samples[random.Next(samples.Length)]);
+            var body = MutatedBytes.Mutate(random, samples[random.Next(samples.Length)]);
             refused += session.Deliver(body) != WireRefusal.None ? 1 : 0;
         }
 
@@ -146,8 +146,8 @@ public sealed class HostileBytesTests
 
         for (var i = 0; i < 60_000; i++)
         {
-            refused += TcpFrame.ReadHello(Mutate(random, hello), out _) != WireRefusal.None ? 1 : 0;
-            refused += TcpFrame.ReadWelcome(Mutate(random, welcome), out _) != WireRefusal.None ? 1 : 0;
+            refused += TcpFrame.ReadHello(MutatedBytes.Mutate(random, hello), out _) != WireRefusal.None ? 1 : 0;
+            refused += TcpFrame.ReadWelcome(MutatedBytes.Mutate(random, welcome), out _) != WireRefusal.None ? 1 : 0;
         }
 
         Assert.InRange(refused, 60_000, 119_999);
@@ -206,31 +206,5 @@ public sealed class HostileBytesTests
         }
 
         await Eventually.Holds(() => node.Events.OfType<Warning>().Any() || bytes.Length == 0, "a line in the log");
-    }
-
-    private static byte[] Mutate(Random random, byte[] original)
-    {
-        var body = original.ToList();
-        for (var changes = random.Next(1, 5); changes > 0; changes--)
-        {
-            var at = random.Next(body.Count + 1);
-            switch (random.Next(4))
-            {
-                case 0 when at < body.Count:
-                    body[at] ^= (byte)(1 << random.Next(8));
-                    break;
-                case 1 when at < body.Count:
-                    body[at] = (byte)random.Next(256);
-                    break;
-                case 2 when at < body.Count:
-                    body.RemoveRange(at, body.Count - at);
-                    break;
-                default:
-                    body.InsertRange(at, Enumerable.Range(0, random.Next(1, 6)).Select(_ => (byte)random.Next(256)));
-                    break;
-            }
-        }
-
-        return [.. body];
     }
 }

@@ -59,9 +59,9 @@ public sealed record VmLimits(ulong? PaceMips = null, ulong? IcountMax = null);
 
 /// <summary>A disk.</summary>
 /// <param name="Path">Image file or block device.</param>
-/// <param name="Format">Format of the image.</param>
+/// <param name="Format">Format of the image; null: it was not said, and a file that looks like an image of another format is refused.</param>
 /// <param name="ReadOnly">The guest may not write, and the image is opened for reading.</param>
-public sealed record DiskSpec(string Path, DiskFormat Format = DiskFormat.Raw, bool ReadOnly = false);
+public sealed record DiskSpec(string Path, DiskFormat? Format = null, bool ReadOnly = false);
 
 /// <summary>Formats of disk images.</summary>
 public enum DiskFormat

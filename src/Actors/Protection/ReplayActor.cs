@@ -16,15 +16,15 @@ public static class ReplayProtocol
     /// <summary>Shell to replay: stop or go on; replay with nothing to do waits by itself.</summary>
     public sealed record Hold(bool On);
 
+    /// <summary>Operator to replay: execute no more than this from now on. Not answered.</summary>
+    /// <param name="InstructionsPerMillisecond">On average; null for no limit, 0 to execute nothing.</param>
+    public sealed record SetPace(ulong? InstructionsPerMillisecond);
+
     /// <summary>
     /// Anyone to replay: run this on the replay's thread between two turns. The machine must be the same afterwards, or this is no replica any
     /// more, which tests make use of. Not answered.
     /// </summary>
     public sealed record Inspect(Action<GuestMachine> Look);
-
-    /// <summary>Operator to replay: execute no more than this from now on. Not answered.</summary>
-    /// <param name="InstructionsPerMillisecond">On average; null for no limit, 0 to execute nothing.</param>
-    public sealed record SetPace(ulong? InstructionsPerMillisecond);
 
     /// <summary>Supervisor to replay: everything fed is replayed; give the machine away and stop. Answered by <see cref="Released"/>.</summary>
     public sealed record Release;

@@ -18,6 +18,8 @@ internal enum ExitKind
     Link = 4,
     /// <summary>One instruction in the middle of a block is executed in C#; a site names it.</summary>
     MidBlock = 5,
+    /// <summary>SYSCALL or SYSRET has retired, and its target, in <see cref="EngineState.ScratchR14"/>, is not in the jump cache.</summary>
+    ModeSwitch = 6,
 }
 
 /// <summary>
@@ -39,6 +41,11 @@ internal unsafe struct EngineState
     /// <summary>The frame's temporaries: an instruction with two accesses keeps the first's result there while the second misses.</summary>
     public ulong TempA, TempB;
     public fixed byte Bounce[2 * 64];
+
+    /// <summary>CS and SS behind SYSCALL and SYSRET, as IA32_STAR has them: limit, selector and attributes of <see cref="SegmentRegister"/>.</summary>
+    public ulong SyscallCs, SyscallSs, SysretCs, SysretSs;
+    /// <summary>Not 0: SYSCALL and SYSRET run in C#, because EFER.SCE is clear or the target's blocks are not those of a plain mode.</summary>
+    public byte FastSyscallOff;
 }
 
 /// <summary>
@@ -49,6 +56,8 @@ internal static class FrameLayout
 {
     public const int Budget = 4, R12 = 12, R13 = 20, R14 = 28, R15 = 36, FsBase = 44, GsBase = 52, State = 60,
         TempA = 68, TempB = 76, AlignMask16 = 84, AlignMask8 = 92, AlignMask4 = 100,
+        // RFLAGS without CF PF AF ZF SF DF OF, which are zero here.
+        SystemFlags = 108,
         // Beyond disp8: touched at entry and exit only.
         SavedRsp = 132, ExitKind = 140, ExitReturn = 148, AlignMask2 = 156, SavedMxcsr = 164, Size = 192;
 

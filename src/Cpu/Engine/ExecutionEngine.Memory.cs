@@ -125,7 +125,7 @@ internal sealed unsafe partial class ExecutionEngine
     {
         _statistics.OddAccesses++;
         mode &= ~BlockMode.Single;
-        if (instruction.Mnemonic is Mnemonic.Div or Mnemonic.Idiv)
+        if (instruction.Mnemonic is Mnemonic.Div or Mnemonic.Idiv || InstructionPolicy.ClassOf(instruction.Code) == InstructionClass.Special)
         {
             ExecuteSpecial(instruction, mode);
             return;

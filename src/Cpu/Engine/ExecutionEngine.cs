@@ -17,7 +17,7 @@ internal sealed unsafe partial class ExecutionEngine : ITranslationObserver, IDi
     private const long BudgetBias = 1L << 32;
     private const long ChunkMax = 1L << 31;
     private const ulong EmittedFlags = 0xCD5;
-    private const ulong InterruptFlag = 1UL << 9, TrapFlag = 1UL << 8, ResumeFlag = 1UL << 16, AlignmentFlag = 1UL << 18;
+    private const ulong InterruptFlag = 1UL << 9, TrapFlag = 1UL << 8, ResumeFlag = 1UL << 16, VirtualFlag = 1UL << 17, AlignmentFlag = 1UL << 18;
 
     /// <summary>
     /// Exceptions and interrupts delivered in a row without a retired instruction. A handler that cannot be fetched makes a real CPU
@@ -45,6 +45,9 @@ internal sealed unsafe partial class ExecutionEngine : ITranslationObserver, IDi
     private bool _finishing;
     private bool _mappingDropped;
     private bool _x87Loaded;
+
+    /// <summary>The IA32_STAR that the segments in <see cref="EngineState"/> are from.</summary>
+    private ulong _syscallStar;
     private int _deliveries;
 
     public ExecutionEngine(GuestMemory memory, CpuModel model, ICpuBus bus, VcpuOptions options)
@@ -59,12 +62,13 @@ internal sealed unsafe partial class ExecutionEngine : ITranslationObserver, IDi
         _stubs = new Stubs(_code);
         _mmu = new Mmu(_s, memory, bus) { Observer = this };
         _context = new CpuContext { State = _s, Mmu = _mmu, Bus = bus, Model = model };
-        _translator = new BlockTranslator(_stubs, _mmu.Tlb, _jumps, _tables, (long)(nint)_es->Bounce, InstructionFeatures.Ftvm64V1);
+        _translator = new BlockTranslator(_stubs, _mmu.Tlb, _jumps, _tables, _es, InstructionFeatures.Ftvm64V1);
         _next = _stubs.End;
         _pageBlocks = new Block?[memory.PageCount];
         _pageLines = new ulong[memory.PageCount];
         MaxBlockInstructions = options.MaxBlockInstructions;
         CpuReset.ForLongMode(_s, new LongModeEntry { Rip = 0, Cr3 = 0, GdtBase = 0, GdtLimit = 0 });
+        LoadSyscallSegments();
     }
 
     public CpuState* State => _s;
@@ -134,7 +138,7 @@ internal sealed unsafe partial class ExecutionEngine : ITranslationObserver, IDi
             }
             BlockMode mode = CurrentMode();
             ForgetIdleShadow();
-            if (_finishing || _s->InterruptShadow != 0 || (_s->Rflags & (TrapFlag | ResumeFlag)) != 0 || DebugTraps.AnyEnabled(_s))
+            if (_finishing || _s->InterruptShadow != 0 || (_s->Rflags & (TrapFlag | ResumeFlag | VirtualFlag)) != 0 || DebugTraps.AnyEnabled(_s))
             {
                 StepOne(mode);
                 continue;
@@ -144,10 +148,34 @@ internal sealed unsafe partial class ExecutionEngine : ITranslationObserver, IDi
             {
                 _chunk = Math.Min(_left, ChunkMax);
                 _es->Budget = (ulong)(BudgetBias + _chunk);
+                PrepareSyscalls();
                 RunEmitted(entry);
             }
         }
     }
+
+    /// <summary>What emitted SYSCALL and SYSRET need to know; none of it changes while emitted code runs.</summary>
+    private void PrepareSyscalls()
+    {
+        if (_s->Star != _syscallStar)
+        {
+            LoadSyscallSegments();
+        }
+        bool fast = (_s->Efer & Efer.SyscallEnable) != 0 && _jumpMode[0] == 0 && _jumpMode[1] == BlockMode.User;
+        _es->FastSyscallOff = fast ? (byte)0 : (byte)1;
+    }
+
+    private void LoadSyscallSegments()
+    {
+        _syscallStar = _s->Star;
+        uint kernel = (uint)(_syscallStar >> 32) & 0xFFFC, user = (uint)(_syscallStar >> 48) & 0xFFFC;
+        _es->SyscallCs = Packed(Segmentation.FlatCode64((ushort)kernel, 0));
+        _es->SyscallSs = Packed(Segmentation.FlatData((ushort)(kernel + 8), 0));
+        _es->SysretCs = Packed(Segmentation.FlatCode64((ushort)(user + 16 | 3), 3));
+        _es->SysretSs = Packed(Segmentation.FlatData((ushort)(user + 8 | 3), 3));
+    }
+
+    private static ulong Packed(SegmentRegister register) => ((ulong*)&register)[1];
 
     /// <summary>
     /// A shadow that holds nothing back needs no single step: with no event pending, more than one instruction to run and nobody
@@ -201,6 +229,10 @@ internal sealed unsafe partial class ExecutionEngine : ITranslationObserver, IDi
     private BlockMode CurrentMode()
     {
         BlockMode mode = 0;
+        if (_s->Cpl is 1 or 2)
+        {
+            mode = BlockMode.Inner;
+        }
         if (_s->Cpl == 3)
         {
             mode = BlockMode.User;
@@ -285,6 +317,7 @@ internal sealed unsafe partial class ExecutionEngine : ITranslationObserver, IDi
                 ExitKind.Special => OnSpecial(),
                 ExitKind.IndirectMiss => OnIndirectMiss(),
                 ExitKind.Link => OnLink(),
+                ExitKind.ModeSwitch => OnModeSwitch(),
                 _ => OnMidBlock(),
             };
         }
@@ -375,6 +408,13 @@ internal sealed unsafe partial class ExecutionEngine : ITranslationObserver, IDi
         return block.Entry;
     }
 
+    private nint OnModeSwitch()
+    {
+        Settle(0);
+        _s->Rip = _es->ScratchR14;
+        return 0;
+    }
+
     private nint OnLink()
     {
         ref Link link = ref _tables.Link(NumberBehindCall());
@@ -395,9 +435,10 @@ internal sealed unsafe partial class ExecutionEngine : ITranslationObserver, IDi
         {
             return FetchFailed(target);
         }
-        if (generation == _generation && samePage && !block.Crossing && !from.Dead)
+        bool far = !samePage && global && IsUpperHalf(target);
+        if (generation == _generation && (samePage || far) && !block.Crossing && !from.Dead)
         {
-            Connect(id, block);
+            Connect(id, block, far);
         }
         else
         {

@@ -11,27 +11,64 @@ internal sealed unsafe class JumpCache
     /// <summary>Bytes of low memory it needs.</summary>
     public const int DataBytes = 2 * 2 * Slots * sizeof(long);
 
+    /// <summary>An instruction that begins this many bytes before a page may reach into it.</summary>
+    private const ulong ReachBytes = 15;
+
     private readonly long* _data;
-    private readonly Log[] _logs = [new(), new()];
+    private readonly Log[] _local = [new(), new()], _global = [new(), new()];
 
-    /// <summary>By hash of the target's page: the flush generation in which a target of such a page was last entered.</summary>
-    private readonly uint[] _localPages = new uint[PageHashes], _globalPages = new uint[PageHashes];
-    private const int PageHashes = 4096;
-    private uint _localGeneration = 1, _globalGeneration = 1;
+    /// <summary>Whether a target of a global page has been entered in the lower half of the address space, where systems have none.</summary>
+    private bool _globalInLowHalf;
 
-    /// <summary>Slots filled since the last flush, so that a flush costs what was filled.</summary>
+    /// <summary>
+    /// Slots filled since the last flush, so that a flush costs what was filled; those of one page (or of pages with the same hash) are chained, so that the
+    /// drop of a page costs what it holds: nothing for most, as most pages whose mapping changes hold no code.
+    /// </summary>
     private sealed class Log
     {
-        public readonly ushort[] Global = new ushort[16384];
-        public readonly ushort[] Local = new ushort[16384];
-        public int GlobalCount, LocalCount;
+        public const int Max = 16384;
+        private const int PageHashes = 4096;
+
+        public readonly ushort[] Slots = new ushort[Max];
+        public readonly int[] Next = new int[Max];
+        private readonly int[] _heads = new int[PageHashes];
+        private readonly uint[] _stamps = new uint[PageHashes];
+        private uint _generation = 1;
+
+        public int Count { get; private set; }
+
+        public void Add(ushort slot, ulong target)
+        {
+            int hash = HashOf(target);
+            Next[Count] = _stamps[hash] == _generation ? _heads[hash] : -1;
+            Slots[Count] = slot;
+            _heads[hash] = Count++;
+            _stamps[hash] = _generation;
+        }
+
+        /// <summary>Newest entry of the chain in which targets of a page are; -1: none.</summary>
+        public int Head(ulong address)
+        {
+            int hash = HashOf(address);
+            return _stamps[hash] == _generation ? _heads[hash] : -1;
+        }
+
+        public void SetHead(ulong address, int head) => _heads[HashOf(address)] = head;
+
+        public void Clear()
+        {
+            Count = 0;
+            _generation++;
+        }
+
+        private static int HashOf(ulong target) => (int)((target >> 12) ^ (target >> 24)) & (PageHashes - 1);
     }
 
     public JumpCache(byte* lowData)
     {
         _data = (long*)lowData;
-        ClearAll(0);
-        ClearAll(1);
+        ClearSet(0);
+        ClearSet(1);
     }
 
     /// <summary>Address of the table of negated targets.</summary>
@@ -54,35 +91,15 @@ internal sealed unsafe class JumpCache
     /// <summary>Enters a target; <paramref name="global"/>: the mapping survives a CR3 load.</summary>
     public void Add(int set, ulong target, nint entry, bool global)
     {
+        if (_global[set].Count == Log.Max || _local[set].Count == Log.Max)
+        {
+            ClearSet(set);
+        }
         int slot = (int)(target & 0xFFFF);
         Targets(set)[slot] = -(long)target;
         Targets(set)[Slots + slot] = entry;
-        Log log = _logs[set];
-        if (log.GlobalCount == log.Global.Length || log.LocalCount == log.Local.Length)
-        {
-            ClearAll(set);
-            Targets(set)[slot] = -(long)target;
-            Targets(set)[Slots + slot] = entry;
-        }
-        if (global)
-        {
-            log.Global[log.GlobalCount++] = (ushort)slot;
-            _globalPages[HashOf(target)] = _globalGeneration;
-        }
-        else
-        {
-            log.Local[log.LocalCount++] = (ushort)slot;
-            _localPages[HashOf(target)] = _localGeneration;
-        }
-    }
-
-    private static int HashOf(ulong target) => (int)((target >> 12) ^ (target >> 24)) & (PageHashes - 1);
-
-    /// <summary>False: no target of the page has been entered since the last flush. True may be a mistake.</summary>
-    private bool MayHoldPage(ulong address)
-    {
-        int hash = HashOf(address);
-        return _localPages[hash] == _localGeneration || _globalPages[hash] == _globalGeneration;
+        (global ? _global : _local)[set].Add((ushort)slot, target);
+        _globalInLowHalf |= global && (long)target >= 0;
     }
 
     /// <summary>Forgets one target if it leads to <paramref name="entry"/>.</summary>
@@ -90,29 +107,32 @@ internal sealed unsafe class JumpCache
     {
         if (Find(set, target) == entry)
         {
-            int slot = (int)(target & 0xFFFF);
-            Targets(set)[slot] = Unused(slot);
+            Forget(set, (int)(target & 0xFFFF));
         }
     }
 
     /// <summary>Forgets all targets in one linear page, and those on the page before whose instruction may reach into it.</summary>
     public void Drop(ulong linearPage)
     {
-        // Most pages whose mapping changes hold no code; a look at 8,222 slots for each would be most of the cost of an munmap.
-        bool page = MayHoldPage(linearPage), before = MayHoldPage(linearPage - 1);
-        if (!page && !before)
-        {
-            return;
-        }
         for (int set = 0; set < 2; set++)
         {
-            for (ulong target = before ? linearPage - 15 : linearPage; target != (page ? linearPage + 4096 : linearPage); target++)
+            DropChain(_local[set], set, linearPage, linearPage, 4096);
+            DropChain(_local[set], set, linearPage - 1, linearPage - ReachBytes, ReachBytes);
+            DropChain(_global[set], set, linearPage, linearPage, 4096);
+            DropChain(_global[set], set, linearPage - 1, linearPage - ReachBytes, ReachBytes);
+        }
+    }
+
+    /// <summary>Forgets all targets in a range of pages, and those whose instruction may reach into it.</summary>
+    public void DropRange(ulong start, ulong lengthBytes)
+    {
+        bool lowHalf = (long)start >= 0 && (long)(start + lengthBytes) >= 0;
+        for (int set = 0; set < 2; set++)
+        {
+            DropLogged(_local[set], set, start - ReachBytes, lengthBytes + ReachBytes);
+            if (!lowHalf || _globalInLowHalf)
             {
-                int slot = (int)(target & 0xFFFF);
-                if (Targets(set)[slot] == -(long)target)
-                {
-                    Targets(set)[slot] = Unused(slot);
-                }
+                DropLogged(_global[set], set, start - ReachBytes, lengthBytes + ReachBytes);
             }
         }
     }
@@ -120,41 +140,82 @@ internal sealed unsafe class JumpCache
     /// <summary>Forgets all targets, or all but those of global pages.</summary>
     public void Clear(bool keepGlobal)
     {
-        _localGeneration++;
-        if (!keepGlobal)
-        {
-            _globalGeneration++;
-        }
         for (int set = 0; set < 2; set++)
         {
-            Log log = _logs[set];
-            Forget(set, log.Local, log.LocalCount);
-            log.LocalCount = 0;
+            ForgetLogged(_local[set], set);
             if (!keepGlobal)
             {
-                Forget(set, log.Global, log.GlobalCount);
-                log.GlobalCount = 0;
+                ForgetLogged(_global[set], set);
+            }
+        }
+        _globalInLowHalf &= keepGlobal;
+    }
+
+    /// <summary>Forgets everything in one set.</summary>
+    public void ClearSet(int set)
+    {
+        for (int slot = 0; slot < Slots; slot++)
+        {
+            Forget(set, slot);
+        }
+        _local[set].Clear();
+        _global[set].Clear();
+    }
+
+    private void Forget(int set, int slot) => Targets(set)[slot] = Unused(slot);
+
+    /// <summary>Whether a slot holds a target in a range.</summary>
+    private bool Holds(int set, int slot, ulong start, ulong lengthBytes)
+    {
+        ulong target = (ulong)-Targets(set)[slot];
+        return (target & 0xFFFF) == (ulong)slot && target - start < lengthBytes;
+    }
+
+    /// <summary>Forgets the targets of a range in the chain of a page. Entries whose slot now holds another target leave the chain as well.</summary>
+    private void DropChain(Log log, int set, ulong page, ulong start, ulong lengthBytes)
+    {
+        int entry = log.Head(page);
+        if (entry < 0)
+        {
+            return;
+        }
+        int kept = -1;
+        while (entry >= 0)
+        {
+            int next = log.Next[entry];
+            int slot = log.Slots[entry];
+            if (Holds(set, slot, start, lengthBytes))
+            {
+                Forget(set, slot);
+            }
+            else if (Targets(set)[slot] != Unused(slot))
+            {
+                log.Next[entry] = kept;
+                kept = entry;
+            }
+            entry = next;
+        }
+        log.SetHead(page, kept);
+    }
+
+    private void DropLogged(Log log, int set, ulong start, ulong lengthBytes)
+    {
+        for (int i = 0; i < log.Count; i++)
+        {
+            int slot = log.Slots[i];
+            if (Holds(set, slot, start, lengthBytes))
+            {
+                Forget(set, slot);
             }
         }
     }
 
-    private void Forget(int set, ushort[] slots, int count)
+    private void ForgetLogged(Log log, int set)
     {
-        for (int i = 0; i < count; i++)
+        for (int i = 0; i < log.Count; i++)
         {
-            Targets(set)[slots[i]] = Unused(slots[i]);
+            Forget(set, log.Slots[i]);
         }
-    }
-
-    /// <summary>Forgets everything in one set.</summary>
-    public void ClearSet(int set) => ClearAll(set);
-
-    private void ClearAll(int set)
-    {
-        for (int slot = 0; slot < Slots; slot++)
-        {
-            Targets(set)[slot] = Unused(slot);
-        }
-        _logs[set].GlobalCount = _logs[set].LocalCount = 0;
+        log.Clear();
     }
 }

@@ -45,7 +45,7 @@ internal sealed unsafe class Stubs
     private readonly delegate* unmanaged<EngineState*, nint, void> _enterSerialized;
     private readonly delegate* unmanaged<EngineState*, void> _loadX87;
     private readonly delegate* unmanaged<EngineState*, void> _saveX87;
-    private readonly nint[] _exits = new nint[6];
+    private readonly nint[] _exits = new nint[7];
 
     /// <summary>Assembles the stubs at the start of <paramref name="code"/>.</summary>
     public Stubs(HostCodeMemory code)
@@ -131,6 +131,9 @@ internal sealed unsafe class Stubs
             a.movups(Xmm(i), __[rdi + (Offset.Vector + (32 * i))]);
         }
         a.mov(rax, __qword_ptr[rdi + Offset.Rflags]);
+        a.mov(ecx, eax);
+        a.and(ecx, ~StatusFlags);
+        a.mov(__qword_ptr[rsp + FrameLayout.SystemFlags], rcx);
         a.and(eax, StatusFlags);
         a.or(eax, 0x202);
         a.push(rax);
@@ -205,6 +208,7 @@ internal sealed unsafe class Stubs
         CopyFromFrame(a, FrameLayout.TempB, Offset.TempB);
         CopyFromFrame(a, FrameLayout.FsBase, Offset.FsBase);
         CopyFromFrame(a, FrameLayout.GsBase, Offset.GsBase);
+        CopyFromFrame(a, FrameLayout.SystemFlags, Offset.Rflags);
         for (int i = 0; i < 16; i++)
         {
             a.movups(__[rcx + (Offset.Vector + (32 * i))], Xmm(i));

@@ -7,6 +7,9 @@ internal interface ITranslationObserver
     /// <summary>The mapping of one linear page that <see cref="Mmu.TryTranslateFetch"/> may have answered changed or went; drop jump-cache entries into it (both privilege sets).</summary>
     void InvalidateLinearPage(ulong linearPage);
 
+    /// <summary>The mappings of a range of linear pages may have changed or gone: as <see cref="InvalidateLinearPage"/> for each of them.</summary>
+    void InvalidateLinearRange(ulong start, ulong lengthBytes);
+
     /// <summary>All mappings went; with <paramref name="keepGlobal"/> those of global pages stay.</summary>
     void InvalidateLinear(bool keepGlobal);
 

@@ -153,12 +153,9 @@ internal sealed unsafe partial class Mmu
         if (use.Level == 4 && count > 1) _tlb.FlushAll();
         else _tlb.DropRange(start, length);
         if (!use.IsFetched) return;
-        if (use.Level > 1)
-        {
-            Observer?.InvalidateLinear(keepGlobal: false);
-            return;
-        }
-        for (ulong offset = 0; offset < length; offset += 4096) Observer?.InvalidateLinearPage(start + offset);
+        if (use.Level == 4 && count > 1) Observer?.InvalidateLinear(keepGlobal: false);
+        else if (length == 4096) Observer?.InvalidateLinearPage(start);
+        else Observer?.InvalidateLinearRange(start, length);
     }
 
     private static ulong SignExtend(ulong va) => (ulong)((long)(va << 16) >> 16);

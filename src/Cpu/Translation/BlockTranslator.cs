@@ -41,14 +41,15 @@ internal sealed unsafe partial class BlockTranslator
     private bool _regular;
     private readonly InstructionFeatures _features;
 
-    public BlockTranslator(Stubs stubs, SoftTlb tlb, JumpCache jumps, SiteTables tables, long bounceAddress, InstructionFeatures features)
+    public BlockTranslator(Stubs stubs, SoftTlb tlb, JumpCache jumps, SiteTables tables, EngineState* state, InstructionFeatures features)
     {
+        _addresses = new SystemAddresses(state);
         _features = features;
         _stubs = stubs;
         _tlb = tlb;
         _jumps = jumps;
         _tables = tables;
-        _bounceAddress = bounceAddress;
+        _bounceAddress = (long)(nint)state->Bounce;
         _encoder = Encoder.Create(64, _asm);
         _decoder = Decoder.Create(64, _reader, InstructionPolicy.DecoderOptions);
     }
@@ -89,6 +90,7 @@ internal sealed unsafe partial class BlockTranslator
         int limit = _regular ? maxInstructions : 1;
         _index = 0;
         _offset = 0;
+        _openShadow = null;
         int countPosition = EmitHead();
         bool open = true;
         while (open && _index < limit && _asm.Position < BlockCodeBytesMax - InstructionCodeBytesMax)
@@ -106,22 +108,40 @@ internal sealed unsafe partial class BlockTranslator
             }
             if (_regular && HostBreakpoints is { } breakpoints && breakpoints.Contains(instruction.IP))
             {
-                _decoder.IP = instruction.IP;
-                block.IsHostBreakpoint = true;
-                EndWithSpecial(instruction);
-                open = false;
+                if (_openShadow is null)
+                {
+                    _decoder.IP = instruction.IP;
+                    block.IsHostBreakpoint = true;
+                    EndWithSpecial(instruction);
+                    open = false;
+                }
                 break;
             }
             InstructionClass kind = instruction.IsInvalid ? InstructionClass.Undefined : ClassOf(instruction);
+            if (kind == InstructionClass.Special && TryEmitSystem(instruction, out open))
+            {
+                _index++;
+                // The shadow of an STI before this one is over.
+                if (instruction.Code != Code.Sti)
+                {
+                    _openShadow = null;
+                }
+                continue;
+            }
             if (kind is InstructionClass.Special or InstructionClass.Undefined)
             {
-                EndWithSpecial(instruction);
-                open = false;
+                if (_openShadow is null)
+                {
+                    EndWithSpecial(instruction);
+                    open = false;
+                }
                 break;
             }
+            _openShadow = null;
             open = kind == InstructionClass.Emit ? EmitOwn(instruction) : EmitReencoded(instruction);
             _index++;
         }
+        open &= !TryEndWithOpenShadow();
         int end = (int)(_decoder.IP - block.LinearAddress);
         block.LengthBytes = end;
         if (open)
@@ -220,6 +240,8 @@ internal sealed unsafe partial class BlockTranslator
                 Target = pending.Target,
                 SamePage = samePage,
                 NextIncoming = -1,
+                To = -1,
+                NextFar = -1,
             });
             _asm.Call(_stubs.ExitAddress(ExitKind.Link));
             _asm.Dword(id);
@@ -247,23 +269,29 @@ internal sealed unsafe partial class BlockTranslator
         _asm.Bind(miss);
     }
 
-    /// <summary>Jump to the guest address in <see cref="HostReg.Address"/>.</summary>
+    /// <summary>Jump to the guest address in <see cref="HostReg.Address"/>, in the same mode.</summary>
     private void EmitIndirectJump()
     {
         if (_regular)
         {
-            _asm.MovzxWord(HostReg.Addend, HostReg.Address);
-            _asm.LoadTable(HostReg.Scratch, HostReg.Addend, _jumps.NegatedTargets(TlbSet));
-            _asm.Lea(HostReg.Scratch, HostReg.Scratch, HostReg.Address, 0, 0);
-            int hit = _asm.Jrcxz();
-            _asm.Call(_stubs.ExitAddress(ExitKind.IndirectMiss));
-            _asm.Dword(_block.Id);
-            _asm.Bind(hit);
-            _asm.JmpTable(HostReg.Addend, _jumps.Entries(TlbSet));
+            EmitIndirectJump(TlbSet, ExitKind.IndirectMiss);
             return;
         }
         _asm.Call(_stubs.ExitAddress(ExitKind.IndirectMiss));
         _asm.Dword(_block.Id);
+    }
+
+    /// <summary>Jump to the guest address in <see cref="HostReg.Address"/>, looked up in one set of the jump cache.</summary>
+    private void EmitIndirectJump(int set, ExitKind miss)
+    {
+        _asm.MovzxWord(HostReg.Addend, HostReg.Address);
+        _asm.LoadTable(HostReg.Scratch, HostReg.Addend, _jumps.NegatedTargets(set));
+        _asm.Lea(HostReg.Scratch, HostReg.Scratch, HostReg.Address, 0, 0);
+        int hit = _asm.Jrcxz();
+        _asm.Call(_stubs.ExitAddress(miss));
+        _asm.Dword(_block.Id);
+        _asm.Bind(hit);
+        _asm.JmpTable(HostReg.Addend, _jumps.Entries(set));
     }
 }
 

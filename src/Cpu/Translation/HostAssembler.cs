@@ -24,7 +24,7 @@ internal static class HostReg
 /// Byte-level emitter for the few instruction shapes that the translator adds around re-encoded guest instructions. None of its
 /// shapes changes RFLAGS unless its name says so: guest flags live in host flags all the time.
 /// </summary>
-internal sealed class HostAssembler : CodeWriter
+internal sealed partial class HostAssembler : CodeWriter
 {
     private byte[] _buffer = new byte[32 * 1024];
 
@@ -44,6 +44,9 @@ internal sealed class HostAssembler : CodeWriter
         Position = 0;
         BaseAddress = baseAddress;
     }
+
+    /// <summary>Takes back what was emitted from a position on.</summary>
+    public void Rewind(int position) => Position = position;
 
     public override void WriteByte(byte value)
     {

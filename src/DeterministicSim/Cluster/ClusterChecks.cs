@@ -13,11 +13,17 @@ namespace FtAkka.DeterministicSim.Cluster;
 internal sealed class ClusterChecks(ClusterWorld world)
 {
     /// <summary>A replica may exceed a limit by what one quantum of its machine makes.</summary>
+    private static readonly TimeSpan TellingLag = TimeSpan.FromMilliseconds(30);
+
     private const int SlackEntries = 4096;
     private const long SlackBytes = 4 << 20;
 
     private readonly SortedDictionary<ulong, (string Host, long Incarnation)> _issued = [];
     private readonly List<byte[]> _journal = [];
+    private TimeSpan? _endedAt;
+
+    /// <summary>Disk requests that a replica issued again for another.</summary>
+    public long Reissued { get; private set; }
 
     /// <summary>Acts of replicas on disk and network.</summary>
     public long Acts { get; private set; }
@@ -26,7 +32,10 @@ internal sealed class ClusterChecks(ClusterWorld world)
     public SortedSet<string> Halted { get; } = new(StringComparer.Ordinal);
 
     /// <summary>The machine has ended in order.</summary>
-    public bool Ended { get; private set; }
+    public bool Ended => _endedAt is not null;
+
+    /// <summary>Since when.</summary>
+    public TimeSpan EndedFor => _endedAt is { } at ? world.Now - at : TimeSpan.Zero;
 
     /// <summary>The guest begins anew: so do the numbers of its requests.</summary>
     public void Restart() => _issued.Clear();
@@ -42,7 +51,7 @@ internal sealed class ClusterChecks(ClusterWorld world)
         Act(host, incarnation, $"{request.Kind} {request.Id} of sector {request.Sector}");
         if (_issued.TryGetValue(request.Id, out var before) && before != (host.Name, incarnation))
         {
-            world.Moments.Reissued(host);
+            Reissued++;
         }
         _issued[request.Id] = (host.Name, incarnation);
         if (request.Kind == DiskRequestKind.Write && !request.Data.AsSpan().SequenceEqual(Record(request.Sector)))
@@ -89,7 +98,7 @@ internal sealed class ClusterChecks(ClusterWorld world)
                 Halted.Add(replica.Host.Name);
                 break;
             case HaltReason.MachineEnded:
-                Ended = true;
+                _endedAt ??= world.Now;
                 break;
             case HaltReason.Diverged when world.Faults.DigestPlanted is not null:
                 world.Faults.DigestPlanted = null;
@@ -117,7 +126,7 @@ internal sealed class ClusterChecks(ClusterWorld world)
             {
                 world.Fail("bounded", $"{host.Name} keeps {status.LogEntries} log entries of {status.LogBytes} bytes and {status.HeldOutputs} outputs of {status.OutputBytes} bytes");
             }
-            if (status.Role == ReplicaRole.ProtectedPrimary && status.Lag > limits.LagTarget && world.Faults.IsOn(FaultKind.BackupSlow, null))
+            if (status.Role == ReplicaRole.ProtectedPrimary && status.Lag > TellingLag && world.Faults.IsOn(FaultKind.BackupSlow, null))
             {
                 world.Effect(FaultKind.BackupSlow, host.Name);
             }

@@ -12,12 +12,23 @@ namespace FtAkka.DeterministicSim.Cluster;
 internal sealed class ClusterOperator(ClusterWorld world)
 {
     private static readonly TimeSpan LookEvery = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan OperatesEvery = TimeSpan.FromMilliseconds(50);
 
     /// <summary>No replica that could go live for so long: the VM is lost.</summary>
     private static readonly TimeSpan LostAfter = TimeSpan.FromSeconds(3);
 
+    /// <summary>How long an operator repeats what the cluster is not ready for.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+
+    /// <summary>A node finds a new backup by itself; where it does not, a person helps.</summary>
+    private static readonly TimeSpan HelpsAfter = TimeSpan.FromSeconds(3);
+
     private TimeSpan _presentAt;
+    private TimeSpan _unprotectedSince;
     private bool _begun;
+
+    /// <summary>The VM was lost to two failures, and the scenario wants to see that it stays lost.</summary>
+    public bool IsLost { get; private set; }
 
     /// <summary>How often the VM was lost and started anew.</summary>
     public int Restarts { get; private set; }
@@ -25,12 +36,12 @@ internal sealed class ClusterOperator(ClusterWorld world)
     public void Begin()
     {
         SimulatedHost first = world.Hosts[0];
-        string? backup = world.Scenario.AutoProtect && world.Hosts.Length > 1 ? world.Hosts[1].Name : null;
+        string? backup = world.Hosts.Length > 1 ? world.Hosts[1].Name : null;
         first.Node!.Tell(new NodeProtocol.Start(world.Profile, ClusterWorld.KernelImage, default, backup, TakeOver: false), ActorRefs.NoSender);
         _begun = true;
         foreach (ScriptedAction action in world.Scenario.Actions)
         {
-            world.Simulation.Schedule(action.At, () => Perform(action));
+            world.Simulation.Schedule(action.At, () => Operate(action, action.At + Patience));
         }
         world.Simulation.Schedule(LookEvery, Look);
     }
@@ -43,7 +54,11 @@ internal sealed class ClusterOperator(ClusterWorld world)
             return;
         }
         TrackedReplica? primary = world.Primary;
-        if (primary is not null && world.Scenario.AutoProtect && primary.Host.IsRunning && primary.Status.Role == ReplicaRole.Solo)
+        if (primary is null || !world.Scenario.AutoProtect || primary.Status.Role != ReplicaRole.Solo)
+        {
+            _unprotectedSince = world.Now;
+        }
+        else if (primary.Host.IsRunning && world.Now - _unprotectedSince > HelpsAfter)
         {
             Protect(primary);
         }
@@ -81,6 +96,11 @@ internal sealed class ClusterOperator(ClusterWorld world)
             return;
         }
         CheckLoss();
+        if (world.Scenario.Expect.Length > 0)
+        {
+            IsLost = true;
+            return;
+        }
         SimulatedHost chosen = up[world.Random.Below(up.Length)];
         world.Tell(chosen.Name, TimelineKind.Operator, "starts the lost VM anew");
         Restarts++;
@@ -111,14 +131,19 @@ internal sealed class ClusterOperator(ClusterWorld world)
         }
     }
 
-    private void Perform(ScriptedAction action)
+    private void Operate(ScriptedAction action, TimeSpan until)
     {
-        if (world.Primary is not { Host.Node: { } node } primary)
+        if (world.Checks.Ended || world.Now > until)
         {
             return;
         }
-        world.Tell(primary.Host.Name, TimelineKind.Operator, $"{action.Action} {action.Host}");
-        node.Tell(action.Action switch
+        if (world.Primary is not { } primary || !primary.Host.IsRunning || !IsReadyFor(action, primary.Status))
+        {
+            world.Simulation.Schedule(OperatesEvery, () => Operate(action, until));
+            return;
+        }
+        world.Tell(primary.Host.Name, TimelineKind.Operator, $"{ScenarioNames.Of(action.Action)} {action.Host}".TrimEnd());
+        primary.Host.Node!.Tell(action.Action switch
         {
             OperatorAction.Protect => new NodeProtocol.Protect(ClusterWorld.Vm, action.Host),
             OperatorAction.Unprotect => new NodeProtocol.Unprotect(ClusterWorld.Vm),
@@ -128,4 +153,12 @@ internal sealed class ClusterOperator(ClusterWorld world)
             _ => throw new ArgumentOutOfRangeException(nameof(action)),
         }, ActorRefs.NoSender);
     }
+
+    private bool IsReadyFor(ScriptedAction action, ReplicaStatus status) => action.Action switch
+    {
+        OperatorAction.Protect => status.Role == ReplicaRole.Solo && world.Host(action.Host) is { IsRunning: true, Replica: null },
+        OperatorAction.Unprotect => status.Role != ReplicaRole.Solo,
+        OperatorAction.Failover => status.Protected,
+        _ => true,
+    };
 }

@@ -14,6 +14,8 @@ public sealed class ClusterRunner : IScenarioRunner
     /// <summary>Events before a violation that a report has even if no time line was asked for.</summary>
     private const int EventsBeforeViolation = 300;
 
+    private static readonly TimeSpan SettlesIn = TimeSpan.FromMilliseconds(1500);
+
     /// <inheritdoc/>
     public SimulationReport Run(Scenario scenario, ulong seed, RunOptions options)
     {
@@ -32,7 +34,7 @@ public sealed class ClusterRunner : IScenarioRunner
 
     private static SimulationReport RunOnce(Scenario scenario, ulong seed, RunOptions options)
     {
-        ImmutableArray<Fault> plan = options.Plan ?? PlanOf(scenario, seed);
+        ImmutableArray<Fault> plan = options.Plan ?? FaultPlanner.Plan(scenario, seed);
         ClusterWorld? world = null;
         try
         {
@@ -49,37 +51,66 @@ public sealed class ClusterRunner : IScenarioRunner
         }
     }
 
-    private static ImmutableArray<Fault> PlanOf(Scenario scenario, ulong seed) => scenario.Faults;
-
     private static void Play(ClusterWorld world, TimeSpan duration)
     {
         foreach (SimulatedHost host in world.Hosts)
         {
             world.Start(host);
         }
+        world.Faults.Begin();
         world.Operator.Begin();
         if (world.Profile.Nics.Length > 0)
         {
             world.Lan.Start();
         }
-        bool IsOver() => world.Violation is not null;
+        bool IsOver() => world.Violation is not null || world.Operator.IsLost || world.Checks.EndedFor > SettlesIn;
         world.Simulation.RunUntil(IsOver, duration);
-        if (IsOver())
+        if (!IsOver())
         {
-            return;
+            world.Tell("", TimelineKind.Operator, "faults stop");
+            world.Faults.StopAll();
+            BecomesWell(world, IsOver);
         }
-        world.Tell("", TimelineKind.Operator, "faults stop");
-        world.Faults.StopAll();
+        if (world.Violation is null && Expectations.FirstUnmet(world.Scenario, OutcomeOf(world)) is { } unmet)
+        {
+            world.Fail("expectation", unmet);
+        }
+    }
+
+    /// <summary>The VM must be live and protected again, and its guest must get on, within the scenario's bound.</summary>
+    private static void BecomesWell(ClusterWorld world, Func<bool> isOver)
+    {
         ulong console = world.Outside.Position;
         ulong answered = world.Lan.Answered;
-        bool IsWell() => (world.Checks.Ended && (world.Outside.IsComplete || world.Scenario.Guest.Nic))
-            || (world.Primary is { } primary && (!world.Scenario.AutoProtect || primary.Status.Protected)
-                && (world.Outside.Position > console || world.Lan.Answered > answered || world.Outside.IsComplete));
-        if (!world.Simulation.RunUntil(() => IsOver() || IsWell(), world.Scenario.LivenessBound) && !IsOver())
+        bool IsWell() => world.Primary is { } primary && (!world.Scenario.AutoProtect || primary.Status.Protected)
+            && (world.Outside.Position > console || world.Lan.Answered > answered || world.Outside.IsComplete);
+        bool well = world.Simulation.RunUntil(() => isOver() || IsWell(), world.Scenario.LivenessBound);
+        if (well && !isOver())
+        {
+            // Stale replicas get the time to do what harm they can.
+            world.Simulation.RunUntil(isOver, SettlesIn);
+        }
+        else if (!isOver())
         {
             world.Fail("liveness", string.Create(CultureInfo.InvariantCulture,
                 $"{world.Scenario.LivenessBound.TotalSeconds} s after the last fault the VM is {StateOf(world)}"));
         }
+    }
+
+    private static Outcome OutcomeOf(ClusterWorld world)
+    {
+        TrackedReplica? live = world.Checks.Ended ? null : world.Primary;
+        return new Outcome
+        {
+            Live = live?.Host.Name,
+            Generation = world.Records.Newest?.Generation ?? 0,
+            Protected = live?.Status.Protected ?? false,
+            Ended = world.Checks.Ended,
+            Lost = world.Operator.IsLost,
+            Halted = [.. world.Checks.Halted],
+            Effects = world.Effects.ToImmutableSortedDictionary(),
+            Moments = world.Moments.Reached.ToImmutableSortedDictionary(),
+        };
     }
 
     private static string StateOf(ClusterWorld world) => world.Primary is { } primary

@@ -27,7 +27,8 @@ internal sealed class ClusterWorld : IDisposable
     public const string Vm = "vm";
 
     private const ulong DiskSectors = 2048;
-    private const ulong InstructionsPerMillisecond = 50_000;
+    /// <summary>Speed of every machine, live or replaying: a round of the service guest takes some milliseconds.</summary>
+    public const ulong InstructionsPerMillisecond = 1_000;
     private const ulong DigestInterval = 20_000;
 
     private static readonly byte[] GuestMac = [0x02, 0xf7, 0, 0, 0, 1];
@@ -154,6 +155,7 @@ internal sealed class ClusterWorld : IDisposable
             Protection = Protection,
             Arbiter = arbiter,
             Devices = new SimulatedDevices(this, host, incarnation),
+            AutoProtect = new AutoProtectOptions { Enabled = Scenario.AutoProtect },
             Adapt = definition => Adapt(host, incarnation, definition),
         }), NodeActor.Name);
         Tell(host.Name, TimelineKind.Operator, "starts");

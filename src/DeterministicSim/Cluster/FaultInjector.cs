@@ -36,7 +36,19 @@ internal sealed class FaultInjector
         (_world, _plan) = (world, plan);
         foreach (Fault fault in plan)
         {
-            world.Simulation.Schedule(fault.At, () => Begin(fault));
+            if (fault.At > TimeSpan.Zero)
+            {
+                world.Simulation.Schedule(fault.At, () => Begin(fault));
+            }
+        }
+    }
+
+    /// <summary>Faults that are there from the beginning, before anybody does anything.</summary>
+    public void Begin()
+    {
+        foreach (Fault fault in _plan.Where(fault => fault.At <= TimeSpan.Zero))
+        {
+            Begin(fault);
         }
     }
 

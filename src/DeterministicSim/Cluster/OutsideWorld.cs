@@ -134,6 +134,7 @@ internal sealed class GuestText
         "compute" => TinyGuest.ComputeText(Seed, _rounds),
         "journal" => TinyGuest.JournalText(Seed, _records, present),
         "echo" => "echo ready\n",
+        "service" => TinyGuest.ServiceText(Seed, _records, present),
         "all" => TinyGuest.HelloText + TinyGuest.ComputeText(Seed, _rounds) + TinyGuest.CounterText(_count)
             + (_disk ? TinyGuest.JournalText(Seed, _records, present) : "") + (HasNic ? "echo ready\n" : ""),
         _ => throw new ArgumentException($"What the workload '{_workload}' prints is not known."),

@@ -28,6 +28,7 @@ internal sealed class SimulatedDevices(ClusterWorld world, SimulatedHost host, l
             var link = new FencedFrames(world.Lan.Open(host, incarnation), fence);
             devices.Add(new DeviceDefinition(DeviceKind.Nic, i, NicActor.Props(link), new NicDialect(i, [.. Convert.FromHexString(profile.Nics[i].Mac)])));
         }
+        world.Moments.DevicesOpened(host);
         // A client that was attached elsewhere attaches here, and reads on from where it was.
         world.Outside.ReadConsole(host, console);
         var options = new ConsoleOptions { StartOffset = console.End };

@@ -14,19 +14,25 @@ public sealed class ConsoleScrollback
     /// <summary>Typed pieces that wait for the guest; a client that types faster waits.</summary>
     private const int InputPiecesMax = 64;
 
+    /// <summary>Most guests print little, and a host may have many.</summary>
+    private const int FirstRingBytes = 4096;
+
     private readonly Lock sync = new();
-    private readonly byte[] ring;
+    private readonly int bytesMax;
+    private byte[] ring;
     private readonly Channel<ImmutableArray<byte>> input = Channel.CreateBounded<ImmutableArray<byte>>(InputPiecesMax);
     private TaskCompletionSource more = NewSignal();
     private ulong first;
     private bool begun;
+    private bool closed;
 
     /// <summary>An empty one.</summary>
     /// <param name="bytesMax">Bytes kept; the oldest beyond are lost.</param>
     public ConsoleScrollback(int bytesMax = 4 << 20)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(bytesMax, 1);
-        ring = new byte[bytesMax];
+        this.bytesMax = bytesMax;
+        ring = new byte[Math.Min(bytesMax, FirstRingBytes)];
     }
 
     /// <summary>Position behind the newest byte.</summary>
@@ -50,6 +56,7 @@ public sealed class ConsoleScrollback
             {
                 return;
             }
+            MakeRoom((long)(End - first) + bytes.Length - (long)known);
             foreach (byte value in bytes[(int)known..])
             {
                 ring[End++ % (ulong)ring.Length] = value;
@@ -57,11 +64,23 @@ public sealed class ConsoleScrollback
             first = Math.Max(first, End > (ulong)ring.Length ? End - (ulong)ring.Length : 0);
             (signal, more) = (more, NewSignal());
         }
-        signal.SetResult();
+        signal.TrySetResult();
+    }
+
+    /// <summary>The replica is no more: clients get what is there, and must look elsewhere for the rest.</summary>
+    public void Close()
+    {
+        TaskCompletionSource signal;
+        lock (sync)
+        {
+            closed = true;
+            signal = more;
+        }
+        signal.TrySetResult();
     }
 
     /// <summary>Output from a position on, or from the oldest byte kept if that is later. Waits until there is some.</summary>
-    /// <returns>The bytes and the position of the first.</returns>
+    /// <returns>The bytes and the position of the first; no bytes once it is closed and all was read.</returns>
     public async Task<(ulong Offset, byte[] Bytes)> ReadAsync(ulong from, CancellationToken cancelled)
     {
         while (true)
@@ -78,6 +97,10 @@ public sealed class ConsoleScrollback
                         bytes[i] = ring[(start + (ulong)i) % (ulong)ring.Length];
                     }
                     return (start, bytes);
+                }
+                if (closed)
+                {
+                    return (start, []);
                 }
                 wait = more.Task;
             }
@@ -113,6 +136,7 @@ public sealed class ConsoleScrollback
             empty = !begun;
             if (!empty && end >= first && offset < first)
             {
+                MakeRoom((long)(End - offset));
                 ulong start = Math.Max(offset, End > (ulong)ring.Length ? End - (ulong)ring.Length : 0);
                 for (ulong at = start; at < first; at++)
                 {
@@ -129,6 +153,20 @@ public sealed class ConsoleScrollback
 
     /// <summary>A client types.</summary>
     public ValueTask TypeAsync(ImmutableArray<byte> bytes, CancellationToken cancelled) => input.Writer.WriteAsync(bytes, cancelled);
+
+    private void MakeRoom(long count)
+    {
+        if (count <= ring.Length || ring.Length == bytesMax)
+        {
+            return;
+        }
+        byte[] larger = new byte[(int)Math.Min(bytesMax, Math.Max(count, 2L * ring.Length))];
+        for (ulong position = first; position < End; position++)
+        {
+            larger[position % (ulong)larger.Length] = ring[position % (ulong)ring.Length];
+        }
+        ring = larger;
+    }
 
     private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 }

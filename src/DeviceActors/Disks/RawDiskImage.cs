@@ -48,7 +48,7 @@ public sealed class RawDiskImage : IDiskBackend
     public bool ReadOnly { get; }
 
     /// <summary>Opens an existing image.</summary>
-    /// <exception cref="IOException">The file does not exist, is locked, or cannot be opened.</exception>
+    /// <exception cref="IOException">The file does not exist, is locked, empty, in another format, or cannot be opened.</exception>
     /// <exception cref="UnauthorizedAccessException">No permission.</exception>
     public static RawDiskImage Open(RawDiskOptions options)
     {
@@ -66,6 +66,11 @@ public sealed class RawDiskImage : IDiskBackend
             if (size == 0)
             {
                 throw new IOException($"The disk image '{options.Path}' is empty.");
+            }
+            if (options.RefuseOtherFormats && ImageFormat.Recognise(handle) is { } format)
+            {
+                throw new IOException($"'{options.Path}' looks like a {format} image, and only raw ones can be used: convert it (qemu-img convert -O raw), "
+                    + "or say format=raw if these are the disk's own bytes.");
             }
             return new RawDiskImage(handle, options, size);
         }

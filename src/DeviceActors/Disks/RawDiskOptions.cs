@@ -20,4 +20,7 @@ public sealed record RawDiskOptions(string Path)
 
     /// <summary>Requests executed side by side, each on a thread of its own: 1 to 64.</summary>
     public int ConcurrentRequests { get; init; } = 4;
+
+    /// <summary>Refuse a file that begins like an image of another format: taken for raw bytes, it would be damaged. Off where raw was asked for by name.</summary>
+    public bool RefuseOtherFormats { get; init; }
 }

@@ -10,6 +10,9 @@ namespace FtAkka.DeviceActors.Nics;
 /// </summary>
 public sealed class NicActor : ReceiveActor
 {
+    /// <summary>Name in the configuration of the dispatcher for cards with a real link, into which their actor writes itself.</summary>
+    public const string DispatcherId = "nic-dispatcher";
+
     /// <summary>Frames that wait for a slow link; further ones are dropped.</summary>
     public const int QueuedFramesMax = 4096;
 
@@ -18,6 +21,8 @@ public sealed class NicActor : ReceiveActor
     private sealed record ReceiveBroke(string Reason);
 
     private sealed record SendEnded(int Offered, int Sent);
+
+    private sealed record AnnounceAgain(ImmutableArray<byte> Mac);
 
     private readonly ILoggingAdapter log = Context.GetLogger();
     private readonly IFrameLink link;
@@ -30,13 +35,22 @@ public sealed class NicActor : ReceiveActor
     private ulong sentFrames;
     private ulong sendDrops;
     private ulong receivedFrames;
+    private readonly ICancelable closed = new Cancelable(Context.System.Scheduler);
 
     /// <summary>A card on <paramref name="link"/>.</summary>
-    public NicActor(IFrameLink link)
+    public NicActor(IFrameLink link, ImmutableArray<TimeSpan> announceAgain)
     {
         this.link = link;
         Receive<NicProtocol.Transmit>(message => Enqueue(message.Frames));
-        Receive<NicProtocol.Announce>(message => Enqueue([RarpAnnouncement.Build(message.Mac.AsSpan())]));
+        Receive<NicProtocol.Announce>(message =>
+        {
+            Enqueue([RarpAnnouncement.Build(message.Mac.AsSpan())]);
+            foreach (TimeSpan later in announceAgain)
+            {
+                Context.System.Scheduler.ScheduleTellOnce(later, Self, new AnnounceAgain(message.Mac), Self, closed);
+            }
+        });
+        Receive<AnnounceAgain>(message => Enqueue([RarpAnnouncement.Build(message.Mac.AsSpan())]));
         Receive<NicProtocol.Attach>(_ =>
         {
             owner = Sender;
@@ -71,10 +85,19 @@ public sealed class NicActor : ReceiveActor
     }
 
     /// <summary>Props of a card that owns <paramref name="link"/>.</summary>
-    public static Props Props(IFrameLink link) => Akka.Actor.Props.Create(() => new NicActor(link));
+    /// <param name="link">What it is connected to.</param>
+    /// <param name="announceAgain">How long after an announcement it is repeated: a switch may not listen to a port that has only just come up.</param>
+    public static Props Props(IFrameLink link, ImmutableArray<TimeSpan> announceAgain) => Akka.Actor.Props.Create(() => new NicActor(link, announceAgain));
+
+    /// <summary>Props of a card that announces once.</summary>
+    public static Props Props(IFrameLink link) => Props(link, []);
 
     /// <inheritdoc/>
-    protected override void PostStop() => link.Dispose();
+    protected override void PostStop()
+    {
+        closed.Cancel();
+        link.Dispose();
+    }
 
     private void Enqueue(ImmutableArray<ImmutableArray<byte>> frames)
     {

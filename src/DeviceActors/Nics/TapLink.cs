@@ -80,7 +80,8 @@ public sealed class TapLink : IFrameLink
     /// <inheritdoc/>
     public Task<LinkInput> ReceiveAsync()
     {
-        var done = new TaskCompletionSource<LinkInput>(TaskCreationOptions.RunContinuationsAsynchronously);
+        // Continuations run on the reader's thread: they hand the frames on, and a hop through the thread pool costs more than that.
+        var done = new TaskCompletionSource<LinkInput>();
         if (disposed || Interlocked.CompareExchange(ref receiving, done, null) is not null)
         {
             done.SetException(new InvalidOperationException("The TAP link is closed, or a receive is under way."));
@@ -135,11 +136,12 @@ public sealed class TapLink : IFrameLink
         closing.Cancel();
         asked.Release();
         LinuxCalls.Signal(wake);
-        reader.Join();
-        Interlocked.Exchange(ref receiving, null)?.TrySetCanceled();
-        device.Dispose();
-        wake.Dispose();
-        asked.Dispose();
+        // A continuation of a receive runs on the reader's thread, which then ends by itself.
+        if (Thread.CurrentThread != reader)
+        {
+            reader.Join();
+            Interlocked.Exchange(ref receiving, null)?.TrySetCanceled();
+        }
     }
 
     private void Read()
@@ -155,6 +157,9 @@ public sealed class TapLink : IFrameLink
             }
             if (disposed)
             {
+                device.Dispose();
+                wake.Dispose();
+                asked.Dispose();
                 return;
             }
             Interlocked.Exchange(ref receiving, null)?.TrySetResult(new LinkInput(frames, Connected: true));

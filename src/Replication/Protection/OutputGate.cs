@@ -9,7 +9,8 @@ namespace FtAkka.Replication.Protection;
 /// <param name="Number">Outputs of a VM are numbered from 1 in the order of the machine's effects.</param>
 /// <param name="Effect">What to do.</param>
 /// <param name="Mark">LSN of the output mark that covers it.</param>
-public sealed record GatedOutput(ulong Number, MachineEffect Effect, Lsn Mark);
+/// <param name="Since">When it was recorded.</param>
+public sealed record GatedOutput(ulong Number, MachineEffect Effect, Lsn Mark, Instant Since = default);
 
 /// <summary>What the gate does with outputs.</summary>
 public enum GateMode

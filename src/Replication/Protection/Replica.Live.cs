@@ -20,6 +20,8 @@ public sealed partial class Replica
         Yielded,
     }
 
+    private readonly OutputDelays _delays = new();
+    private long _logBytesSent;
     private ulong _attempts;
     private Lsn _lastLsn;
     private LogSendBuffer? _send;
@@ -29,6 +31,7 @@ public sealed partial class Replica
     private Lsn _backupExecuted;
     private Instant _nextCheck;
     private ulong _releasedSent;
+    private Instant _lastReleasedSent;
     private string _dropReason = "";
     private DropCause _dropCause;
     private HandOver _handOver;
@@ -97,7 +100,7 @@ public sealed partial class Replica
             if (entry.Payload is OutputMarkPayload mark)
             {
                 while (next < recorded.Outputs.Count && _gate.LastAdded < mark.LastOutput)
-                    AddOutput(new GatedOutput(_gate.LastAdded + 1, recorded.Outputs[next++], entry.Lsn));
+                    AddOutput(new GatedOutput(_gate.LastAdded + 1, recorded.Outputs[next++], entry.Lsn, now));
             }
             else if (entry.Payload is EndPayload)
             {
@@ -197,7 +200,11 @@ public sealed partial class Replica
         if (Role == ReplicaRole.Halted)
             return;
         if (now < _fence && _gate.Release(_send?.Acknowledged ?? Lsn.None) is { Count: > 0 } released)
+        {
+            foreach (var output in Role == ReplicaRole.ProtectedPrimary ? released : [])
+                _delays.Add(now - output.Since);
             Emit(new ReplicaEffect.ReleaseOutputs(released));
+        }
         if (_session != default)
             Talk(now);
         if (_ended && _gate.Count == 0 && (_send is null || Role == ReplicaRole.CloningPrimary || _send.Count == 0))
@@ -284,17 +291,17 @@ public sealed partial class Replica
             if (_handOver == HandOver.Yielded)
                 Emit(new ReplicaEffect.Send(new FailoverYield(_session.Generation, _session.Attempt, _lastLsn.Value, _gate.LastAdded)));
         }
-        else if (_gate.LastReleased > _releasedSent && now - _lastSent >= _options.BatchDelayMax && _send is not null)
+        else if (_gate.LastReleased > _releasedSent && now - Instant.Max(_lastSent, _lastReleasedSent) >= _options.BatchDelayMax && _send is not null)
         {
-            _releasedSent = _gate.LastReleased;
+            (_releasedSent, _lastReleasedSent) = (_gate.LastReleased, now);
             Emit(new ReplicaEffect.Send(new LogReleased(_gate.LastReleased, _session.Generation, _session.Attempt)));
         }
     }
 
-
     private void SendAppend(Instant now, byte[] frames, Lsn first, Lsn last, Instant recorded)
     {
         _lastSent = now;
+        _logBytesSent += frames.Length;
         _releasedSent = _gate.LastReleased;
         Emit(new ReplicaEffect.Send(new LogAppend(System.Runtime.InteropServices.ImmutableCollectionsMarshal.AsImmutableArray(frames),
             first.Value, last.Value, _session.Generation, _session.Attempt, now.Ticks, recorded.Ticks, _gate.LastReleased,

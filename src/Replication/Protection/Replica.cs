@@ -116,6 +116,10 @@ public sealed partial class Replica
         SharePercent = _share,
         Stopped = _stop,
         ArbiterFailures = _arbiter.Failures,
+        LogBytesSent = _logBytesSent,
+        OutputDelayMedian = _delays.AtShare(0.5),
+        OutputDelayP99 = _delays.AtShare(0.99),
+        OutputsDelayed = _delays.Count,
     };
 
     private void Take(Instant now, ReplicaInput input)

@@ -47,4 +47,16 @@ public sealed record ReplicaStatus
 
     /// <summary>How often the arbiter has not answered, while a question is open.</summary>
     public int ArbiterFailures { get; init; }
+
+    /// <summary>Bytes of log entries sent to backups, repetitions included, since this replica went live.</summary>
+    public long LogBytesSent { get; init; }
+
+    /// <summary>How long half of the outputs waited for their acknowledgement at most, since this replica went live.</summary>
+    public TimeSpan OutputDelayMedian { get; init; }
+
+    /// <summary>The same for 99 of 100.</summary>
+    public TimeSpan OutputDelayP99 { get; init; }
+
+    /// <summary>Outputs that waited.</summary>
+    public long OutputsDelayed { get; init; }
 }

@@ -1,4 +1,3 @@
-using System.Globalization;
 using FtAkka.VmmHost.Doctor;
 using FtAkka.VmmHost.GuestKit;
 
@@ -48,20 +47,13 @@ public sealed class LinuxBenchmark
     /// <summary>Resolution of a process's processor time.</summary>
     public const double ClockTickSeconds = 0.01;
 
-    private const int MemoryMiB = 512;
-
-    /// <summary>Only a guest that hangs takes so long.</summary>
-    private static readonly TimeSpan Limit = TimeSpan.FromMinutes(30);
-
-    private readonly GuestFolder guest;
+    private readonly WorkloadGuest guest;
     private readonly IReadOnlyList<LinuxWorkload> workloads;
-    private readonly Action<string> progress;
 
-    private LinuxBenchmark(GuestFolder guest, IReadOnlyList<LinuxWorkload> workloads, Action<string> progress)
+    private LinuxBenchmark(IReadOnlyList<LinuxWorkload> workloads, Action<string> progress)
     {
-        this.guest = guest;
+        guest = new WorkloadGuest(workloads, progress);
         this.workloads = workloads;
-        this.progress = progress;
     }
 
     /// <summary>Runs it, and fetches the guest before if need be.</summary>
@@ -72,12 +64,9 @@ public sealed class LinuxBenchmark
     /// <exception cref="GuestKitException">No guest can be had, or a monitor or a workload failed.</exception>
     public static LinuxBenchmarkResult Run(IReadOnlyList<LinuxWorkload> workloads, int rounds, bool withQemu, Action<string> progress)
     {
-        GuestFolder guest = GuestFolder.Default;
-        if (guest.PreferredKernel is null || !File.Exists(guest.Initramfs(LinuxWorkloads.Variant)))
-        {
-            new GuestFetch(new GuestFetchOptions { Variant = LinuxWorkloads.Variant, Bench = true }, progress).Run();
-        }
-        return new LinuxBenchmark(guest, workloads, progress).Run(rounds, withQemu);
+        var benchmark = new LinuxBenchmark(workloads, progress);
+        benchmark.guest.EnsureFetched();
+        return benchmark.Run(rounds, withQemu);
     }
 
     /// <summary>Geometric mean; null when there is nothing to average.</summary>
@@ -118,11 +107,11 @@ public sealed class LinuxBenchmark
         List<ConsoleTimings> ftakka = [], tcg = [], icount = [];
         for (int round = 1; round <= rounds; round++)
         {
-            ftakka.Add(Measure("FtAkka", round, disk => (OwnProgram[0], [.. OwnProgram[1..], .. OwnArguments(disk)])));
+            ftakka.Add(guest.Measure($"FtAkka, round {round}", disk => guest.OwnCommand(disk, "run")));
             if (missing is null)
             {
-                tcg.Add(Measure("QEMU", round, disk => (QemuGuest.Program, QemuArguments(QemuMode.Tcg, disk))));
-                icount.Add(Measure("QEMU -icount", round, disk => (QemuGuest.Program, QemuArguments(QemuMode.Icount, disk))));
+                tcg.Add(guest.Measure($"QEMU, round {round}", disk => guest.QemuCommand(QemuMode.Tcg, disk)));
+                icount.Add(guest.Measure($"QEMU -icount, round {round}", disk => guest.QemuCommand(QemuMode.Icount, disk)));
             }
         }
         IReadOnlyList<LinuxBenchmarkRow> rows = Rows(workloads, ftakka, tcg, icount);
@@ -130,47 +119,6 @@ public sealed class LinuxBenchmark
             rows, GeometricMean(rows.Select(row => row.TcgToFtAkka)), GeometricMean(rows.Select(row => row.IcountToFtAkka)), missing, Machine(missing is null));
     }
 
-    private ConsoleTimings Measure(string monitor, int round, Func<string, (string Program, IReadOnlyList<string> Arguments)> command)
-    {
-        progress($"{monitor}, round {round}");
-        using var folder = new TemporaryFolder(Path.GetTempPath());
-        string disk = Path.Combine(folder.Path, "disk.img");
-        using (FileStream image = File.Create(disk))
-        {
-            image.SetLength(LinuxWorkloads.DiskBytesMin);
-        }
-        (string program, IReadOnlyList<string> arguments) = command(disk);
-        MonitorRun run = MonitorRun.Run(program, arguments, Limit);
-        string? failure = run.Timings.Failures.Count > 0 ? $"a workload failed: {run.Timings.Failures[0]}"
-            : run.ExitCode is null ? $"still runs after {Limit.TotalMinutes} minutes"
-            : run.ExitCode != 0 ? $"ended with status {run.ExitCode}"
-            : workloads.FirstOrDefault(workload => !run.Timings.Timings.ContainsKey(workload.Name)) is { } lost ? $"never finished {lost.Name}"
-            : null;
-        return failure is null
-            ? run.Timings
-            : throw new GuestKitException($"{monitor}: {failure}; its console ended with:{Environment.NewLine}{string.Join(Environment.NewLine, run.ConsoleTail)}");
-    }
-
-    /// <summary>This program, as another process.</summary>
-    private static string[] OwnProgram =>
-        Environment.ProcessPath is { } path && Path.GetFileNameWithoutExtension(path) != "dotnet"
-            ? [path]
-            : ["dotnet", "exec", typeof(LinuxBenchmark).Assembly.Location];
-
-    private string[] OwnArguments(string disk) =>
-    [
-        "run", "--kernel", guest.PreferredKernel!, "--initrd", guest.Initramfs(LinuxWorkloads.Variant), "--memory", $"{MemoryMiB}M", "--disk", disk,
-        "--append", $"{QemuGuest.KernelArguments} {LinuxWorkloads.KernelArgument(workloads)}",
-    ];
-
-    private IReadOnlyList<string> QemuArguments(QemuMode mode, string disk) => QemuGuest.Arguments(
-        mode, guest.PreferredKernel!, guest.Initramfs(LinuxWorkloads.Variant), LinuxWorkloads.KernelArgument(workloads), disk, MemoryMiB);
-
-    private string Machine(bool withQemu)
-    {
-        string kernel = FetchedFiles.ReadVerified(guest.KernelManifest)?.Facts.GetValueOrDefault("release") ?? "kernel of unknown release";
-        string qemu = withQemu ? ", " + HostProgram.Run(QemuGuest.Program, ["--version"]).Output.Split('\n')[0] : "";
-        string load = File.Exists("/proc/loadavg") ? File.ReadAllText("/proc/loadavg").Split(' ')[0] : "unknown";
-        return string.Create(CultureInfo.InvariantCulture, $"Linux {kernel}, {Environment.ProcessorCount} processors, load average {load}, .NET {Environment.Version}{qemu}");
-    }
+    private string Machine(bool withQemu) =>
+        guest.Describe() + (withQemu ? ", " + HostProgram.Run(QemuGuest.Program, ["--version"]).Output.Split('\n')[0] : "");
 }

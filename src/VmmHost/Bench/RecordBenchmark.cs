@@ -1,29 +1,27 @@
-using System.Globalization;
-using System.Text.Json;
 using FtAkka.Actors.Recordings;
 using FtAkka.Machine.Events;
 using FtAkka.Replication.Log;
 using FtAkka.VmmHost.Doctor;
 using FtAkka.VmmHost.GuestKit;
+using FtAkka.VmmHost.Recordings;
 
 namespace FtAkka.VmmHost.Bench;
 
 /// <summary>One line: the boot, or a workload.</summary>
 /// <param name="Name">Its name.</param>
-/// <param name="RunCpuSeconds">Processor time of <c>ftakka run</c>, all threads.</param>
+/// <param name="RunCpuSeconds">Processor time of <c>ftakka run</c>, all threads; the median of the rounds.</param>
 /// <param name="RecordCpuSeconds">The same of <c>ftakka record</c>.</param>
 /// <param name="QemuCpuSeconds">The same of QEMU with <c>rr=record</c>; null without QEMU.</param>
-public sealed record RecordBenchmarkRow(string Name, double RunCpuSeconds, double RecordCpuSeconds, double? QemuCpuSeconds)
+/// <param name="Overhead">Recording to not recording; the median of the rounds' ratios.</param>
+/// <param name="Log">What it brings into the log.</param>
+public sealed record RecordBenchmarkRow(string Name, double RunCpuSeconds, double RecordCpuSeconds, double? QemuCpuSeconds, double Overhead, WorkloadLog Log)
 {
-    /// <summary>Recording to not recording.</summary>
-    public double Overhead => Math.Round(RecordCpuSeconds / Math.Max(RunCpuSeconds, LinuxBenchmark.ClockTickSeconds), 3);
-
     /// <summary>How many times as much QEMU takes to record.</summary>
     public double? QemuToFtAkka => QemuCpuSeconds is { } seconds ? Math.Round(seconds / Math.Max(RecordCpuSeconds, LinuxBenchmark.ClockTickSeconds), 2) : null;
 }
 
 /// <summary>The benchmark's result.</summary>
-/// <param name="Rows">Boot, then the workloads; of several rounds the least processor time counts.</param>
+/// <param name="Rows">Boot, then the workloads; medians of the rounds.</param>
 /// <param name="Overhead">Geometric mean of recording to not recording.</param>
 /// <param name="QemuToFtAkka">Geometric mean of QEMU's recording to ours.</param>
 /// <param name="Instructions">Instructions recorded.</param>
@@ -46,20 +44,18 @@ public sealed record RecordBenchmarkResult(
 /// </summary>
 public sealed class RecordBenchmark
 {
-    private const int MemoryMiB = 512;
     private const int IdleSeconds = 20;
 
     /// <summary>The end of the idle recording that is looked at: well behind the boot.</summary>
     private const int IdleMeasuredSeconds = 15;
 
-    private static readonly TimeSpan Limit = TimeSpan.FromMinutes(30);
-
-    private readonly GuestFolder guest = GuestFolder.Default;
+    private readonly WorkloadGuest guest;
     private readonly IReadOnlyList<LinuxWorkload> workloads;
     private readonly Action<string> progress;
 
     private RecordBenchmark(IReadOnlyList<LinuxWorkload> workloads, Action<string> progress)
     {
+        guest = new WorkloadGuest(workloads, progress);
         this.workloads = workloads;
         this.progress = progress;
     }
@@ -69,12 +65,9 @@ public sealed class RecordBenchmark
     /// <exception cref="RecordingException">A recording cannot be read.</exception>
     public static RecordBenchmarkResult Run(IReadOnlyList<LinuxWorkload> workloads, int rounds, bool withQemu, Action<string> progress)
     {
-        GuestFolder guest = GuestFolder.Default;
-        if (guest.PreferredKernel is null || !File.Exists(guest.Initramfs(LinuxWorkloads.Variant)))
-        {
-            new GuestFetch(new GuestFetchOptions { Variant = LinuxWorkloads.Variant, Bench = true }, progress).Run();
-        }
-        return new RecordBenchmark(workloads, progress).Run(rounds, withQemu && HostProgram.Find(QemuGuest.Program) is not null);
+        var benchmark = new RecordBenchmark(workloads, progress);
+        benchmark.guest.EnsureFetched();
+        return benchmark.Run(rounds, withQemu && HostProgram.Find(QemuGuest.Program) is not null);
     }
 
     private RecordBenchmarkResult Run(int rounds, bool withQemu)
@@ -85,79 +78,62 @@ public sealed class RecordBenchmark
         TimeSpan recordTime = TimeSpan.Zero;
         for (int round = 1; round <= rounds; round++)
         {
-            recording = Path.Combine(folder.Path, $"recording{round}");
-            run.Add(Measure($"run, round {round}", folder.Path, disk => (OwnProgram[0], [.. OwnProgram[1..], "run", .. OwnArguments(disk)])));
+            string last = recording = Path.Combine(folder.Path, $"recording{round}");
+            run.Add(guest.Measure($"run, round {round}", disk => guest.OwnCommand(disk, "run")));
             long started = System.Diagnostics.Stopwatch.GetTimestamp();
-            record.Add(Measure($"record, round {round}", folder.Path, disk => (OwnProgram[0], [.. OwnProgram[1..], "record", "-o", recording, .. OwnArguments(disk)])));
+            record.Add(guest.Measure($"record, round {round}", disk => guest.OwnCommand(disk, "record", "-o", last)));
             recordTime = System.Diagnostics.Stopwatch.GetElapsedTime(started);
             if (withQemu)
             {
-                qemu.Add(Measure($"QEMU record, round {round}", folder.Path, disk => (QemuGuest.Program, QemuGuest.Arguments(
-                    QemuMode.Record, guest.PreferredKernel!, guest.Initramfs(LinuxWorkloads.Variant), LinuxWorkloads.KernelArgument(workloads), disk, MemoryMiB, qemuLog))));
+                qemu.Add(guest.Measure($"QEMU record, round {round}", disk => guest.QemuCommand(QemuMode.Record, disk, qemuLog)));
             }
         }
-        progress("replay");
-        JsonElement replay = Replay(recording, folder.Path);
+        RecordingReader reader = RecordingReader.Open(recording);
+        var stretches = new WorkloadStretches();
+        ReplayOutcome replay = Replay(reader, stretches);
         progress("idle guest");
         double idle = IdleRate(Path.Combine(folder.Path, "idle"));
-        IReadOnlyList<RecordBenchmarkRow> rows = Rows(workloads, run, record, qemu);
-        long logBytes = new FileInfo(Path.Combine(recording, "log.ftlog")).Length;
-        double guestSeconds = replay.GetProperty("guestSeconds").GetDouble();
+        IReadOnlyList<RecordBenchmarkRow> rows = Rows(workloads, run, record, qemu, stretches.MeasureLog(reader));
+        long logBytes = new FileInfo(reader.LogPath).Length;
         return new RecordBenchmarkResult(
             rows, LinuxBenchmark.GeometricMean(rows.Select(row => (double?)row.Overhead)), LinuxBenchmark.GeometricMean(rows.Select(row => row.QemuToFtAkka)),
-            replay.GetProperty("instructions").GetUInt64(), guestSeconds, logBytes,
-            Directory.GetFiles(recording, "*.ftsnap").Sum(file => new FileInfo(file).Length),
-            Math.Round(logBytes * 8 / 1e6 / guestSeconds, 4), withQemu ? new FileInfo(qemuLog).Length : null,
-            Math.Round(recordTime.TotalSeconds, 2), replay.GetProperty("wallSeconds").GetDouble(), Math.Round(idle, 5), Host());
+            replay.Instructions, Math.Round(replay.GuestTime.TotalSeconds, 3), logBytes, reader.Keyframes.Sum(keyframe => new FileInfo(keyframe.Path).Length),
+            Math.Round(logBytes * 8 / 1e6 / replay.GuestTime.TotalSeconds, 4), withQemu ? new FileInfo(qemuLog).Length : null,
+            Math.Round(recordTime.TotalSeconds, 2), Math.Round(replay.Elapsed.TotalSeconds, 2), Math.Round(idle, 5), guest.Describe());
     }
 
     /// <summary>Puts together what was measured.</summary>
     internal static IReadOnlyList<RecordBenchmarkRow> Rows(
-        IReadOnlyList<LinuxWorkload> workloads, IReadOnlyList<ConsoleTimings> run, IReadOnlyList<ConsoleTimings> record, IReadOnlyList<ConsoleTimings> qemu) =>
+        IReadOnlyList<LinuxWorkload> workloads, IReadOnlyList<ConsoleTimings> run, IReadOnlyList<ConsoleTimings> record, IReadOnlyList<ConsoleTimings> qemu,
+        IReadOnlyDictionary<string, WorkloadLog> logs) =>
     [
-        .. workloads.Select(workload => workload.Name).Prepend(ConsoleTimings.Boot)
-            .Select(name => new RecordBenchmarkRow(name, Least(name, run), Least(name, record), qemu.Count == 0 ? null : Least(name, qemu))),
+        .. workloads.Select(workload => workload.Name).Prepend(ConsoleTimings.Boot).Select(name => new RecordBenchmarkRow(
+            name, Median(run.Select(Seconds(name))), Median(record.Select(Seconds(name))), qemu.Count == 0 ? null : Median(qemu.Select(Seconds(name))),
+            Median(run.Zip(record, (without, with) => Seconds(name)(with) / Math.Max(Seconds(name)(without), LinuxBenchmark.ClockTickSeconds))),
+            logs.GetValueOrDefault(name, new WorkloadLog(0, 0)))),
     ];
 
-    private static double Least(string name, IReadOnlyList<ConsoleTimings> rounds) =>
-        Math.Round(rounds.Min(round => round.Timings[name].Cpu).TotalSeconds, 3);
+    private static Func<ConsoleTimings, double> Seconds(string name) => round => round.Timings[name].Cpu.TotalSeconds;
 
-    private ConsoleTimings Measure(string what, string folder, Func<string, (string Program, IReadOnlyList<string> Arguments)> command)
+    private static double Median(IEnumerable<double> values)
     {
-        progress(what);
-        string disk = Path.Combine(folder, "disk.img");
-        using (FileStream image = File.Create(disk))
-        {
-            image.SetLength(LinuxWorkloads.DiskBytesMin);
-        }
-        (string program, IReadOnlyList<string> arguments) = command(disk);
-        MonitorRun run = MonitorRun.Run(program, arguments, Limit);
-        bool complete = run.ExitCode == 0 && run.Timings.Failures.Count == 0 && workloads.All(workload => run.Timings.Timings.ContainsKey(workload.Name));
-        return complete
-            ? run.Timings
-            : throw new GuestKitException($"{what} did not finish; its console ended with:{Environment.NewLine}{string.Join(Environment.NewLine, run.ConsoleTail)}");
+        double[] sorted = [.. values.Order()];
+        return Math.Round((sorted[(sorted.Length - 1) / 2] + sorted[sorted.Length / 2]) / 2, 3);
     }
 
-    private static JsonElement Replay(string recording, string folder)
+    private ReplayOutcome Replay(RecordingReader recording, WorkloadStretches stretches)
     {
-        string stats = Path.Combine(folder, "replay.json");
-        MonitorRun run = MonitorRun.Run(OwnProgram[0], [.. OwnProgram[1..], "replay", recording, "--stats", stats], Limit);
-        if (run.ExitCode != 0)
-        {
-            throw new GuestKitException("The replay is not the recording, or failed; see above.");
-        }
-        using JsonDocument document = JsonDocument.Parse(File.ReadAllText(stats));
-        return document.RootElement.Clone();
+        progress("replay");
+        using var replay = new ReplayRun(recording, new ReplayOptions()) { Output = stretches.Take };
+        ReplayOutcome outcome = replay.Run(CancellationToken.None);
+        return outcome.Failure is { } failure ? throw new GuestKitException(failure) : outcome;
     }
 
     /// <summary>Mbit per second of guest time at the end of a recording of a guest that sleeps.</summary>
     private double IdleRate(string recording)
     {
-        MonitorRun.Run(OwnProgram[0],
-        [
-            .. OwnProgram[1..], "record", "-o", recording, "--kernel", guest.PreferredKernel!, "--initrd", guest.Initramfs(LinuxWorkloads.Variant),
-            "--memory", $"{MemoryMiB}M", "--append", $"{QemuGuest.KernelArguments} ftakka.run=\"sleep {IdleSeconds}\"",
-        ], Limit);
+        IReadOnlyList<string> command = guest.OwnCommand(["record", "-o", recording], $"ftakka.run=\"sleep {IdleSeconds}\"");
+        MonitorRun.Run(command[0], command.Skip(1), WorkloadGuest.Limit);
         RecordingReader reader = RecordingReader.Open(recording);
         ulong hz = reader.Manifest.Machine.TscHz;
         ulong last = Clocks(reader).Max(clock => clock.Tsc);
@@ -178,23 +154,5 @@ public sealed class RecordBenchmark
                 yield return (clock.Tsc, (ulong)log.Position);
             }
         }
-    }
-
-    /// <summary>This program, as another process.</summary>
-    private static string[] OwnProgram =>
-        Environment.ProcessPath is { } path && Path.GetFileNameWithoutExtension(path) != "dotnet"
-            ? [path]
-            : ["dotnet", "exec", typeof(RecordBenchmark).Assembly.Location];
-
-    private string[] OwnArguments(string disk) =>
-    [
-        "--kernel", guest.PreferredKernel!, "--initrd", guest.Initramfs(LinuxWorkloads.Variant), "--memory", $"{MemoryMiB}M", "--disk", disk,
-        "--append", $"{QemuGuest.KernelArguments} {LinuxWorkloads.KernelArgument(workloads)}",
-    ];
-
-    private static string Host()
-    {
-        string load = File.Exists("/proc/loadavg") ? File.ReadAllText("/proc/loadavg").Split(' ')[0] : "unknown";
-        return string.Create(CultureInfo.InvariantCulture, $"{CpuFeatures.Model()}, {Environment.ProcessorCount} processors, load average {load}, .NET {Environment.Version}");
     }
 }

@@ -12,6 +12,7 @@ public sealed record CommandGroup(string Name, string Description)
         new("cluster", "Prepare clusters of nodes."),
         new("guest", "Prepare Linux guests."),
         new("log", "Look into recordings."),
+        new("sim", "Simulate clusters under faults: whole runs from one seed, again and again."),
         new("vm", "Run VMs on nodes, with or without a backup."),
     ];
 }

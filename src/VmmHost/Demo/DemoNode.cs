@@ -20,6 +20,16 @@ internal sealed class DemoNode : IDisposable
     /// <summary>File with its log.</summary>
     public string Log { get; }
 
+    /// <summary>Processor time that it has used, all threads together.</summary>
+    public TimeSpan CpuTime
+    {
+        get
+        {
+            process.Refresh();
+            return process.TotalProcessorTime;
+        }
+    }
+
     /// <summary>Starts a node and waits until it can be controlled.</summary>
     /// <exception cref="CommandFailedException">It ended, or did not come up.</exception>
     public static async Task<DemoNode> StartAsync(ClusterFiles files, ClusterNode node, CancellationToken cancelled)

@@ -7,6 +7,9 @@ namespace FtAkka.VmmHost.Nodes;
 /// <summary>The command line's way to the nodes on this host.</summary>
 internal static class ControlClient
 {
+    /// <summary>A node that does not answer for so long is frozen, as its host may be.</summary>
+    public static readonly TimeSpan AnswerPatience = TimeSpan.FromSeconds(3);
+
     /// <summary>Control sockets of all nodes of this user.</summary>
     public static IReadOnlyList<string> Sockets() =>
         Directory.Exists(NodeSettings.SocketFolder) ? [.. Directory.GetFiles(NodeSettings.SocketFolder, "*.sock").Order(StringComparer.Ordinal)] : [];
@@ -35,13 +38,15 @@ internal static class ControlClient
         var lines = new List<ReplicaStatusLine>();
         foreach (string socket in sockets)
         {
+            using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancelled);
+            patience.CancelAfter(AnswerPatience);
             try
             {
-                lines.AddRange((await AskAsync(socket, new ControlRequest("list"), cancelled).ConfigureAwait(false)).Replicas ?? []);
+                lines.AddRange((await AskAsync(socket, new ControlRequest("list"), patience.Token).ConfigureAwait(false)).Replicas ?? []);
             }
-            catch (CommandFailedException)
+            catch (Exception silent) when (silent is CommandFailedException || (silent is OperationCanceledException && !cancelled.IsCancellationRequested))
             {
-                // A socket that a killed node left behind.
+                // A socket that a killed node left behind, or one whose node is frozen.
             }
         }
         return lines;

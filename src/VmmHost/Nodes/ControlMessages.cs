@@ -91,6 +91,18 @@ internal sealed record ReplicaStatusLine
     /// <summary>Outputs that wait.</summary>
     public int HeldOutputs { get; init; }
 
+    /// <summary>Bytes of log entries sent to backups since this replica went live.</summary>
+    public long LogBytesSent { get; init; }
+
+    /// <summary>How long half of the outputs waited for their acknowledgement at most.</summary>
+    public double OutputDelayMedianMs { get; init; }
+
+    /// <summary>The same for 99 of 100.</summary>
+    public double OutputDelayP99Ms { get; init; }
+
+    /// <summary>Outputs that waited.</summary>
+    public long OutputsDelayed { get; init; }
+
     /// <summary>CPU share that lag control leaves the machine, percent.</summary>
     public int SharePercent { get; init; }
 
@@ -169,6 +181,10 @@ internal sealed record ReplicaStatusLine
             LogEntries = status.LogEntries,
             LogBytes = status.LogBytes,
             HeldOutputs = status.HeldOutputs,
+            LogBytesSent = status.LogBytesSent,
+            OutputDelayMedianMs = Math.Round(status.OutputDelayMedian.TotalMilliseconds, 3),
+            OutputDelayP99Ms = Math.Round(status.OutputDelayP99.TotalMilliseconds, 3),
+            OutputsDelayed = status.OutputsDelayed,
             SharePercent = status.SharePercent,
             Stopped = status.Stopped == 0 ? null : status.Stopped.ToString(),
             DigestsChecked = view.DigestsChecked,

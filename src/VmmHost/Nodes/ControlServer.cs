@@ -143,7 +143,12 @@ internal sealed class ControlServer : IDisposable
             return new ControlAnswer(Error: $"The node {nodeName} does not understand the request '{request.Op}'.", Node: nodeName);
         }
         using var patience = new CancellationTokenSource(Patience);
-        return await node.Ask<object>(message, patience.Token).ConfigureAwait(false) switch
+        object answered = await node.Ask<object>(message, patience.Token).ConfigureAwait(false);
+        if (answered is NodeProtocol.Done && message is NodeProtocol.Start start)
+        {
+            await BegunAsync(start.Profile.Name, patience.Token).ConfigureAwait(false);
+        }
+        return answered switch
         {
             NodeProtocol.Done done => new ControlAnswer(Text: done.Text, Node: nodeName),
             NodeProtocol.Refused refused => new ControlAnswer(Error: refused.Why, Node: nodeName),
@@ -151,6 +156,16 @@ internal sealed class ControlServer : IDisposable
             NodeProtocol.Attached attached => attached.Console,
             var other => throw new InvalidOperationException($"The node answered {other}."),
         };
+    }
+
+    /// <summary>A VM that was started can be asked for at once: what follows in a script must not come too early.</summary>
+    private async Task BegunAsync(string vm, CancellationToken patience)
+    {
+        while (await node.Ask<object>(new NodeProtocol.List(), patience).ConfigureAwait(false) is NodeProtocol.Replicas replicas
+            && replicas.Lines.Any(line => line.Vm == vm && line is { View: null, End: null }))
+        {
+            await Task.Delay(5, patience).ConfigureAwait(false);
+        }
     }
 
     private async Task ServeConsoleAsync(ControlLines lines, ConsoleScrollback console, ulong from)
@@ -162,6 +177,11 @@ internal sealed class ControlServer : IDisposable
             while (true)
             {
                 (ulong offset, byte[] bytes) = await console.ReadAsync(from, ended.Token).ConfigureAwait(false);
+                if (bytes.Length == 0)
+                {
+                    // The replica has ended: the client finds out where the VM is live now.
+                    return;
+                }
                 await lines.WriteAsync(new ConsolePiece(offset, bytes), ended.Token).ConfigureAwait(false);
                 from = offset + (ulong)bytes.Length;
             }

@@ -18,6 +18,12 @@ namespace FtAkka.VmmHost.Nodes;
 /// <summary>The devices of a real host: disk images, TAP and unix sockets.</summary>
 internal sealed class HostDevices : INodeDevices
 {
+    /// <summary>
+    /// A bridge drops what comes from a TAP interface that has only just been opened, until the kernel has noticed that it is up, which takes a
+    /// loaded host a second and more. A guest that says nothing by itself would stay unreachable if only the first announcement were made.
+    /// </summary>
+    private static readonly ImmutableArray<TimeSpan> AnnounceAgain = [.. new[] { 10, 20, 50, 100, 200, 400, 800, 1500, 3000 }.Select(ms => TimeSpan.FromMilliseconds(ms))];
+
     /// <summary>The profile of a VM that is to start now.</summary>
     /// <exception cref="CommandFailedException">Something is missing or refused.</exception>
     public static VmProfile ProfileOf(VmSpec spec)
@@ -65,7 +71,7 @@ internal sealed class HostDevices : INodeDevices
             {
                 IFrameLink link = OpenNic(nics[i], fence);
                 opened.Add(link);
-                devices.Add(new DeviceDefinition(DeviceKind.Nic, i, NicActor.Props(link), new NicDialect(i, [.. Convert.FromHexString(nics[i].Mac)])));
+                devices.Add(new DeviceDefinition(DeviceKind.Nic, i, NicActor.Props(link, AnnounceAgain).WithDispatcher(NicActor.DispatcherId), new NicDialect(i, [.. Convert.FromHexString(nics[i].Mac)])));
             }
             var options = new ConsoleOptions { StartOffset = console.End };
             devices.Add(new DeviceDefinition(DeviceKind.Console, (int)ConsoleKind.Serial,
@@ -84,7 +90,7 @@ internal sealed class HostDevices : INodeDevices
         string path = Path.GetFullPath(spec.Path);
         try
         {
-            using RawDiskImage image = RawDiskImage.Open(new RawDiskOptions(path) { ReadOnly = spec.ReadOnly, Exclusive = false, ConcurrentRequests = 1 });
+            using RawDiskImage image = RawDiskImage.Open(new RawDiskOptions(path) { ReadOnly = spec.ReadOnly, Exclusive = false, ConcurrentRequests = 1, RefuseOtherFormats = spec.Format is null });
             return new VmProfile.Disk(path, spec.ReadOnly, image.CapacitySectors);
         }
         catch (Exception refused) when (refused is IOException or UnauthorizedAccessException)

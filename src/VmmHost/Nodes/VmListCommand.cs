@@ -108,6 +108,11 @@ public sealed class VmStatusCommand : ICommandModule
         {
             parts.Add($"channel resumed {line.Reconnects} times; the arbiter has not answered {line.ArbiterFailures} times");
         }
+        if (line.OutputsDelayed > 0)
+        {
+            parts.Add(string.Create(CultureInfo.InvariantCulture,
+                $"log {line.LogBytesSent:N0} bytes sent, {line.OutputsDelayed:N0} outputs waited, half of them at most {line.OutputDelayMedianMs} ms, 99 of 100 at most {line.OutputDelayP99Ms} ms"));
+        }
         if (line.Stopped is not null)
         {
             parts.Add($"stopped: {line.Stopped}");

@@ -126,7 +126,8 @@ internal sealed class VmComposition : IDisposable
 
     private BlockOptions OpenDisk(DiskSpec disk, int index)
     {
-        RawDiskImage image = Opening($"disk {disk.Path}", () => RawDiskImage.Open(new RawDiskOptions(disk.Path) { ReadOnly = disk.ReadOnly }));
+        RawDiskImage image = Opening($"disk {disk.Path}", () => RawDiskImage.Open(
+            new RawDiskOptions(disk.Path) { ReadOnly = disk.ReadOnly, RefuseOtherFormats = disk.Format is null }));
         devices.Add(new DeviceDefinition(DeviceKind.Disk, index, DiskActor.Props(image).WithDispatcher(DiskActor.DispatcherId), new DiskDialect(index))
         {
             DrainRequest = new DiskProtocol.Drain(),
@@ -143,8 +144,8 @@ internal sealed class VmComposition : IDisposable
             NicTarget.Unix => new UnixStreamLink(nic.Name!, nic.Listen ? UnixStreamRole.Server : UnixStreamRole.Client),
             _ => throw new InvalidOperationException($"Unknown network {nic.Target}."),
         });
-        devices.Add(new DeviceDefinition(DeviceKind.Nic, index, NicActor.Props(link), new NicDialect(index)));
-        return new NetOptions { Mac = nic.Mac ?? MacOf(vm, index), Mtu = nic.Mtu };
+        devices.Add(new DeviceDefinition(DeviceKind.Nic, index, NicActor.Props(link).WithDispatcher(NicActor.DispatcherId), new NicDialect(index)));
+        return new NetOptions { Mac = nic.Mac ?? MacOf(vm, index), Mtu = nic.Mtu, Segmentation = true };
     }
 
     private void OpenConsole(ConsoleKind kind, ConsoleSpec console, Func<IConsoleLink> stdio)

@@ -52,34 +52,42 @@ internal sealed class TlsIdentity : IDisposable
     }
 
     /// <summary>Runs the server's side of the handshake.</summary>
-    public void AuthenticateAsServer(SslStream stream) =>
-        stream.AuthenticateAsServer(new SslServerAuthenticationOptions
+    /// <exception cref="AuthenticationException">It failed; the message says what to do.</exception>
+    public void AuthenticateAsServer(SslStream stream)
+    {
+        string? refusal = null;
+        var options = new SslServerAuthenticationOptions
         {
             ServerCertificateContext = _context,
             ClientCertificateRequired = _settings.RequireMutualAuthentication,
             RemoteCertificateValidationCallback = (_, certificate, chain, _) =>
-                certificate is null
-                    ? !_settings.RequireMutualAuthentication
-                    : IsTrusted(certificate, chain, Certificates.ClientAuthentication),
+                (refusal = RefusalOf(certificate, chain, Certificates.ClientAuthentication, _settings.RequireMutualAuthentication)) is null,
             EnabledSslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13,
             CertificateRevocationCheckMode = X509RevocationMode.NoCheck,
             AllowRenegotiation = false,
             AllowTlsResume = false,   // each connection proves itself anew
-        });
+        };
+        Explained(() => stream.AuthenticateAsServer(options), () => refusal);
+    }
 
     /// <summary>Runs the client's side of the handshake.</summary>
-    public void AuthenticateAsClient(SslStream stream, string targetHost) =>
-        stream.AuthenticateAsClient(new SslClientAuthenticationOptions
+    /// <exception cref="AuthenticationException">It failed; the message says what to do.</exception>
+    public void AuthenticateAsClient(SslStream stream, string targetHost)
+    {
+        string? refusal = null;
+        var options = new SslClientAuthenticationOptions
         {
             TargetHost = targetHost,
             ClientCertificateContext = _context,
             RemoteCertificateValidationCallback = (_, certificate, chain, _) =>
-                certificate is not null && IsTrusted(certificate, chain, Certificates.ServerAuthentication),
+                (refusal = RefusalOf(certificate, chain, Certificates.ServerAuthentication, required: true)) is null,
             EnabledSslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13,
             CertificateRevocationCheckMode = X509RevocationMode.NoCheck,
             AllowRenegotiation = false,
             AllowTlsResume = false,
-        });
+        };
+        Explained(() => stream.AuthenticateAsClient(options), () => refusal);
+    }
 
     /// <summary>True if the peer's certificate carries the node name that it claims and, where that is asked for, its host.</summary>
     public bool Certifies(SslStream stream, string nodeName, string host)
@@ -102,6 +110,9 @@ internal sealed class TlsIdentity : IDisposable
             authority.Dispose();
         }
     }
+
+    /// <summary>What helps against every refusal of a certificate.</summary>
+    private const string Remedy = "give all nodes certificates of one authority, as 'ftakka cluster init' makes them, and TLS on all or on none";
 
     private static bool Matches(X509Certificate2 certificate, string name)
     {
@@ -144,6 +155,32 @@ internal sealed class TlsIdentity : IDisposable
         {
             throw new ConfigurationException(
                 $"{Section}.certificate.path: the certificate ({_certificate.Subject}) does not carry the node name '{nodeName}'.");
+        }
+    }
+
+    /// <summary>Why a peer with this certificate is refused, and what to do; null if it is not.</summary>
+    private string? RefusalOf(X509Certificate? certificate, X509Chain? presented, string purpose, bool required)
+    {
+        if (certificate is null)
+        {
+            return required ? $"the peer shows no certificate: {Remedy}" : null;
+        }
+
+        return IsTrusted(certificate, presented, purpose)
+            ? null
+            : $"the peer's certificate ({certificate.Subject}, issued by {certificate.Issuer}) is of no authority that this node trusts, or out of date: {Remedy}";
+    }
+
+    /// <summary>Lets a handshake that fails say why. The platform's own words are about callbacks and frames.</summary>
+    private static void Explained(Action handshake, Func<string?> refusal)
+    {
+        try
+        {
+            handshake();
+        }
+        catch (AuthenticationException failure)
+        {
+            throw new AuthenticationException(refusal() ?? $"the TLS handshake failed ({failure.Message.TrimEnd('.')}): the peer speaks no TLS, or does not trust this node; {Remedy}", failure);
         }
     }
 

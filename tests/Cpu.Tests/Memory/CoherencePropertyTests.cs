@@ -61,6 +61,10 @@ public sealed unsafe class CoherencePropertyTests
             _random = new Random(seed);
             _reference = new ReferenceWalker(_rig.Memory);
             _rig.Observer.OnLinearPage = page => { _fetched.Remove((page, true)); _fetched.Remove((page, false)); };
+            _rig.Observer.OnLinearRange = (start, length) =>
+            {
+                foreach (var key in _fetched.Keys.Where(f => f.Page - start < length).ToList()) _fetched.Remove(key);
+            };
             _rig.Observer.OnLinear = DropFetched;
             int[] upper = orderly ? [0, 511] : s_indices;
             foreach (int i4 in upper)

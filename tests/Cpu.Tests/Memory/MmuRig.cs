@@ -137,12 +137,20 @@ internal sealed class RecordingObserver : ITranslationObserver
 
     public Action<ulong>? OnLinearPage { get; set; }
 
+    public Action<ulong, ulong>? OnLinearRange { get; set; }
+
     public Action<bool>? OnLinear { get; set; }
 
     public void InvalidateLinearPage(ulong linearPage)
     {
         Calls.Add($"page {linearPage:x}");
         OnLinearPage?.Invoke(linearPage);
+    }
+
+    public void InvalidateLinearRange(ulong start, ulong lengthBytes)
+    {
+        Calls.Add($"range {start:x} {lengthBytes:x}");
+        OnLinearRange?.Invoke(start, lengthBytes);
     }
 
     public void InvalidateLinear(bool keepGlobal)

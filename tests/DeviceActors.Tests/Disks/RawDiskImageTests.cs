@@ -175,6 +175,26 @@ public sealed class RawDiskImageTests : IDisposable
         Assert.Equal(refused, outcome is IOException);
     }
 
+    [Theory]
+    [InlineData("qcow2", 0, "514649FB00000003")]
+    [InlineData("VHDX", 0, "7668647866696C65")]
+    [InlineData("VHD", 0, "636F6E6563746978")]
+    [InlineData("VMDK", 0, "4B444D5601000000")]
+    [InlineData("VDI", 64, "7F10DABE01000100")]
+    public void Image_of_another_format_is_refused_unless_raw_was_asked_for(string format, int offset, string mark)
+    {
+        string path = NewFile(8 * Sector, fill: 0);
+        using (FileStream file = File.OpenWrite(path))
+        {
+            file.Position = offset;
+            file.Write(Convert.FromHexString(mark));
+        }
+        IOException refused = Assert.Throws<IOException>(() => RawDiskImage.Open(new RawDiskOptions(path) { RefuseOtherFormats = true }));
+        Assert.Contains($"looks like a {format} image", refused.Message, StringComparison.Ordinal);
+        RawDiskImage.Open(new RawDiskOptions(path)).Dispose();
+        RawDiskImage.Open(new RawDiskOptions(NewFile(100)) { RefuseOtherFormats = true }).Dispose();
+    }
+
     [Fact]
     public void What_cannot_be_a_disk_is_refused()
     {

@@ -56,7 +56,7 @@ public sealed class HostileDriverFuzzTests(ITestOutputHelper output)
         private VirtioModel Create() => kind switch
         {
             "blk" => new VirtioBlkDevice(new BlockOptions { CapacitySectors = 64, QueueSize = 16, QueueCount = 2, InFlightBytesMax = 65536 }, sinks),
-            "net" => new VirtioNetDevice(new NetOptions { Mac = [2, 0, 0, 0, 0, 1], QueueSize = 16, HeldFramesMax = 3 }, sinks),
+            "net" => new VirtioNetDevice(new NetOptions { Mac = [2, 0, 0, 0, 0, 1], QueueSize = 16, HeldFramesMax = 3, Segmentation = true }, sinks),
             "rng" => new VirtioRngDevice(ChaChaGenerator.FromSeed(3)),
             _ => new VirtioConsoleDevice(sinks),
         };

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Reflection;
 using FtAkka.Replication.Messages;
+using FtAkka.Wire.Tests;
 
 namespace FtAkka.Replication.Tests.Messages;
 
@@ -141,7 +142,7 @@ public sealed class WireMessageCodecTests
         for (var i = 0; i < Count; i++)
         {
             var (manifest, original) = bodies[random.Next(bodies.Length)];
-            var body = Mutate(random, original);
+            var body = MutatedBytes.Mutate(random, original);
 
             var (message, refusal) = WireMessageCodec.Decode(manifest, body);
 
@@ -151,32 +152,6 @@ public sealed class WireMessageCodecTests
         }
 
         Assert.InRange(refused, Count / 4, Count - 1);
-    }
-
-    private static byte[] Mutate(Random random, byte[] original)
-    {
-        var body = original.ToList();
-        for (var changes = random.Next(1, 5); changes > 0; changes--)
-        {
-            var at = random.Next(body.Count + 1);
-            switch (random.Next(4))
-            {
-                case 0 when at < body.Count:
-                    body[at] ^= (byte)(1 << random.Next(8));
-                    break;
-                case 1 when at < body.Count:
-                    body[at] = (byte)random.Next(256);
-                    break;
-                case 2 when at < body.Count:
-                    body.RemoveRange(at, body.Count - at);
-                    break;
-                default:
-                    body.InsertRange(at, Enumerable.Range(0, random.Next(1, 6)).Select(_ => (byte)random.Next(256)));
-                    break;
-            }
-        }
-
-        return [.. body];
     }
 
     private static WireMessageRefusal Decode(IWireMessage message) =>

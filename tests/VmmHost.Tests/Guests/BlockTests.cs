@@ -58,7 +58,7 @@ public sealed class BlockTests : IDisposable
         CheckOnHost(disk, "/data", output[0].Split(' ')[0]);
     }
 
-    [GuestFact("e2fsck", "debugfs", Variant = GuestImage.Test, Long = true)]
+    [GuestFact("e2fsck", "debugfs", Variant = GuestImage.Test)]
     public void Fio_verifies_random_mixed_requests_on_ext4()
     {
         string disk = NewDisk(256 << 20);

@@ -16,10 +16,10 @@ public sealed class ClockTests : IDisposable
     public void Dispose() => folder.Dispose();
 
     [GuestFact("gcc")]
-    public void Clock_stays_with_the_hosts_for_a_few_seconds() => Watch(readings: 15);
+    public void Clock_stays_with_the_hosts_for_twenty_seconds_busy_and_twenty_idle() => Watch(readings: 80);
 
     [GuestFact("gcc", Long = true)]
-    public void Clock_stays_with_the_hosts_for_a_minute() => Watch(readings: 120);
+    public void Clock_stays_with_the_hosts_for_a_minute_busy_and_a_minute_idle() => Watch(readings: 240);
 
     /// <summary>
     /// Asks the guest for the time, over its console. It looks after it was asked and before the answer is here, so each answer bounds how far its

@@ -19,7 +19,7 @@ public sealed class ProofTests : IDisposable
         Assert.Equal(GuestImage.OnHost(proofs), GuestProcess.Run(image, "256M"));
     }
 
-    [GuestFact("gcc", Long = true)]
+    [GuestFact("gcc")]
     public void Processes_system_calls_and_pipes_do_as_on_the_host()
     {
         string image = GuestImage.Write(folder.Path, GuestImage.Plain, "ftproof processes");
@@ -27,19 +27,15 @@ public sealed class ProofTests : IDisposable
     }
 
     [GuestFact("gcc")]
-    public void Four_MiB_packed_unpacked_and_hashed() => PackUnpackAndHash(4);
-
-    [GuestFact("gcc", Long = true)]
-    public void Sixty_four_MiB_packed_unpacked_and_hashed() => PackUnpackAndHash(64);
-
-    private void PackUnpackAndHash(int megabytes)
+    public void Sixty_four_MiB_packed_unpacked_and_hashed()
     {
+        const int Megabytes = 64;
         string data = Path.Combine(folder.Path, "data");
-        HostCommand.RunChecked("sh", ["-c", $"'{GuestImage.ProofProgram}' data {megabytes} > '{data}'"]);
+        HostCommand.RunChecked("sh", ["-c", $"'{GuestImage.ProofProgram}' data {Megabytes} > '{data}'"]);
         using FileStream file = File.OpenRead(data);
         string hash = Convert.ToHexStringLower(SHA256.HashData(file));
         string image = GuestImage.Write(folder.Path, GuestImage.Plain, $"""
-            ftproof data {megabytes} > /tmp/data
+            ftproof data {Megabytes} > /tmp/data
             sha256sum < /tmp/data
             gzip -c /tmp/data > /tmp/packed
             gunzip -c /tmp/packed | sha256sum

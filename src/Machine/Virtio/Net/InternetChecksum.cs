@@ -13,14 +13,17 @@ public static class InternetChecksum
     private const byte ProtocolTcp = 6;
     private const byte ProtocolUdp = 17;
 
-    /// <summary>Sum of the 16-bit big-endian words of <paramref name="data"/>, an odd last byte padded with zero, not yet folded.</summary>
+    /// <summary>
+    /// Sum of the big-endian words of <paramref name="data"/>, an odd last byte padded with zero, not yet folded: 32 bits at a time, which
+    /// folds to the same (RFC 1071 §2). Good for half a gigabyte.
+    /// </summary>
     public static ulong Sum(ReadOnlySpan<byte> data)
     {
         ulong sum = 0;
         while (data.Length >= 8)
         {
             ulong word = BinaryPrimitives.ReadUInt64BigEndian(data);
-            sum += (word >> 48) + ((word >> 32) & 0xFFFF) + ((word >> 16) & 0xFFFF) + (word & 0xFFFF);
+            sum += (word >> 32) + (word & 0xFFFF_FFFF);
             data = data[8..];
         }
         while (data.Length >= 2)

@@ -20,6 +20,12 @@ public sealed record NetOptions
     /// <summary>Bytes held while the guest has no receive buffer.</summary>
     public int HeldBytesMax { get; init; } = 512 * 1024;
 
+    /// <summary>Whether the device cuts large TCP segments (<c>HOST_TSO4</c>, <c>HOST_TSO6</c>). Off in machines of old recordings, whose guests were not offered it.</summary>
+    public bool Segmentation { get; init; }
+
+    /// <summary>Longest frame a guest may hand over.</summary>
+    internal int TransmitBytesMax => Segmentation ? Math.Max(TcpSegmentation.FrameBytesMax, FrameBytesMax) : FrameBytesMax;
+
     internal int FrameBytesMax => Mtu + NetProtocol.FrameOverheadBytes;
 
     internal void Validate()

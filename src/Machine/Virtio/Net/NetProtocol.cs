@@ -24,6 +24,15 @@ public static class NetProtocol
     /// <summary><c>VIRTIO_NET_F_MAC</c>: the device has a MAC address.</summary>
     public const ulong FeatureMac = 1UL << 5;
 
+    /// <summary><c>VIRTIO_NET_F_HOST_TSO4</c>: the device cuts large TCP segments over IPv4.</summary>
+    public const ulong FeatureHostTcp4 = 1UL << 11;
+
+    /// <summary><c>VIRTIO_NET_F_HOST_TSO6</c>: the same over IPv6.</summary>
+    public const ulong FeatureHostTcp6 = 1UL << 12;
+
+    /// <summary><c>VIRTIO_NET_F_HOST_ECN</c>: also those with the flag that tells of a reduced window.</summary>
+    public const ulong FeatureHostEcn = 1UL << 13;
+
     /// <summary><c>VIRTIO_NET_F_MRG_RXBUF</c>: a received frame may fill several buffers.</summary>
     public const ulong FeatureMergeableBuffers = 1UL << 15;
 
@@ -47,6 +56,15 @@ public static class NetProtocol
 
     /// <summary><c>VIRTIO_NET_HDR_GSO_NONE</c>: an ordinary frame.</summary>
     public const byte GsoNone = 0;
+
+    /// <summary><c>VIRTIO_NET_HDR_GSO_TCPV4</c>: a TCP segment over IPv4 to be cut.</summary>
+    public const byte GsoTcpIpv4 = 1;
+
+    /// <summary><c>VIRTIO_NET_HDR_GSO_TCPV6</c>: the same over IPv6.</summary>
+    public const byte GsoTcpIpv6 = 4;
+
+    /// <summary><c>VIRTIO_NET_HDR_GSO_ECN</c>, beside one of the others: the segment has the flag CWR.</summary>
+    public const byte GsoEcn = 0x80;
 
     /// <summary>Addresses and type of an Ethernet frame: nothing shorter is one.</summary>
     public const int EthernetHeaderBytes = 14;

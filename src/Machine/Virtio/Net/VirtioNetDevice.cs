@@ -88,11 +88,11 @@ public sealed partial class VirtioNetDevice : VirtioModel
                 NeedsReset(VirtqueueFault.WrongDirection);
                 break;
             }
-            if (TryTakeFrame(chain, out byte[] frame))
+            frames ??= ImmutableArray.CreateBuilder<ImmutableArray<byte>>();
+            int before = frames.Count;
+            if (TryTakeFrames(chain, frames))
             {
-                frames ??= ImmutableArray.CreateBuilder<ImmutableArray<byte>>();
-                frames.Add(ImmutableCollectionsMarshal.AsImmutableArray(frame));
-                TransmittedFrames++;
+                TransmittedFrames += (ulong)(frames.Count - before);
             }
             else
             {
@@ -102,44 +102,68 @@ public sealed partial class VirtioNetDevice : VirtioModel
         }
         WantNotifications(NetProtocol.TransmitQueue, wanted: true);
         SignalUsed(NetProtocol.TransmitQueue);
-        if (frames is not null)
+        if (frames?.Count > 0)
         {
             sink.Transmit(frames.ToImmutable());
         }
     }
 
-    private bool TryTakeFrame(DescriptorChain chain, out byte[] frame)
+    /// <summary>Takes what the chain holds: a frame, or a large segment that becomes several. False, and nothing taken, if it is neither.</summary>
+    private bool TryTakeFrames(DescriptorChain chain, ImmutableArray<ImmutableArray<byte>>.Builder frames)
     {
-        frame = [];
         Span<byte> header = stackalloc byte[NetProtocol.HeaderBytes];
         if (chain.ReadableBytes < (ulong)(NetProtocol.HeaderBytes + NetProtocol.EthernetHeaderBytes)
-            || chain.ReadableBytes > (ulong)(NetProtocol.HeaderBytes + options.FrameBytesMax))
+            || chain.ReadableBytes > (ulong)(NetProtocol.HeaderBytes + options.TransmitBytesMax))
         {
             return false;
         }
         chain.Read(Memory, 0, header);
-        if (header[1] != NetProtocol.GsoNone)
+        int length = (int)chain.ReadableBytes - NetProtocol.HeaderBytes;
+        bool isLarge = header[1] != NetProtocol.GsoNone;
+        if (isLarge ? !MayCut(header[1]) : length > options.FrameBytesMax)
         {
-            return false;   // Segmentation was not offered.
+            return false;
         }
-        frame = new byte[(int)chain.ReadableBytes - NetProtocol.HeaderBytes];
+        byte[] frame = new byte[length];
         chain.Read(Memory, NetProtocol.HeaderBytes, frame);
-        if ((header[0] & NetProtocol.HeaderNeedsChecksum) == 0)
+        if (isLarge)
         {
-            return true;
+            return TcpSegmentation.TryCut(frame, header, options.FrameBytesMax, frames);
         }
-        return (Features & NetProtocol.FeatureChecksum) != 0
+        if ((header[0] & NetProtocol.HeaderNeedsChecksum) != 0 && !TryCompleteChecksum(frame, header))
+        {
+            return false;
+        }
+        frames.Add(ImmutableCollectionsMarshal.AsImmutableArray(frame));
+        return true;
+    }
+
+    /// <summary>Whether the driver has negotiated what it asks for (§5.1.6.2.1).</summary>
+    private bool MayCut(byte type)
+    {
+        ulong needed = (type & ~NetProtocol.GsoEcn) switch
+        {
+            NetProtocol.GsoTcpIpv4 => NetProtocol.FeatureHostTcp4,
+            NetProtocol.GsoTcpIpv6 => NetProtocol.FeatureHostTcp6,
+            _ => 0,
+        };
+        ulong ecn = (type & NetProtocol.GsoEcn) != 0 ? NetProtocol.FeatureHostEcn : 0;
+        return needed != 0 && (Features & (needed | ecn)) == (needed | ecn);
+    }
+
+    private bool TryCompleteChecksum(byte[] frame, ReadOnlySpan<byte> header) =>
+        (Features & NetProtocol.FeatureChecksum) != 0
             && InternetChecksum.TryComplete(
                 frame,
                 BinaryPrimitives.ReadUInt16LittleEndian(header[6..]),
                 BinaryPrimitives.ReadUInt16LittleEndian(header[8..]));
-    }
 
     private static ulong OfferedBy(NetOptions options)
     {
         ArgumentNullException.ThrowIfNull(options);
         options.Validate();
-        return NetProtocol.FeatureChecksum | NetProtocol.FeatureGuestChecksum | NetProtocol.FeatureMtu | NetProtocol.FeatureMac
+        ulong segmentation = options.Segmentation ? NetProtocol.FeatureHostTcp4 | NetProtocol.FeatureHostTcp6 | NetProtocol.FeatureHostEcn : 0;
+        return segmentation | NetProtocol.FeatureChecksum | NetProtocol.FeatureGuestChecksum | NetProtocol.FeatureMtu | NetProtocol.FeatureMac
             | NetProtocol.FeatureMergeableBuffers | NetProtocol.FeatureStatus;
     }
 }

@@ -46,7 +46,6 @@ internal sealed class FailoverLoop(PairCluster cluster, Random random, Action<st
     private int job;
     private ulong generationDue = 1;
     private ulong suspicions;
-    private int copiesGivenUp;
     private int missed;
     private int backupsKilled;
 
@@ -64,7 +63,7 @@ internal sealed class FailoverLoop(PairCluster cluster, Random random, Action<st
         return string.Join('\n',
             $"{Failovers} failovers, {backupsKilled} backups and copies killed, {cluster.Console.Last} numbers counted, {cluster.Ring.Looks} looks at the disk",
             $"moments: {string.Join(", ", hits.Select(hit => $"{hit.Key} {hit.Value}"))}; moments that were over before the kill: {missed}",
-            $"takeovers and drops nobody asked for (slow host): {suspicions}; copies begun again: {copiesGivenUp}",
+            $"takeovers and drops nobody asked for (slow host): {suspicions}; copies begun again: {cluster.CopiesGivenUp}",
             $"outage on the console: {Spread(outages)}",
             $"detection: {Spread(failovers.Select(line => line.DetectionMs))}; drain: {Spread(failovers.Select(line => line.DrainMs))}; arbiter: {Spread(failovers.Select(line => line.ArbiterMs))}; go live: {Spread(failovers.Select(line => line.GoLiveMs))}",
             $"outputs sent again {failovers.Sum(line => line.OutputsResent)}, disk requests issued again {failovers.Sum(line => line.DiskRequestsReissued)}");
@@ -75,12 +74,12 @@ internal sealed class FailoverLoop(PairCluster cluster, Random random, Action<st
     {
         var clock = Stopwatch.StartNew();
         await cluster.CountOnAsync(random.Next(1, 10));
-        (string primary, string backup) = await ProtectedAsync();
+        (string primary, string backup) = await cluster.WholeAsync(random);
         bool hit = await AtAsync(moment, primary, backup);
         if (cluster.Runs(primary))
         {
             // Moments that kill others than the primary leave it alive.
-            (primary, _) = await ProtectedAsync();
+            (primary, _) = await cluster.WholeAsync(random);
             Kill(primary);
         }
         ReplicaStatusLine live = await TakenOverAsync(primary);
@@ -89,29 +88,6 @@ internal sealed class FailoverLoop(PairCluster cluster, Random random, Action<st
         missed += hit ? 0 : 1;
         Failovers++;
         say(string.Create(CultureInfo.InvariantCulture, $"{Failovers,3} {moment}{(hit ? "" : " (missed)")}: {live.Node} lives, generation {live.Generation}, detection {live.Failover?.DetectionMs:F0}, drain {live.Failover?.DrainMs:F0}, outage {outages.LastOrDefault():F0} ms, {clock.Elapsed.TotalSeconds:F1} s"));
-    }
-
-    /// <summary>The pair is whole: every host runs, and one protects another. Begins again where a slow host was suspected.</summary>
-    private async Task<(string Primary, string Backup)> ProtectedAsync()
-    {
-        await Task.WhenAll(cluster.Names.Where(name => !cluster.Runs(name)).Select(cluster.StartAsync));
-        DateTime end = DateTime.UtcNow + PairCluster.Patience;
-        while (DateTime.UtcNow < end)
-        {
-            ReplicaStatusLine? live = await cluster.LiveAsync();
-            if (live is { Protected: true, Peer: { } peer } && await cluster.StatusAsync(peer) is { Role: "backup" })
-            {
-                return (live.Node, peer);
-            }
-            if (live is { Role: "solo" })
-            {
-                string[] others = [.. cluster.Names.Where(name => name != live.Node)];
-                copiesGivenUp += await cluster.TryProtectAsync(live.Node, others[random.Next(others.Length)]) ? 0 : 1;
-            }
-            cluster.Check();
-            await Task.Delay(20);
-        }
-        throw new TimeoutException($"The VM could not be protected.\n{await cluster.StoryAsync()}");
     }
 
     /// <summary>Kills at the moment, as far as it can be met.</summary>
@@ -140,12 +116,12 @@ internal sealed class FailoverLoop(PairCluster cluster, Random random, Action<st
         await cluster.AskAsync(primary, new ControlRequest("unprotect", PairGuest.Vm));
         generationDue++;
         await cluster.UntilAsync(primary, "without backup", line => line.Role == "solo");
-        if (!await cluster.TryProtectAsync(primary, backup))
-        {
-            return false;
-        }
+        bool again = false;
+        // The backup's host refuses until it has closed what it had.
+        await WithinAsync(TimeSpan.FromSeconds(10), async () => again = await cluster.TryProtectAsync(primary, backup));
         await Task.Delay(random.Next(0, 30));
-        return Kill(primary);
+        Kill(primary);
+        return again;
     }
 
     /// <summary>The backup's host gets a tenth of its time until it lags behind; then the primary dies, or freezes and dies later.</summary>

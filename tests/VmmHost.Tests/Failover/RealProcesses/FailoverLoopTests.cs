@@ -1,4 +1,3 @@
-using System.Globalization;
 using FtAkka.VmmHost.Tests.Guests;
 using Xunit.Abstractions;
 
@@ -6,13 +5,10 @@ namespace FtAkka.VmmHost.Tests.Failover.RealProcesses;
 
 /// <summary>Hosts die again and again, at bad moments, and nobody outside notices.</summary>
 [Collection(GuestTestCollection.Name)]
-public sealed class FailoverLoopTests(ITestOutputHelper log)
+public sealed class FailoverLoopTests(ITestOutputHelper output)
 {
     /// <summary>Small enough for a busy guest to fill it within a failure timeout.</summary>
     private const string SmallBuffers = "ftakka.ft { log-entries = 4096, log-bytes = 2097152 }\n";
-
-    private static int Setting(string name, int otherwise) =>
-        int.TryParse(Environment.GetEnvironmentVariable(name), NumberStyles.None, CultureInfo.InvariantCulture, out int value) ? value : otherwise;
 
     [GuestFact("gcc", "curl", "e2fsck", "mkfs.ext4", Variant = GuestImage.Test, Tap = true)]
     public Task Guest_survives_one_failover_at_each_moment() =>
@@ -20,33 +16,24 @@ public sealed class FailoverLoopTests(ITestOutputHelper log)
 
     [GuestFact("gcc", "curl", "e2fsck", "mkfs.ext4", Variant = GuestImage.Test, Tap = true, Long = true)]
     public Task Guest_survives_a_hundred_failovers() =>
-        LoopAsync([.. Enumerable.Range(0, Setting("FTAKKA_FAILOVERS", 100)).Select(i => (Moment)(i % Enum.GetValues<Moment>().Length))]);
+        LoopAsync([.. Enumerable.Range(0, PairLog.Setting("FTAKKA_FAILOVERS", 100)).Select(i => (Moment)(i % Enum.GetValues<Moment>().Length))]);
 
     private async Task LoopAsync(Moment[] moments)
     {
-        int seed = Setting("FTAKKA_SEED", Environment.TickCount & 0xffff);
+        var log = new PairLog(output);
+        int seed = PairLog.Setting("FTAKKA_SEED", Environment.TickCount & 0xffff);
         var random = new Random(seed);
         random.Shuffle(moments);
-        await using var cluster = new PairCluster(["A", "B", "C"], Setting("FTAKKA_FAILURE_TIMEOUT_MS", 500), SmallBuffers);
-        Say($"seed {seed} (FTAKKA_SEED), failure timeout {cluster.FailureTimeoutMs} ms, folder {cluster.Folder}");
+        await using var cluster = new PairCluster(["A", "B", "C"], PairLog.Setting("FTAKKA_FAILURE_TIMEOUT_MS", 500), SmallBuffers);
+        log.Say($"seed {seed} (FTAKKA_SEED), failure timeout {cluster.FailureTimeoutMs} ms, folder {cluster.Folder}");
         await cluster.BootAsync(GuestImage.Test);
-        var loop = new FailoverLoop(cluster, random, Say);
+        var loop = new FailoverLoop(cluster, random, log.Say);
         foreach (Moment moment in moments)
         {
             await loop.RunAsync(moment);
         }
-        Say(loop.Summary());
+        log.Say(loop.Summary());
         await cluster.EndAsync();
         cluster.Passed = true;
-    }
-
-    /// <summary>To the test's log, and at once to a file where one is asked for: a long run wants to be watched.</summary>
-    private void Say(string line)
-    {
-        log.WriteLine(line);
-        if (Environment.GetEnvironmentVariable("FTAKKA_PAIR_LOG") is { Length: > 0 } file)
-        {
-            File.AppendAllText(file, line + "\n");
-        }
     }
 }

@@ -6,7 +6,7 @@ using FtAkka.VmmHost.Nodes;
 namespace FtAkka.VmmHost.Tests.Failover.RealProcesses;
 
 /// <summary>A process of <c>ftakka host</c>, with its log in a file. Disposing it kills it.</summary>
-internal sealed partial class HostProcess : IDisposable
+internal sealed class HostProcess : IDisposable
 {
     private const int SignalContinue = 18, SignalStop = 19; // asm-generic/signal.h, as on x86
 
@@ -38,9 +38,9 @@ internal sealed partial class HostProcess : IDisposable
     public bool IsStopped { get; private set; }
 
     /// <summary>Starts a node, under other programs if some are given, and waits until it can be controlled.</summary>
-    public static async Task<HostProcess> StartAsync(string name, string config, string socket, string log, IEnumerable<string> under)
+    public static async Task<HostProcess> StartAsync(string name, string config, string socket, string log, IEnumerable<string> under, params string[] more)
     {
-        string[] command = [.. under, .. Program, "host", "--name", name, "--config", config];
+        string[] command = [.. under, .. Program, "host", "--name", name, "--config", config, .. more];
         var start = new ProcessStartInfo(command[0], command.Skip(1)) { RedirectStandardError = true, RedirectStandardOutput = true, RedirectStandardInput = true };
         var node = new HostProcess(name, socket, Process.Start(start)!, log);
         node.process.StandardInput.Close();

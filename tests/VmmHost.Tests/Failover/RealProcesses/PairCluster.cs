@@ -63,6 +63,9 @@ internal sealed class PairCluster : IAsyncDisposable
     /// <summary>A moment at which two hosts ran the VM; null while there was none.</summary>
     public string? TwoLive { get; private set; }
 
+    /// <summary>Copies that were begun again.</summary>
+    public int CopiesGivenUp { get; private set; }
+
     /// <summary>Set once the test has passed; otherwise the logs are kept.</summary>
     public bool Passed { get; set; }
 
@@ -87,6 +90,7 @@ internal sealed class PairCluster : IAsyncDisposable
         string file = PairGuest.Write(Folder, variant, fioSize);
         await Task.WhenAll(Names.Select(StartAsync));
         await AskAsync(Names[0], new ControlRequest("start", File: file));
+        await UntilAsync(Names[0], "running", ControlClient.IsLive);
         console = new PairConsole(PairGuest.Vm, files.Folder);
         await UntilAsync("the guest to count", () => Task.FromResult(Console.Last > 3));
     }
@@ -212,6 +216,29 @@ internal sealed class PairCluster : IAsyncDisposable
             await Task.Delay(20);
         }
         throw new TimeoutException($"{primary} was not protected by {backup}.\n{await StoryAsync()}");
+    }
+
+    /// <summary>Waits for the pair to be whole: every host runs, and one protects another. Begins again where a copy fails, or a slow host was suspected.</summary>
+    public async Task<(string Primary, string Backup)> WholeAsync(Random random)
+    {
+        await Task.WhenAll(Names.Where(name => !Runs(name)).Select(StartAsync));
+        DateTime end = DateTime.UtcNow + Patience;
+        while (DateTime.UtcNow < end)
+        {
+            ReplicaStatusLine? live = await LiveAsync();
+            if (live is { Protected: true, Peer: { } peer } && await StatusAsync(peer) is { Role: "backup" })
+            {
+                return (live.Node, peer);
+            }
+            if (live is { Role: "solo" })
+            {
+                string[] others = [.. Names.Where(name => name != live.Node && !Host(name).IsStopped)];
+                CopiesGivenUp += await TryProtectAsync(live.Node, others[random.Next(others.Length)]) ? 0 : 1;
+            }
+            Check();
+            await Task.Delay(20);
+        }
+        throw new TimeoutException($"The VM could not be protected.\n{await StoryAsync()}");
     }
 
     /// <summary>Fails when something that must never happen has happened.</summary>

@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { SECTOR = 512, LINE = 16 };
+enum { SECTOR = 512, LINE = 16, PATIENCE_MS = 100 };
 
 static void fail(const char *what)
 {
@@ -82,16 +82,14 @@ static int dial(const char *address, int port)
 
 static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok\n";
 
-/* Reads until an empty line has come; a body of the given length may follow it. Zero at the end of the stream. */
+/* Reads until an empty line has come; a body of the given length may follow it. Zero when the connection ends before. */
 static int read_message(int s, size_t body)
 {
     char text[2048];
     size_t have = 0;
     while (have < sizeof text - 1) {
         ssize_t more = read(s, text + have, sizeof text - 1 - have);
-        if (more < 0)
-            fail("read");
-        if (more == 0)
+        if (more <= 0)
             return 0;
         text[have += (size_t)more] = 0;
         char *end = strstr(text, "\r\n\r\n");
@@ -107,7 +105,7 @@ static void *answer_client(void *argument)
     int s = (int)(intptr_t)argument, on = 1;
     setsockopt(s, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     while (read_message(s, 0))
-        if (write(s, answer, sizeof answer - 1) != sizeof answer - 1)
+        if (send(s, answer, sizeof answer - 1, MSG_NOSIGNAL) != sizeof answer - 1)
             break;
     close(s);
     return NULL;
@@ -142,6 +140,42 @@ static void get(const char *address, int port, double interval_ms)
         if (!read_message(s, 3))
             fail("connection closed");
         printf("REPLY %.3f %.3f\n", sent, now_ms());
+        sleep_ms(sent + interval_ms - now_ms());
+    }
+}
+
+/* Waits until the socket is ready; no longer than a client has patience. */
+static int ready(int s, short events)
+{
+    struct pollfd one = {s, events, 0};
+    return poll(&one, 1, PATIENCE_MS) == 1 && !(one.revents & (POLLERR | POLLHUP));
+}
+
+static int fetch_once(const struct sockaddr_in *to)
+{
+    static const char request[] = "GET /ok HTTP/1.1\r\nHost: guest\r\nConnection: close\r\n\r\n";
+    char text[256];
+    int s = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    if (s < 0)
+        fail("socket");
+    struct linger abandon = {1, 0}; /* closed at once: ten thousand ports in TIME_WAIT would be too many */
+    setsockopt(s, SOL_SOCKET, SO_LINGER, &abandon, sizeof abandon);
+    connect(s, (const struct sockaddr *)to, sizeof *to);
+    int done = ready(s, POLLOUT) && write(s, request, sizeof request - 1) == sizeof request - 1 && ready(s, POLLIN) && read(s, text, sizeof text) > 0;
+    close(s);
+    return done;
+}
+
+/* Client: each request on a connection of its own, given up and begun anew when it takes too long; prints when each was begun and answered. */
+static void fetch(const char *address, int port, double interval_ms)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    if (!inet_aton(address, &to.sin_addr))
+        fail("address");
+    for (;;) {
+        double sent = now_ms();
+        if (fetch_once(&to))
+            printf("REPLY %.3f %.3f\n", sent, now_ms());
         sleep_ms(sent + interval_ms - now_ms());
     }
 }
@@ -198,10 +232,12 @@ int main(int argc, char **argv)
         serve(atoi(argv[2]));
     else if (argc == 5 && !strcmp(verb, "get"))
         get(argv[2], atoi(argv[3]), atof(argv[4]));
+    else if (argc == 5 && !strcmp(verb, "fetch"))
+        fetch(argv[2], atoi(argv[3]), atof(argv[4]));
     else if (argc == 4 && !strcmp(verb, "ping"))
         ping(argv[2], atof(argv[3]));
     else {
-        printf("ftpair: count DEVICE SLOTS MS | burn SECONDS | serve PORT | get ADDRESS PORT MS | ping ADDRESS MS\n");
+        printf("ftpair: count DEVICE SLOTS MS | burn SECONDS | serve PORT | get|fetch ADDRESS PORT MS | ping ADDRESS MS\n");
         return 2;
     }
     return 0;

@@ -7,20 +7,24 @@ using FtAkka.Replication.Log;
 using FtAkka.Replication.Protection.Clone;
 using FtAkka.Replication.Replay;
 
-namespace FtAkka.Replication.Tests.Protection.Simulated;
+namespace FtAkka.DeterministicSim.Protocol;
+
+/// <summary>A write of the guest.</summary>
+internal readonly record struct GuestWrite(ulong Id, ulong Data, bool Failed);
 
 /// <summary>
 /// A machine whose outputs depend on everything it ever took in, so that a lost, repeated or displaced input shows in the next output.
 /// Memory is pages of eight bytes; it talks to a console, a NIC and a disk of four sectors.
 /// </summary>
-internal sealed class FakeMachine
+internal sealed class ProtocolGuest
 {
     public const int PageCount = 24;
     public const int PageBytes = 8;
     public const int Sectors = 4;
 
     private readonly ulong[] _pages = new ulong[PageCount];
-    private readonly SortedSet<long> _dirty = [];
+    /// <summary>One bit for each page.</summary>
+    private uint _dirty;
     private ulong _state = 0x9E3779B97F4A7C15;
     private ulong _consoleOffset;
     private ulong _nextDiskId = 1;
@@ -36,8 +40,8 @@ internal sealed class FakeMachine
 
     public SortedDictionary<ulong, DiskRequest> Pending { get; private set; } = [];
 
-    /// <summary>Every write to each sector, by id.</summary>
-    public List<(ulong Id, ulong Data)>[] Writes { get; private set; } = [[], [], [], []];
+    /// <summary>Every write to each sector, by id. One that failed may be there or not.</summary>
+    public List<GuestWrite>[] Writes { get; private set; } = [[], [], [], []];
 
     /// <summary>Set when a read returned what no legal order of the requests could have.</summary>
     public string? BadRead { get; private set; }
@@ -51,7 +55,7 @@ internal sealed class FakeMachine
             _state = Mix(_state ^ Icount);
             long page = (long)(_state % PageCount);
             _pages[page] ^= _state;
-            _dirty.Add(page);
+            _dirty |= 1u << (int)page;
             _state ^= _pages[(page + 7) % PageCount];
             if (MakeOutput() is { } effect)
             {
@@ -88,7 +92,7 @@ internal sealed class FakeMachine
         var id = _nextDiskId++;
         bool write = kind == DiskRequestKind.Write;
         if (write)
-            Writes[sector].Add((id, _state));
+            Writes[sector].Add(new GuestWrite(id, _state, Failed: false));
         var request = new DiskRequest(id, kind, sector, 512, write ? [.. BitConverter.GetBytes(_state)] : []);
         Pending.Add(id, request);
         return new DiskRequested(Icount, 0, request);
@@ -104,26 +108,54 @@ internal sealed class FakeMachine
                     throw new InvalidOperationException($"completion of request {disk.Completion.Id}, which is not pending");
                 foreach (byte value in disk.Completion.Data)
                     _state = Mix(_state ^ value);
-                if (request.Kind == DiskRequestKind.Read)
+                if (disk.Completion.Status != DiskStatus.Ok)
+                    Fail(request);
+                else if (request.Kind == DiskRequestKind.Read)
                     CheckRead(request, BinaryPrimitives.ReadUInt64LittleEndian(disk.Completion.Data.AsSpan()));
                 break;
             case NetReceive net:
                 foreach (byte value in net.Frame)
                     _state = Mix(_state ^ value);
                 break;
-            case Control:
+            case Control { Operation: ControlOperation.PowerOff }:
                 Ended = true;
+                break;
+            case Control:
+                // Another run of the same guest begins; here it shows as another state.
+                _state = Mix(~_state);
                 break;
             default:
                 throw new InvalidOperationException(input.GetType().Name);
         }
     }
 
+    private void Fail(DiskRequest request)
+    {
+        _state = Mix(_state + 2);
+        if (request.Kind == DiskRequestKind.Write)
+        {
+            var writes = Writes[request.Sector];
+            int index = writes.FindLastIndex(write => write.Id == request.Id);
+            writes[index] = writes[index] with { Failed = true };
+        }
+    }
+
+    /// <summary>What a sector may hold once nothing is under way: the last write that succeeded, or a later one that failed.</summary>
+    public bool MayHold(int sector, ulong data)
+    {
+        var writes = Writes[sector];
+        int settled = writes.FindLastIndex(write => !write.Failed);
+        bool may = settled < 0 && data == 0;
+        for (int i = Math.Max(0, settled); i < writes.Count; i++)
+            may |= writes[i].Data == data;
+        return may;
+    }
+
     /// <summary>The last write before the read counts, or any later one: the guest did not wait for the read.</summary>
     private void CheckRead(DiskRequest read, ulong data)
     {
         var writes = Writes[read.Sector];
-        int before = writes.FindLastIndex(write => write.Id < read.Id);
+        int before = writes.FindLastIndex(write => write.Id < read.Id && !write.Failed);
         bool legal = before < 0 && data == 0;
         for (int i = Math.Max(0, before); i < writes.Count; i++)
             legal |= writes[i].Data == data;
@@ -131,14 +163,25 @@ internal sealed class FakeMachine
             BadRead = $"read {read.Id} of sector {read.Sector} returned {data:x}";
     }
 
-    public MachineDigest Digest() => new(Icount, _state, _consoleOffset + (_nextDiskId << 32), Array.TrueForAll(_pages, page => page == 0) ? 1 : _pages.Aggregate(17ul, (hash, page) => Mix(hash ^ page)));
+    public MachineDigest Digest()
+    {
+        ulong memory = 17;
+        foreach (ulong page in _pages)
+            memory = Mix(memory ^ page);
+        return new MachineDigest(Icount, _state, _consoleOffset + (_nextDiskId << 32), memory);
+    }
 
     public PageContent Page(long page) => new(page, _pages[page] == 0 ? [] : [.. BitConverter.GetBytes(_pages[page])]);
 
     public List<long> CollectDirty()
     {
-        List<long> dirty = [.. _dirty];
-        _dirty.Clear();
+        var dirty = new List<long>();
+        for (int page = 0; page < PageCount; page++)
+        {
+            if ((_dirty >> page & 1) != 0)
+                dirty.Add(page);
+        }
+        _dirty = 0;
         return dirty;
     }
 
@@ -152,7 +195,7 @@ internal sealed class FakeMachine
     public ImmutableArray<byte> SaveState() =>
         [.. BitConverter.GetBytes(_state), .. BitConverter.GetBytes(_consoleOffset), .. BitConverter.GetBytes(_nextDiskId)];
 
-    public void RestoreState(ImmutableArray<byte> state, ulong icount, LogPosition position, FakeMachine origin, int historyLength)
+    public void RestoreState(ImmutableArray<byte> state, ulong icount, LogPosition position, ProtocolGuest origin, int historyLength)
     {
         (_state, _consoleOffset, _nextDiskId) = (U64(state, 0), U64(state, 8), U64(state, 16));
         (Icount, Position) = (icount, position);

@@ -1,0 +1,158 @@
+using System.CommandLine;
+using System.Globalization;
+using FtAkka.VmmHost.Cli;
+using FtAkka.VmmHost.GuestKit;
+using FtAkka.VmmHost.Nodes;
+using Spectre.Console;
+
+namespace FtAkka.VmmHost.Bench;
+
+/// <summary><c>ftakka bench ft</c>: what protection costs a guest.</summary>
+public sealed class BenchFtCommand : ICommandModule
+{
+    private const int MemoryMiB = 256, RoundsMax = 100;
+    private static readonly TimeSpan IdleTime = TimeSpan.FromSeconds(5);
+
+    private readonly Option<bool> json = ReportOptions.Json();
+
+    private readonly Option<string[]> only = new("--only")
+    {
+        Description = $"Workloads to run: {string.Join(", ", LinuxWorkloads.All.Select(workload => workload.Name))}. Default: all.",
+        HelpName = "NAMES",
+        AllowMultipleArgumentsPerToken = true,
+    };
+
+    private readonly Option<int> rounds = new("--rounds")
+    {
+        Description = "How often everything is run without and with a backup, in turns; the least times count.",
+        DefaultValueFactory = _ => 2,
+        HelpName = "N",
+    };
+
+    /// <inheritdoc/>
+    public string Path => "bench ft";
+
+    /// <inheritdoc/>
+    public Command Create(Terminal terminal)
+    {
+        only.Validators.Add(result =>
+        {
+            if (Names(result.GetValueOrDefault<string[]>()).FirstOrDefault(name => LinuxWorkloads.All.All(workload => workload.Name != name)) is { } unknown)
+            {
+                result.AddError($"--only: there is no workload '{unknown}'.");
+            }
+        });
+        rounds.Validators.Add(result =>
+        {
+            if (result.GetValueOrDefault<int>() is < 1 or > RoundsMax)
+            {
+                result.AddError($"--rounds must be between 1 and {RoundsMax}.");
+            }
+        });
+        var command = new Command("ft", "Run programs in a Debian guest without and with a backup, on two nodes on this host, and measure log, output delay, lag and copies.")
+        {
+            json, only, rounds,
+        };
+        command.SetAction(async (parsed, cancelled) =>
+        {
+            string[] names = [.. Names(parsed.GetValue(only))];
+            LinuxWorkload[] workloads = [.. LinuxWorkloads.All.Where(workload => names.Length == 0 || names.Contains(workload.Name))];
+            try
+            {
+                FtBenchmarkResult result = await MeasureAsync(workloads, parsed.GetValue(rounds), terminal.Progress, cancelled).ConfigureAwait(false);
+                Print(terminal, result, parsed.GetValue(json));
+                return ExitCode.Ok;
+            }
+            catch (GuestKitException failure)
+            {
+                throw new CommandFailedException(failure.Message, failure);
+            }
+        });
+        return command;
+    }
+
+    private static IEnumerable<string> Names(string[]? words) =>
+        (words ?? []).SelectMany(word => word.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries));
+
+    private static async Task<FtBenchmarkResult> MeasureAsync(LinuxWorkload[] workloads, int rounds, Action<string> progress, CancellationToken cancelled)
+    {
+        GuestFolder guest = GuestFolder.Default;
+        if (guest.PreferredKernel is null || !File.Exists(guest.Initramfs(LinuxWorkloads.Variant)))
+        {
+            new GuestFetch(new GuestFetchOptions { Variant = LinuxWorkloads.Variant, Bench = true }, progress).Run();
+        }
+        using var folder = new TemporaryFolder(System.IO.Path.GetTempPath());
+        progress("booting the guest on A");
+        using BenchFtPair pair = await BenchFtPair.StartAsync(folder.Path, MemoryMiB, cancelled).ConfigureAwait(false);
+        string words = string.Join(' ', workloads.Select(workload => workload.Name));
+        var measured = new FtMeasurements();
+        progress("once without measuring, so that everything is translated");
+        await pair.RunAsync(words).ConfigureAwait(false);
+        for (int round = 1; round <= rounds; round++)
+        {
+            progress($"round {round}, alone");
+            measured.Alone((await pair.RunAsync(words).ConfigureAwait(false)).Timings);
+            progress($"round {round}, copying to B");
+            measured.Copies.Add(await pair.ProtectAsync("idle").ConfigureAwait(false));
+            measured.IdleLog.Add(await pair.IdleLogAsync(IdleTime).ConfigureAwait(false));
+            progress($"round {round}, protected");
+            BenchFtPair.WorkloadRun run = await pair.RunAsync(words).ConfigureAwait(false);
+            measured.Protected(run.Timings, run.LogMbit);
+            measured.Lag.AddRange(run.Lag);
+            await pair.UnprotectAsync().ConfigureAwait(false);
+            progress($"round {round}, copying to B while the guest compresses");
+            await pair.TypeAsync("gzip gzip gzip gzip").ConfigureAwait(false);
+            await Task.Delay(500, cancelled).ConfigureAwait(false);
+            measured.Copies.Add(await pair.ProtectAsync("gzip").ConfigureAwait(false));
+            await pair.DoneAsync().ConfigureAwait(false);
+            await pair.UnprotectAsync().ConfigureAwait(false);
+        }
+        return Result(measured, workloads, await pair.StatusAsync().ConfigureAwait(false), guest);
+    }
+
+    private static FtBenchmarkResult Result(FtMeasurements measured, LinuxWorkload[] workloads, ReplicaStatusLine last, GuestFolder guest)
+    {
+        IReadOnlyList<FtBenchmarkRow> rows = measured.Rows(workloads);
+        string kernel = FetchedFiles.ReadVerified(guest.KernelManifest)?.Facts.GetValueOrDefault("release") ?? "of unknown release";
+        return new FtBenchmarkResult(
+            rows, LinuxBenchmark.GeometricMean(rows.Select(row => (double?)row.Ratio)), LinuxBenchmark.GeometricMean(rows.Select(row => (double?)row.CpuRatio)),
+            Math.Round(measured.IdleLog.Average(), 4), last.OutputDelayMedianMs, last.OutputDelayP99Ms, last.OutputsDelayed,
+            [.. new[] { 0.5, 0.95, 0.99, 1 }.Select(share => FtMeasurements.AtShare(measured.Lag, share))], measured.Copies, FtMeasurements.Machine(kernel, MemoryMiB));
+    }
+
+    private static void Print(Terminal terminal, FtBenchmarkResult result, bool asJson)
+    {
+        if (asJson)
+        {
+            terminal.WriteJson(result);
+            return;
+        }
+        var table = new Table { Border = TableBorder.Simple };
+        table.AddColumns("", "work", "alone s", "protected s", "ratio", "alone CPU s", "protected CPU s", "CPU ratio", "log Mbit/s");
+        foreach (TableColumn column in table.Columns.Skip(2))
+        {
+            column.Alignment = Justify.Right;
+        }
+        foreach (FtBenchmarkRow row in result.Rows)
+        {
+            table.AddRow(row.Name, Markup.Escape(row.Work), Number(row.AloneSeconds), Number(row.ProtectedSeconds), Number(row.Ratio),
+                Number(row.AloneCpuSeconds), Number(row.ProtectedCpuSeconds), Number(row.CpuRatio), Number(row.LogMbitPerSecond));
+        }
+        table.AddRow("geometric mean", "", "", "", Number(result.Ratio), "", "", Number(result.CpuRatio), "");
+        terminal.Out.Write(table);
+        List<FormattableString> lines =
+        [
+            $"log of the idle guest {result.IdleLogMbitPerSecond} Mbit/s",
+            $"outputs waited {result.OutputDelayMedianMs} ms in the median, {result.OutputDelayP99Ms} ms at the 99th percentile, {result.OutputsDelayed} outputs",
+            $"lag: median {result.LagMs[0]}, 95th percentile {result.LagMs[1]}, 99th {result.LagMs[2]}, greatest {result.LagMs[3]} ms",
+            .. result.Copies.Select(copy => (FormattableString)$"copy, guest {copy.What}: paused {copy.PauseMs} ms, {copy.TotalMs} ms in all; last {copy.Rounds}"),
+            $"{result.Machine}",
+        ];
+        foreach (FormattableString line in lines)
+        {
+            terminal.Output.WriteLine(line.ToString(CultureInfo.InvariantCulture));
+        }
+    }
+
+    private static string Number(double? value) => value?.ToString("0.00", CultureInfo.InvariantCulture) ?? "";
+}

@@ -1,0 +1,75 @@
+using System.Globalization;
+using FtAkka.DeterministicSim.Exploring;
+using FtAkka.DeterministicSim.Reports;
+using FtAkka.DeterministicSim.Scenarios;
+
+namespace FtAkka.VmmHost.Sim;
+
+/// <summary>Reports of simulations as text.</summary>
+internal static class SimText
+{
+    private const int EventsBeforeViolation = 40;
+
+    /// <summary>How one run went.</summary>
+    public static void Write(TextWriter output, SimChoice choice, SimulationReport report, TimeSpan real)
+    {
+        output.WriteLine(Line($"{report.Scenario} (runner {choice.Runner}), seed {report.Seed}: {Seconds(report.VirtualTime)} s of virtual time in {Seconds(real)} s"));
+        if (report.Violation is not null)
+        {
+            WriteFailure(output, choice, report);
+            return;
+        }
+        output.WriteLine(Line($"every invariant held; {report.Generations} generations, {report.Instructions} instructions, {report.Plan.Length} faults"));
+        output.WriteLine(Counts("effects", report.Effects));
+        output.WriteLine(Counts("moments", report.MomentsReached));
+        output.WriteLine(Counts("crashes at moments", report.CrashedAt));
+        output.WriteLine($"trace hash {report.TraceHash}");
+    }
+
+    /// <summary>Seed, options, first violated invariant, the events that led to it, and the command that repeats it.</summary>
+    public static void WriteFailure(TextWriter output, SimChoice choice, SimulationReport report)
+    {
+        Violation violation = report.Violation!;
+        output.WriteLine(Line($"FAILED: seed {report.Seed} of {report.Scenario} violates {violation.Invariant} at {Seconds(violation.At)} s of virtual time"));
+        output.WriteLine($"  {violation.Detail}");
+        string options = choice.CommandOptions.Length > 0 ? choice.CommandOptions.Trim() : "none";
+        output.WriteLine(Line($"options: {options}; runner {choice.Runner}, duration {ScenarioUnits.Print(choice.Options.Duration ?? choice.Scenario.Duration)}, trace hash {report.TraceHash}"));
+        output.WriteLine(Line($"faults of this seed: {report.Plan.Length}"));
+        foreach (Fault fault in report.Plan.Where(fault => fault.At <= violation.At))
+        {
+            output.WriteLine($"  {ScenarioPrinter.Print(fault)}");
+        }
+        output.WriteLine("the events before it:");
+        TimelineEvent[] telling = [.. report.Timeline.Where(one => one.Kind is not TimelineKind.Message)];
+        foreach (TimelineEvent one in telling.TakeLast(EventsBeforeViolation))
+        {
+            output.WriteLine($"  {TimelineText.Plain(one)}");
+        }
+        output.WriteLine($"repeat:  {choice.RepeatCommand(report.Seed)}");
+        output.WriteLine($"shrink:  {choice.ShrinkCommand(report.Seed)}");
+    }
+
+    /// <summary>The tables of an exploration.</summary>
+    public static void WriteTables(TextWriter output, ExploreTally tally, Func<FaultKind, bool> knows)
+    {
+        output.WriteLine($"{"fault",-42} took effect");
+        foreach (FaultShape shape in FaultCatalog.All)
+        {
+            string count = knows(shape.Kind) ? Line($"{tally.Effects.GetValueOrDefault(shape.Kind)}") : "(means nothing to this runner)";
+            output.WriteLine($"  {ScenarioNames.Of(shape.Kind),-40} {count}");
+        }
+        output.WriteLine($"{"moment",-42} reached      crashed there");
+        foreach (NamedMoment moment in Enum.GetValues<NamedMoment>())
+        {
+            output.WriteLine(Line($"  {ScenarioNames.Of(moment),-40} {tally.MomentsReached.GetValueOrDefault(moment),-12} {tally.CrashedAt.GetValueOrDefault(moment)}"));
+        }
+    }
+
+    public static string Seconds(TimeSpan time) => time.TotalSeconds.ToString("F3", CultureInfo.InvariantCulture);
+
+    public static string Line(FormattableString text) => FormattableString.Invariant(text);
+
+    private static string Counts<T>(string title, IReadOnlyDictionary<T, long> counts)
+        where T : struct, Enum =>
+        $"{title}: {(counts.Count == 0 ? "none" : string.Join(", ", counts.Select(pair => Line($"{ScenarioNames.Of(pair.Key)} {pair.Value}"))))}";
+}

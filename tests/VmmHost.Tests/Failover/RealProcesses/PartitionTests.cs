@@ -1,0 +1,172 @@
+using FtAkka.Replication.Protection;
+using FtAkka.VmmHost.Nodes;
+using FtAkka.VmmHost.Tests.Guests;
+using Xunit.Abstractions;
+
+namespace FtAkka.VmmHost.Tests.Failover.RealProcesses;
+
+/// <summary>The hosts live, and what they need to agree by does not: the wire between them loses packets, or the arbiter's folder is gone.</summary>
+[Collection(GuestTestCollection.Name)]
+public sealed class PartitionTests(ITestOutputHelper output)
+{
+    private const int FailureTimeoutMs = 500;
+
+    private static readonly TimeSpan LongEnough = TimeSpan.FromSeconds(4);
+
+    /// <summary>Which packets are lost between the two hosts of the pair.</summary>
+    public enum Cut
+    {
+        BothWays,
+        ToTheBackup,
+        ToThePrimary,
+    }
+
+    [GuestFact("gcc", "mkfs.ext4", Tap = true)]
+    public async Task Partitioned_hosts_have_one_survivor_and_the_loser_stays_halted()
+    {
+        var random = new Random(3);
+        var log = new PairLog(output);
+        await using var cluster = new PairCluster(["A", "B", "C"], FailureTimeoutMs);
+        await cluster.BootAsync(GuestImage.Plain);
+        using var ping = new NetworkClient(cluster.Network, "ping", PairNetwork.GuestAddress, "10");
+        for (int i = 0; i < PairLog.Setting("FTAKKA_PARTITIONS", 3); i++)
+        {
+            Cut cut = (Cut)(i % 3);
+            (string primary, string backup) = await cluster.WholeAsync(random);
+            ulong generation = cluster.Arbiter.Newest(PairGuest.Vm)!.Generation;
+            await Task.Delay(random.Next(0, 500));
+            Apply(cluster.Network, cut, primary, backup);
+            string winner = await SurvivorAsync(cluster, generation, primary, backup);
+            string loser = winner == primary ? backup : primary;
+            log.Say($"{cut}: {(winner == primary ? "the primary" : "the backup")} went on");
+            long frames = cluster.Network.FramesSentBy(loser);
+            int answers = ping.Count;
+            await cluster.CountOnAsync(50);
+
+            Heal(cluster.Network, cut, primary, backup);
+            await StaysAsync(cluster, LongEnough, async () => await cluster.StatusAsync(loser) is { Role: "ended" }, $"{loser}, which lost, to stay halted");
+            Assert.Equal(frames, cluster.Network.FramesSentBy(loser));
+            Assert.Equal(winner, cluster.Arbiter.Newest(PairGuest.Vm)!.Node);
+            Assert.True(ping.Count > answers, "the guest answers no pings");
+            // A loser that has forgotten its replica is as good as any host.
+            await cluster.UntilAsync($"{loser} to take a copy", () => cluster.TryProtectAsync(winner, loser));
+        }
+        await cluster.EndAsync();
+        cluster.Passed = true;
+    }
+
+    [GuestFact("gcc", "mkfs.ext4", Tap = true)]
+    public async Task Without_the_arbiters_storage_nobody_goes_live_until_it_is_back()
+    {
+        var random = new Random(4);
+        await using var cluster = new PairCluster(["A", "B"], FailureTimeoutMs);
+        await cluster.BootAsync(GuestImage.Plain);
+        (string primary, string backup) = await cluster.WholeAsync(random);
+        await cluster.CountOnAsync(20);
+        string away = cluster.Shared + ".away";
+        Directory.Move(cluster.Shared, away);
+        await cluster.CountOnAsync(50);
+
+        cluster.Kill(primary);
+        await cluster.UntilAsync(backup, "waiting for the arbiter", line => line.Role == "goingLive");
+        int last = 0;
+        await StaysAsync(cluster, LongEnough, async () =>
+        {
+            bool waits = await cluster.StatusAsync(backup) is { Role: "goingLive" };
+            // Outputs that the primary had released may still be read; then the console is silent.
+            last = last == 0 ? cluster.Console.Last : last;
+            return waits && cluster.Network.FramesSentBy(backup) == 0;
+        }, "the backup to wait");
+        Assert.InRange(cluster.Console.Last, last, last + 3);
+        Directory.Move(away, cluster.Shared);
+
+        ReplicaStatusLine live = await cluster.UntilAsync(backup, "live", line => line.Role == "solo");
+        Assert.Equal(2ul, live.Generation);
+        await cluster.CountOnAsync(20);
+        await cluster.EndAsync();
+        cluster.Passed = true;
+    }
+
+    [GuestFact("gcc", "mkfs.ext4", Tap = true)]
+    public async Task Partitioned_hosts_without_the_arbiters_storage_both_wait_until_it_is_back()
+    {
+        var random = new Random(5);
+        await using var cluster = new PairCluster(["A", "B"], FailureTimeoutMs);
+        await cluster.BootAsync(GuestImage.Plain);
+        (string primary, string backup) = await cluster.WholeAsync(random);
+        using var ping = new NetworkClient(cluster.Network, "ping", PairNetwork.GuestAddress, "10");
+        await cluster.CountOnAsync(20);
+        string away = cluster.Shared + ".away";
+        Directory.Move(cluster.Shared, away);
+        cluster.Network.CutWire(primary);
+
+        await cluster.UntilAsync(backup, "waiting for the arbiter", line => line.Role == "goingLive");
+        // The lease ends before the backup suspects.
+        long frames = cluster.Network.FramesSentBy(primary);
+        int last = cluster.Console.Last;
+        await StaysAsync(cluster, LongEnough, async () =>
+            await cluster.StatusAsync(backup) is { Role: "goingLive" } && await cluster.StatusAsync(primary) is { Role: "protectedPrimary" }, "both to wait");
+        Assert.Equal(frames, cluster.Network.FramesSentBy(primary));
+        Assert.Equal(0, cluster.Network.FramesSentBy(backup));
+        Assert.InRange(cluster.Console.Last, last, last + 3);
+        Directory.Move(away, cluster.Shared);
+
+        string winner = await SurvivorAsync(cluster, 1, primary, backup);
+        output.WriteLine($"{(winner == primary ? "the primary" : "the backup")} went on");
+        await cluster.CountOnAsync(50);
+        await cluster.EndAsync();
+        cluster.Passed = true;
+    }
+
+    /// <summary>Waits until the arbiter has a new owner, which acts, and the other has halted.</summary>
+    private static async Task<string> SurvivorAsync(PairCluster cluster, ulong generation, string primary, string backup)
+    {
+        OwnershipRecord? owner = null;
+        await cluster.UntilAsync("the arbiter to decide", () => Task.FromResult((owner = cluster.Arbiter.Newest(PairGuest.Vm)) is not null && owner.Generation > generation));
+        string loser = owner!.Node == primary ? backup : primary;
+        await cluster.UntilAsync(owner.Node, "live", line => line.Role == "solo" && line.Generation == owner.Generation);
+        await cluster.UntilAsync(loser, "halted", line => line.Role == "ended");
+        return owner.Node;
+    }
+
+    private static async Task StaysAsync(PairCluster cluster, TimeSpan time, Func<Task<bool>> holds, string what)
+    {
+        for (DateTime end = DateTime.UtcNow + time; DateTime.UtcNow < end; await Task.Delay(20))
+        {
+            cluster.Check();
+            Assert.True(await holds(), $"Expected {what}.\n{await cluster.StoryAsync()}");
+        }
+    }
+
+    private static void Apply(PairNetwork network, Cut cut, string primary, string backup)
+    {
+        switch (cut)
+        {
+            case Cut.BothWays:
+                network.CutWire(primary);
+                break;
+            case Cut.ToTheBackup:
+                network.CutOneWay(primary, backup);
+                break;
+            default:
+                network.CutOneWay(backup, primary);
+                break;
+        }
+    }
+
+    private static void Heal(PairNetwork network, Cut cut, string primary, string backup)
+    {
+        switch (cut)
+        {
+            case Cut.BothWays:
+                network.HealWire(primary);
+                break;
+            case Cut.ToTheBackup:
+                network.HealOneWay(primary, backup);
+                break;
+            default:
+                network.HealOneWay(backup, primary);
+                break;
+        }
+    }
+}
