@@ -40,6 +40,10 @@ internal sealed class ClusterChecks(ClusterWorld world)
     /// <summary>The guest begins anew: so do the numbers of its requests.</summary>
     public void Restart() => _issued.Clear();
 
+    /// <summary>Whether another replica has issued this very request.</summary>
+    public bool WasIssuedElsewhere(SimulatedHost host, DiskRequest request) =>
+        _issued.TryGetValue(request.Id, out var before) && before != (host.Name, host.Incarnation);
+
     /// <summary>A replica issues a request to the shared disk.</summary>
     public void DiskAct(SimulatedHost host, long incarnation, DiskRequest request)
     {

@@ -80,10 +80,11 @@ public sealed class ClusterRunner : IScenarioRunner
     /// <summary>The VM must be live and protected again, and its guest must get on, within the scenario's bound.</summary>
     private static void BecomesWell(ClusterWorld world, Func<bool> isOver)
     {
-        ulong console = world.Outside.Position;
+        ulong console = world.Outside.BytesRead;
         ulong answered = world.Lan.Answered;
         bool IsWell() => world.Primary is { } primary && (!world.Scenario.AutoProtect || primary.Status.Protected)
-            && (world.Outside.Position > console || world.Lan.Answered > answered || world.Outside.IsComplete);
+            && (world.Outside.BytesRead > console || world.Outside.IsComplete)
+            && (world.Profile.Nics.Length == 0 || world.Lan.Answered > answered);
         bool well = world.Simulation.RunUntil(() => isOver() || IsWell(), world.Scenario.LivenessBound);
         if (well && !isOver())
         {

@@ -283,6 +283,7 @@ internal sealed class ClusterWorld : IDisposable
     private ReplicaDefinition Adapt(SimulatedHost host, long incarnation, ReplicaDefinition definition)
     {
         TrackedReplica? tracked = null;
+        GuestMachine? made = null;
         var port = new WatchedPort(this, host, definition.Shell.Port, () => tracked);
         return definition with
         {
@@ -307,13 +308,15 @@ internal sealed class ClusterWorld : IDisposable
                 {
                     var machine = new GuestMachine(options.Config, options.CpuOptions);
                     _machines.Add(machine);
+                    made = machine;
+                    tracked?.Machine = machine;
                     return machine;
                 },
             },
             Created = shell =>
             {
                 definition.Created(shell);
-                tracked = new TrackedReplica(host, incarnation, shell);
+                tracked = new TrackedReplica(host, incarnation, shell) { Machine = made };
                 host.Replicas.Add(tracked);
             },
             Ended = end =>
@@ -333,6 +336,7 @@ internal sealed class ClusterWorld : IDisposable
         if (_byNumber.TryGetValue(system, out SimulatedHost? host))
         {
             Moments.Message(host, receiver, message);
+            Faults.MessageSeen(host);
         }
     }
 

@@ -16,6 +16,7 @@ internal sealed class SimulatedDevices(ClusterWorld world, SimulatedHost host, l
     /// <inheritdoc/>
     public ImmutableArray<DeviceDefinition> Open(VmProfile profile, Fence fence, ConsoleScrollback console)
     {
+        fence = world.Mutant.Fence(fence);
         var devices = ImmutableArray.CreateBuilder<DeviceDefinition>();
         for (int i = 0; i < profile.Disks.Length; i++)
         {

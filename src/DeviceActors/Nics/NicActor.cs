@@ -35,7 +35,7 @@ public sealed class NicActor : ReceiveActor
     private ulong sentFrames;
     private ulong sendDrops;
     private ulong receivedFrames;
-    private readonly ICancelable closed = new Cancelable(Context.System.Scheduler);
+    private readonly List<ICancelable> announcements = [];
 
     /// <summary>A card on <paramref name="link"/>.</summary>
     public NicActor(IFrameLink link, ImmutableArray<TimeSpan> announceAgain)
@@ -45,10 +45,8 @@ public sealed class NicActor : ReceiveActor
         Receive<NicProtocol.Announce>(message =>
         {
             Enqueue([RarpAnnouncement.Build(message.Mac.AsSpan())]);
-            foreach (TimeSpan later in announceAgain)
-            {
-                Context.System.Scheduler.ScheduleTellOnce(later, Self, new AnnounceAgain(message.Mac), Self, closed);
-            }
+            announcements.AddRange(announceAgain.Select(later =>
+                Context.System.Scheduler.ScheduleTellOnceCancelable(later, Self, new AnnounceAgain(message.Mac), Self)));
         });
         Receive<AnnounceAgain>(message => Enqueue([RarpAnnouncement.Build(message.Mac.AsSpan())]));
         Receive<NicProtocol.Attach>(_ =>
@@ -95,7 +93,7 @@ public sealed class NicActor : ReceiveActor
     /// <inheritdoc/>
     protected override void PostStop()
     {
-        closed.Cancel();
+        announcements.ForEach(later => later.Cancel());
         link.Dispose();
     }
 

@@ -100,6 +100,11 @@ public sealed class VmStatusCommand : ICommandModule
             string.Create(CultureInfo.InvariantCulture, $"log {line.LogEnd} recorded or received, {line.Acknowledged} acknowledged, {line.Executed} executed, {line.LogBytes} bytes in {line.LogEntries} entries kept, {line.LogMbitPerSecond:0.####} Mbit/s"),
             string.Create(CultureInfo.InvariantCulture, $"lag {line.LagMs} ms, held outputs {line.HeldOutputs} of {line.OutputsUnderWay} under way, CPU share {line.SharePercent} %"),
         };
+        if (line.OutputsDelayed > 0)
+        {
+            parts.Add(string.Create(CultureInfo.InvariantCulture,
+                $"log {line.LogBytesSent:N0} bytes sent, {line.OutputsDelayed:N0} outputs waited, half of them at most {line.OutputDelayMedianMs} ms, 99 of 100 at most {line.OutputDelayP99Ms} ms"));
+        }
         if (line.DigestState is not null)
         {
             parts.Add(string.Create(CultureInfo.InvariantCulture, $"digests: {line.DigestState}{(line.DigestsChecked > 0 ? $", {line.DigestsChecked} compared, the last at icount {line.LastDigestIcount:N0}" : "")}"));
@@ -107,11 +112,6 @@ public sealed class VmStatusCommand : ICommandModule
         if (line.Reconnects > 0 || line.ArbiterFailures > 0)
         {
             parts.Add($"channel resumed {line.Reconnects} times; the arbiter has not answered {line.ArbiterFailures} times");
-        }
-        if (line.OutputsDelayed > 0)
-        {
-            parts.Add(string.Create(CultureInfo.InvariantCulture,
-                $"log {line.LogBytesSent:N0} bytes sent, {line.OutputsDelayed:N0} outputs waited, half of them at most {line.OutputDelayMedianMs} ms, 99 of 100 at most {line.OutputDelayP99Ms} ms"));
         }
         if (line.Stopped is not null)
         {

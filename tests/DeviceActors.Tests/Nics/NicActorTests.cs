@@ -207,6 +207,24 @@ public sealed class NicActorTests : TestKit
     }
 
     [Fact]
+    public void Announcement_is_repeated_until_the_card_is_closed()
+    {
+        string path = folder.File("nic");
+        TimeSpan[] later = [.. Enumerable.Range(1, 3).Select(i => TimeSpan.FromMilliseconds(30 * i)), TimeSpan.FromHours(1)];
+        IActorRef nic = Sys.ActorOf(NicActor.Props(new UnixStreamLink(path, UnixStreamRole.Server), [.. later]));
+        nic.Tell(new NicProtocol.Attach());
+        ExpectMsg<NicProtocol.LinkState>();
+        using Socket peer = Connect(path);
+        ExpectMsg<NicProtocol.LinkState>(Patience);
+
+        nic.Tell(new NicProtocol.Announce([2, 0, 0, 0, 0, 9]));
+        byte[] frame = [0, 0, 0, 60, .. RarpAnnouncement.Build([2, 0, 0, 0, 0, 9])];
+        Assert.Equal([.. frame, .. frame, .. frame, .. frame], ReadExactly(peer, 4 * frame.Length));
+        Sys.Stop(nic);
+        Assert.Equal(0, peer.Receive(new byte[64]));
+    }
+
+    [Fact]
     public void Announcement_leaves_as_a_frame()
     {
         string path = folder.File("nic");
