@@ -64,7 +64,9 @@ public static class GuestLayout
     internal const uint BlockQueue = 0x23_2000;
     internal const uint BlockHeader = 0x23_3000;
     internal const uint BlockStatus = 0x23_3010;
-    internal const uint BlockBuffer = 0x23_4000;
+    /// <summary>What the guest writes to its disk, and reads from it.</summary>
+    public const uint BlockBuffer = 0x23_4000;
+
     internal const uint ReceiveQueue = 0x23_5000;
     internal const uint TransmitQueue = 0x23_6000;
     internal const uint FakeBootParameters = 0x23_7000;

@@ -7,16 +7,7 @@ namespace FtAkka.Cpu.Engine;
 /// <summary>Block cache: look-up, translation, linking, invalidation, eviction.</summary>
 internal sealed unsafe partial class ExecutionEngine
 {
-    private readonly record struct BlockKey(ulong LinearAddress, ulong PhysicalAddress, BlockMode Mode)
-    {
-        // Never seen by the guest: only spreads the dictionary's buckets.
-        public override int GetHashCode() => (int)((LinearAddress ^ (LinearAddress >> 17)) * 0x9E3779B1) ^ (int)(PhysicalAddress >> 12) ^ ((int)Mode << 24);
-
-        public bool Equals(BlockKey other) =>
-            LinearAddress == other.LinearAddress && PhysicalAddress == other.PhysicalAddress && Mode == other.Mode;
-    }
-
-    private readonly Dictionary<BlockKey, Block> _blocks = [];
+    private readonly BlockTable _blocks = new();
     private readonly Block?[] _pageBlocks;
 
     /// <summary>By RAM page: which of its 64-byte lines hold translated code (bit set: perhaps). A store elsewhere in the page has nothing to look for.</summary>
@@ -34,8 +25,7 @@ internal sealed unsafe partial class ExecutionEngine
         {
             return null;
         }
-        var key = new BlockKey(rip, physical, mode);
-        if (_blocks.TryGetValue(key, out Block? block))
+        if (_blocks.Find(rip, physical, mode) is { } block)
         {
             if (!block.Crossing)
             {
@@ -52,7 +42,7 @@ internal sealed unsafe partial class ExecutionEngine
             }
             Kill(block);
         }
-        return Translate(key, user, ref global);
+        return Translate(rip, physical, mode, ref global);
     }
 
     /// <summary>
@@ -65,16 +55,17 @@ internal sealed unsafe partial class ExecutionEngine
 
     private static ulong SecondPage(ulong rip) => (rip & ~0xFFFUL) + 4096;
 
-    private Block? Translate(BlockKey key, bool user, ref bool global)
+    private Block? Translate(ulong linear, ulong physical, BlockMode mode, ref bool global)
     {
+        bool user = (mode & BlockMode.User) != 0;
         if (_next + BlockTranslator.BlockCodeBytesMax > _code.Base + _code.SizeBytes)
         {
             Flush();
         }
-        byte* bytes = _mmu.HostPointer(key.PhysicalAddress);
-        int available = 4096 - (int)(key.PhysicalAddress & 0xFFF);
+        byte* bytes = _mmu.HostPointer(physical);
+        int available = 4096 - (int)(physical & 0xFFF);
         ulong secondPhysical = ulong.MaxValue;
-        Block block = NewBlock(key, secondPhysical);
+        Block block = NewBlock(linear, physical, mode, secondPhysical);
         int limit = Math.Clamp(_shortBlock ? Math.Min(ShortBlockInstructions, MaxBlockInstructions) : MaxBlockInstructions, 1, BlockTranslator.MaxInstructions);
         _shortBlock = false;
         fixed (byte* gathered = _crossingBytes)
@@ -88,13 +79,13 @@ internal sealed unsafe partial class ExecutionEngine
             }
             if (!_translator.Translate(block, bytes, available, limit, _next))
             {
-                if (!_mmu.TryTranslateFetch(SecondPage(key.LinearAddress), user, out secondPhysical, out bool secondGlobal))
+                if (!_mmu.TryTranslateFetch(SecondPage(linear), user, out secondPhysical, out bool secondGlobal))
                 {
                     return null;
                 }
                 global &= secondGlobal;
                 Gather(gathered, bytes, available, secondPhysical);
-                block = NewBlock(key, secondPhysical);
+                block = NewBlock(linear, physical, mode, secondPhysical);
                 bool complete = _translator.Translate(block, gathered, available + 15, 1, _next);
                 System.Diagnostics.Debug.Assert(complete);
             }
@@ -106,7 +97,7 @@ internal sealed unsafe partial class ExecutionEngine
         _tables.AddBlock(block);
         _statistics.BlocksTranslated++;
         _statistics.InstructionsTranslated += (ulong)block.InstructionCount + (block.EndsSpecial ? 1UL : 0);
-        Enlist(key, block);
+        Enlist(block);
         return block;
     }
 
@@ -124,18 +115,18 @@ internal sealed unsafe partial class ExecutionEngine
         }
     }
 
-    private Block NewBlock(BlockKey key, ulong secondPhysical) => new()
+    private Block NewBlock(ulong linear, ulong physical, BlockMode mode, ulong secondPhysical) => new()
     {
-        LinearAddress = key.LinearAddress,
-        PhysicalAddress = key.PhysicalAddress,
+        LinearAddress = linear,
+        PhysicalAddress = physical,
         SecondPhysicalAddress = secondPhysical,
-        Mode = key.Mode,
+        Mode = mode,
         Id = _tables.NextBlockId,
     };
 
-    private void Enlist(BlockKey key, Block block)
+    private void Enlist(Block block)
     {
-        _blocks[key] = block;
+        _blocks.Add(block);
         int page = _memory.PageIndexOf(block.PhysicalAddress);
         if (page >= 0)
         {
@@ -154,21 +145,6 @@ internal sealed unsafe partial class ExecutionEngine
         }
     }
 
-    /// <summary>Makes a direct branch lead straight to its target.</summary>
-    private void Connect(int linkId, Block target)
-    {
-        ref Link link = ref _tables.Link(linkId);
-        Patch(link.Patch, target.Entry);
-        link.NextIncoming = target.FirstIncomingLink;
-        target.FirstIncomingLink = linkId;
-    }
-
-    private void Patch(int at, nint destination)
-    {
-        *(int*)_code.Writable(at) = checked((int)(destination - (at + 4)));
-        _codeChanged = true;
-    }
-
     /// <summary>The block's bytes or mapping are gone: nothing may enter it any more.</summary>
     private void Kill(Block block)
     {
@@ -178,16 +154,9 @@ internal sealed unsafe partial class ExecutionEngine
         }
         block.Dead = true;
         _statistics.BlocksInvalidated++;
-        _blocks.Remove(new BlockKey(block.LinearAddress, block.PhysicalAddress, block.Mode));
+        _blocks.Remove(block);
         _jumps.Remove(SetOf(block.Mode), block.LinearAddress, block.Entry);
-        for (int id = block.FirstIncomingLink; id >= 0;)
-        {
-            ref Link link = ref _tables.Link(id);
-            Patch(link.Patch, link.Stub);
-            id = link.NextIncoming;
-            link.NextIncoming = -1;
-        }
-        block.FirstIncomingLink = -1;
+        Disconnect(block, onlyFar: false);
     }
 
     /// <inheritdoc/>
@@ -276,6 +245,7 @@ internal sealed unsafe partial class ExecutionEngine
     {
         linearPage &= ~0xFFFUL;
         _jumps.Drop(linearPage);
+        DisconnectPage(linearPage);
         // A store over two entries drops two pages.
         _droppedPage = _mappingDropped && _droppedPage != linearPage ? ulong.MaxValue : linearPage;
         _mappingDropped = true;
@@ -285,6 +255,7 @@ internal sealed unsafe partial class ExecutionEngine
     public void InvalidateLinearRange(ulong start, ulong lengthBytes)
     {
         _jumps.DropRange(start, lengthBytes);
+        DisconnectRange(start, lengthBytes);
         _droppedPage = ulong.MaxValue;
         _mappingDropped = true;
     }
@@ -293,6 +264,10 @@ internal sealed unsafe partial class ExecutionEngine
     public void InvalidateLinear(bool keepGlobal)
     {
         _jumps.Clear(keepGlobal);
+        if (!keepGlobal)
+        {
+            DisconnectRange(0, ulong.MaxValue);
+        }
         _droppedPage = ulong.MaxValue;
         _mappingDropped = true;
     }
@@ -305,20 +280,22 @@ internal sealed unsafe partial class ExecutionEngine
     {
         _generation++;
         _statistics.CodeCacheFlushes++;
-        foreach (Block block in _blocks.Values)
-        {
-            block.Dead = true;
-            Unmark(block.PhysicalAddress);
-            if (block.Crossing)
-            {
-                Unmark(block.SecondPhysicalAddress);
-            }
-        }
-        _blocks.Clear();
+        _blocks.Clear(Leave);
         _jumps.ClearSet(0);
         _jumps.ClearSet(1);
         _tables.Clear();
+        _farLinks.Clear();
         _next = _stubs.End;
+    }
+
+    private void Leave(Block block)
+    {
+        block.Dead = true;
+        Unmark(block.PhysicalAddress);
+        if (block.Crossing)
+        {
+            Unmark(block.SecondPhysicalAddress);
+        }
     }
 
     /// <summary>State and RAM were replaced: drops translated code, translations and tracking.</summary>

@@ -435,9 +435,10 @@ internal sealed unsafe partial class ExecutionEngine : ITranslationObserver, IDi
         {
             return FetchFailed(target);
         }
-        if (generation == _generation && samePage && !block.Crossing && !from.Dead)
+        bool far = !samePage && global && IsUpperHalf(target);
+        if (generation == _generation && (samePage || far) && !block.Crossing && !from.Dead)
         {
-            Connect(id, block);
+            Connect(id, block, far);
         }
         else
         {

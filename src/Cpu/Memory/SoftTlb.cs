@@ -32,6 +32,14 @@ internal sealed unsafe class SoftTlb : IDisposable
     /// <summary>Per slot: the slot is in the log, by kind; and the kind of the current entry.</summary>
     private const byte LoggedLocal = 1, LoggedGlobal = 2, IsGlobal = 4;
 
+    /// <summary>Pages in a 2 MiB region.</summary>
+    private const ulong RegionPages = 512;
+
+    private const int RegionHashes = 4096;
+
+    /// <summary>By hash of the 2 MiB region of the linear address: entries of both sets. Most tables that go had their entries dropped one by one before.</summary>
+    private readonly int[] _entriesOfRegion = new int[RegionHashes];
+
     private readonly NativeMapping _arrays, _books;
     private readonly byte* _arrayBase, _bookBase;
     private readonly int[] _localCount = new int[2], _globalCount = new int[2];
@@ -84,6 +92,8 @@ internal sealed unsafe class SoftTlb : IDisposable
     {
         int slot = SlotOf(va);
         long page = (long)(va & ~0xFFFUL);
+        if (IsValid(set, slot, out ulong former)) _entriesOfRegion[RegionOf(former)]--;
+        _entriesOfRegion[RegionOf(va)]++;
         ReadTags(set)[slot] = -page;
         WriteTags(set)[slot] = writable ? -page : InvalidTag(slot);
         Addends(set)[slot] = (long)hostPage - page;
@@ -112,7 +122,15 @@ internal sealed unsafe class SoftTlb : IDisposable
     {
         if (lengthBytes >> 12 <= ProbePagesMax)
         {
-            for (ulong offset = 0; offset < lengthBytes; offset += 4096) DropPage(start + offset);
+            for (ulong offset = 0; offset < lengthBytes; offset += 4096)
+            {
+                if (((start + offset) >> 12) % RegionPages == 0 && _entriesOfRegion[RegionOf(start + offset)] == 0)
+                {
+                    offset += (RegionPages - 1) * 4096;
+                    continue;
+                }
+                DropPage(start + offset);
+            }
             return;
         }
         for (int set = 0; set < 2; set++)
@@ -161,7 +179,7 @@ internal sealed unsafe class SoftTlb : IDisposable
             byte* books = Books(set);
             if (_localCount[set] + _globalCount[set] > LinearFlushThreshold)
             {
-                for (int slot = 0; slot < SlotCount; slot++) Drop(set, slot);
+                for (int slot = 0; slot < SlotCount; slot++) ReadTags(set)[slot] = WriteTags(set)[slot] = InvalidTag(slot);
                 new Span<byte>(books, SlotCount).Clear();
             }
             else
@@ -171,6 +189,7 @@ internal sealed unsafe class SoftTlb : IDisposable
             }
             _localCount[set] = _globalCount[set] = 0;
         }
+        System.Array.Clear(_entriesOfRegion);
     }
 
     /// <summary>Whether the slot has a write tag for the given host page.</summary>
@@ -226,7 +245,13 @@ internal sealed unsafe class SoftTlb : IDisposable
 
     private ReadOnlySpan<int> Global(int set) => new(GlobalLog(set), _globalCount[set]);
 
-    private void Drop(int set, int slot) => ReadTags(set)[slot] = WriteTags(set)[slot] = InvalidTag(slot);
+    private static int RegionOf(ulong va) => (int)((va >> 21) ^ (va >> 33)) & (RegionHashes - 1);
+
+    private void Drop(int set, int slot)
+    {
+        if (IsValid(set, slot, out ulong page)) _entriesOfRegion[RegionOf(page)]--;
+        ReadTags(set)[slot] = WriteTags(set)[slot] = InvalidTag(slot);
+    }
 
     private void DropInRange(int set, int slot, ulong start, ulong lengthBytes)
     {

@@ -53,6 +53,8 @@ internal sealed class Block
     public bool IsHostBreakpoint { get; set; }
     /// <summary>Head of the list of links that jump straight here; -1: none.</summary>
     public int FirstIncomingLink { get; set; } = -1;
+    /// <summary>Next in the same bucket of the block table.</summary>
+    public Block? NextInBucket;
     public Block? NextOnPage { get; set; }
     public Block? NextOnSecondPage { get; set; }
 
@@ -92,4 +94,9 @@ internal struct Link
     public bool SamePage;
     /// <summary>Next in the target's list of incoming links; -1: end.</summary>
     public int NextIncoming;
+    /// <summary>Number of the block it is patched to; -1: none.</summary>
+    public int To;
+    /// <summary>It is in the list of links into its target's page (see ExecutionEngine.Links); the next one there, or -1.</summary>
+    public bool IsFar;
+    public int NextFar;
 }

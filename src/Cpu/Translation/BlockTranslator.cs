@@ -240,6 +240,8 @@ internal sealed unsafe partial class BlockTranslator
                 Target = pending.Target,
                 SamePage = samePage,
                 NextIncoming = -1,
+                To = -1,
+                NextFar = -1,
             });
             _asm.Call(_stubs.ExitAddress(ExitKind.Link));
             _asm.Dword(id);

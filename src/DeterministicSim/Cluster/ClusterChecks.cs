@@ -13,12 +13,17 @@ namespace FtAkka.DeterministicSim.Cluster;
 internal sealed class ClusterChecks(ClusterWorld world)
 {
     /// <summary>A replica may exceed a limit by what one quantum of its machine makes.</summary>
+    private static readonly TimeSpan TellingLag = TimeSpan.FromMilliseconds(30);
+
     private const int SlackEntries = 4096;
     private const long SlackBytes = 4 << 20;
 
     private readonly SortedDictionary<ulong, (string Host, long Incarnation)> _issued = [];
     private readonly List<byte[]> _journal = [];
     private TimeSpan? _endedAt;
+
+    /// <summary>Disk requests that a replica issued again for another.</summary>
+    public long Reissued { get; private set; }
 
     /// <summary>Acts of replicas on disk and network.</summary>
     public long Acts { get; private set; }
@@ -35,6 +40,10 @@ internal sealed class ClusterChecks(ClusterWorld world)
     /// <summary>The guest begins anew: so do the numbers of its requests.</summary>
     public void Restart() => _issued.Clear();
 
+    /// <summary>Whether another replica has issued this very request.</summary>
+    public bool WasIssuedElsewhere(SimulatedHost host, DiskRequest request) =>
+        _issued.TryGetValue(request.Id, out var before) && before != (host.Name, host.Incarnation);
+
     /// <summary>A replica issues a request to the shared disk.</summary>
     public void DiskAct(SimulatedHost host, long incarnation, DiskRequest request)
     {
@@ -46,7 +55,7 @@ internal sealed class ClusterChecks(ClusterWorld world)
         Act(host, incarnation, $"{request.Kind} {request.Id} of sector {request.Sector}");
         if (_issued.TryGetValue(request.Id, out var before) && before != (host.Name, incarnation))
         {
-            world.Moments.Reissued(host);
+            Reissued++;
         }
         _issued[request.Id] = (host.Name, incarnation);
         if (request.Kind == DiskRequestKind.Write && !request.Data.AsSpan().SequenceEqual(Record(request.Sector)))
@@ -121,7 +130,7 @@ internal sealed class ClusterChecks(ClusterWorld world)
             {
                 world.Fail("bounded", $"{host.Name} keeps {status.LogEntries} log entries of {status.LogBytes} bytes and {status.HeldOutputs} outputs of {status.OutputBytes} bytes");
             }
-            if (status.Role == ReplicaRole.ProtectedPrimary && status.Lag > limits.LagTarget && world.Faults.IsOn(FaultKind.BackupSlow, null))
+            if (status.Role == ReplicaRole.ProtectedPrimary && status.Lag > TellingLag && world.Faults.IsOn(FaultKind.BackupSlow, null))
             {
                 world.Effect(FaultKind.BackupSlow, host.Name);
             }

@@ -57,6 +57,7 @@ public sealed class ClusterRunner : IScenarioRunner
         {
             world.Start(host);
         }
+        world.Faults.Begin();
         world.Operator.Begin();
         if (world.Profile.Nics.Length > 0)
         {
@@ -72,17 +73,18 @@ public sealed class ClusterRunner : IScenarioRunner
         }
         if (world.Violation is null && Expectations.FirstUnmet(world.Scenario, OutcomeOf(world)) is { } unmet)
         {
-            world.Fail("expected", unmet);
+            world.Fail("expectation", unmet);
         }
     }
 
     /// <summary>The VM must be live and protected again, and its guest must get on, within the scenario's bound.</summary>
     private static void BecomesWell(ClusterWorld world, Func<bool> isOver)
     {
-        ulong console = world.Outside.Position;
+        ulong console = world.Outside.BytesRead;
         ulong answered = world.Lan.Answered;
         bool IsWell() => world.Primary is { } primary && (!world.Scenario.AutoProtect || primary.Status.Protected)
-            && (world.Outside.Position > console || world.Lan.Answered > answered || world.Outside.IsComplete);
+            && (world.Outside.BytesRead > console || world.Outside.IsComplete)
+            && (world.Profile.Nics.Length == 0 || world.Lan.Answered > answered);
         bool well = world.Simulation.RunUntil(() => isOver() || IsWell(), world.Scenario.LivenessBound);
         if (well && !isOver())
         {
@@ -105,6 +107,7 @@ public sealed class ClusterRunner : IScenarioRunner
             Generation = world.Records.Newest?.Generation ?? 0,
             Protected = live?.Status.Protected ?? false,
             Ended = world.Checks.Ended,
+            Lost = world.Operator.IsLost,
             Halted = [.. world.Checks.Halted],
             Effects = world.Effects.ToImmutableSortedDictionary(),
             Moments = world.Moments.Reached.ToImmutableSortedDictionary(),

@@ -27,7 +27,8 @@ internal sealed class ClusterWorld : IDisposable
     public const string Vm = "vm";
 
     private const ulong DiskSectors = 2048;
-    private const ulong InstructionsPerMillisecond = 50_000;
+    /// <summary>Speed of every machine, live or replaying: a round of the service guest takes some milliseconds.</summary>
+    public const ulong InstructionsPerMillisecond = 1_000;
     private const ulong DigestInterval = 20_000;
 
     private static readonly byte[] GuestMac = [0x02, 0xf7, 0, 0, 0, 1];
@@ -282,6 +283,7 @@ internal sealed class ClusterWorld : IDisposable
     private ReplicaDefinition Adapt(SimulatedHost host, long incarnation, ReplicaDefinition definition)
     {
         TrackedReplica? tracked = null;
+        GuestMachine? made = null;
         var port = new WatchedPort(this, host, definition.Shell.Port, () => tracked);
         return definition with
         {
@@ -306,13 +308,15 @@ internal sealed class ClusterWorld : IDisposable
                 {
                     var machine = new GuestMachine(options.Config, options.CpuOptions);
                     _machines.Add(machine);
+                    made = machine;
+                    tracked?.Machine = machine;
                     return machine;
                 },
             },
             Created = shell =>
             {
                 definition.Created(shell);
-                tracked = new TrackedReplica(host, incarnation, shell);
+                tracked = new TrackedReplica(host, incarnation, shell) { Machine = made };
                 host.Replicas.Add(tracked);
             },
             Ended = end =>
@@ -332,6 +336,7 @@ internal sealed class ClusterWorld : IDisposable
         if (_byNumber.TryGetValue(system, out SimulatedHost? host))
         {
             Moments.Message(host, receiver, message);
+            Faults.MessageSeen(host);
         }
     }
 

@@ -16,6 +16,8 @@ internal sealed class FaultInjector
     private static readonly TimeSpan SlowArbiter = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan FlapLeast = TimeSpan.FromMilliseconds(20);
     private static readonly TimeSpan FlapMost = TimeSpan.FromMilliseconds(400);
+    private const int MessagesMost = 60;
+    private static readonly TimeSpan SoonAtTheLatest = TimeSpan.FromMilliseconds(120);
     private static readonly TimeSpan NoDuration = TimeSpan.Zero;
 
     private sealed record Active(Fault Fault, string Target, string Other)
@@ -24,10 +26,18 @@ internal sealed class FaultInjector
         public bool IsCut { get; set; } = true;
     }
 
+    private sealed class Pending(Active active, int messages)
+    {
+        public Active Active { get; } = active;
+
+        public int Messages { get; set; } = messages;
+    }
+
     private readonly ClusterWorld _world;
     private readonly ImmutableArray<Fault> _plan;
     private readonly List<Active> _active = [];
     private readonly List<Fault> _armed = [];
+    private readonly List<Pending> _pending = [];
     private readonly SortedSet<string> _skewed = new(StringComparer.Ordinal);
     private bool _over;
 
@@ -36,7 +46,19 @@ internal sealed class FaultInjector
         (_world, _plan) = (world, plan);
         foreach (Fault fault in plan)
         {
-            world.Simulation.Schedule(fault.At, () => Begin(fault));
+            if (fault.At > TimeSpan.Zero)
+            {
+                world.Simulation.Schedule(fault.At, () => Begin(fault));
+            }
+        }
+    }
+
+    /// <summary>Faults that are there from the beginning, before anybody does anything.</summary>
+    public void Begin()
+    {
+        foreach (Fault fault in _plan.Where(fault => fault.At <= TimeSpan.Zero))
+        {
+            Begin(fault);
         }
     }
 
@@ -51,6 +73,7 @@ internal sealed class FaultInjector
     {
         _over = true;
         _armed.Clear();
+        _pending.Clear();
         foreach (Active active in _active.ToArray())
         {
             End(active);
@@ -189,9 +212,52 @@ internal sealed class FaultInjector
         }
         string? target = Resolve(fault.Target);
         string? other = Resolve(fault.Other);
-        if (target is not null && other is not null && (target.Length == 0 || target != other))
+        if (target is null || other is null || (target.Length > 0 && target == other))
         {
-            Strike(new Active(fault, target, other));
+            return;
+        }
+        var active = new Active(fault, target, other);
+        if (fault.Kind is FaultKind.HostCrash or FaultKind.HostPause && _world.Random.Below(2) == 0)
+        {
+            StrikeInTheMiddle(active);
+        }
+        else
+        {
+            Strike(active);
+        }
+    }
+
+    /// <summary>
+    /// Everything that follows from one event happens at one virtual time. A host that dies or stands still does so between any two messages as
+    /// well, not only between events: after some more of them, or soon if there are none.
+    /// </summary>
+    private void StrikeInTheMiddle(Active active)
+    {
+        var pending = new Pending(active, 1 + _world.Random.Below(MessagesMost));
+        _pending.Add(pending);
+        _world.Simulation.Schedule(SoonAtTheLatest, () =>
+        {
+            if (_pending.Remove(pending) && !_over)
+            {
+                Strike(active);
+            }
+        });
+    }
+
+    /// <summary>A message was put into a mailbox of this host.</summary>
+    public void MessageSeen(SimulatedHost host)
+    {
+        if (_pending.Count == 0)
+        {
+            return;
+        }
+        foreach (Pending pending in _pending.Where(pending => pending.Active.Target == host.Name).ToArray())
+        {
+            if (--pending.Messages == 0)
+            {
+                _pending.Remove(pending);
+                Strike(pending.Active);
+            }
         }
     }
 

@@ -3,6 +3,8 @@ using FtAkka.Actors.Machines;
 using FtAkka.Actors.Protection;
 using FtAkka.DeterministicSim.Reports;
 using FtAkka.DeterministicSim.Scenarios;
+using FtAkka.DeviceActors.Consoles;
+using FtAkka.DeviceActors.Disks;
 using FtAkka.Replication.Messages;
 using FtAkka.Replication.Protection;
 
@@ -14,7 +16,7 @@ namespace FtAkka.DeterministicSim.Cluster;
 /// </summary>
 internal sealed class MomentWatch(ClusterWorld world)
 {
-    private const ulong ReplayInstructionsPerMillisecond = 50_000;
+    private readonly SortedSet<string> _handingOver = new(StringComparer.Ordinal);
 
     /// <summary>How often each was reached.</summary>
     public SortedDictionary<NamedMoment, long> Reached { get; } = [];
@@ -39,6 +41,10 @@ internal sealed class MomentWatch(ClusterWorld world)
             case ReplayProtocol.Hold when host.Replica is { Replay: null } replica:
                 replica.Replay = receiver;
                 SetBackupPace();
+                break;
+            // A replica that has gone live hands pending requests to its disk, and greets its console only then.
+            case DiskProtocol.Execute or ConsoleProtocol.Attach when _handingOver.Remove(host.Name):
+                Reach(NamedMoment.Reissue, host);
                 break;
             case ReplicaEvents.Failed failed:
                 world.Fail("no-failure", $"the replica on {host.Name} failed: {failed.Mistake}");
@@ -90,13 +96,19 @@ internal sealed class MomentWatch(ClusterWorld world)
         }
     }
 
-    /// <summary>A disk request is issued that another replica had issued before.</summary>
-    public void Reissued(SimulatedHost host) => Reach(NamedMoment.Reissue, host);
+    /// <summary>A replica that has gone live has its devices.</summary>
+    public void DevicesOpened(SimulatedHost host)
+    {
+        if (world.Profile.Disks.Length > 0 && world.Records.Newest is { Generation: > 1 })
+        {
+            _handingOver.Add(host.Name);
+        }
+    }
 
     /// <summary>Backups run as slowly as the faults say.</summary>
     public void SetBackupPace()
     {
-        ulong pace = ReplayInstructionsPerMillisecond * (ulong)world.Faults.BackupPercent / 100;
+        ulong pace = ClusterWorld.InstructionsPerMillisecond * (ulong)world.Faults.BackupPercent / 100;
         foreach (SimulatedHost host in world.Hosts)
         {
             if (host.Replica is { Replay: { } replay } replica && replica.Pace != pace)

@@ -1,4 +1,5 @@
 using FtAkka.DeviceActors.Disks;
+using FtAkka.DeviceActors.Fencing;
 using FtAkka.DeterministicSim.Scenarios;
 using FtAkka.Machine.Digest;
 using FtAkka.Replication.Log;
@@ -12,17 +13,29 @@ internal class Mutant(ClusterWorld world)
 {
     protected ClusterWorld World => world;
 
-    /// <summary>The mistakes that can be planted.</summary>
-    public static IReadOnlyList<string> Names { get; } = [];
-
-    public static Mutant Of(string? name, ClusterWorld world) => name switch
+    private static readonly SortedDictionary<string, Func<ClusterWorld, Mutant>> All = new(StringComparer.Ordinal)
     {
-        null => new Mutant(world),
-        _ => throw new ArgumentException($"There is no mutation '{name}'; there are {string.Join(", ", Names)}.", nameof(name)),
+        ["release-before-ack"] = world => new ReleaseBeforeAck(world),
+        ["skipped-reissue"] = world => new SkippedReissue(world),
+        ["two-winners"] = world => new TwoWinners(world),
+        ["lost-entry"] = world => new LostEntry(world),
+        ["off-by-one-icount"] = world => new OffByOneIcount(world),
+        ["forgotten-bounce-buffer"] = world => new ForgottenBounceBuffer(world),
+        ["ignored-fence"] = world => new IgnoredFence(world),
     };
+
+    /// <summary>The mistakes that can be planted.</summary>
+    public static IReadOnlyCollection<string> Names => All.Keys;
+
+    public static Mutant Of(string? name, ClusterWorld world) => name is null ? new Mutant(world)
+        : All.TryGetValue(name, out Func<ClusterWorld, Mutant>? make) ? make(world)
+        : throw new ArgumentException($"There is no mutation '{name}'; there are {string.Join(", ", Names)}.", nameof(name));
 
     /// <summary>What the arbiter says to a claim.</summary>
     public virtual OwnershipVerdict Verdict(OwnershipVerdict verdict) => verdict;
+
+    /// <summary>The fence of a replica's devices.</summary>
+    public virtual Fence Fence(Fence fence) => fence;
 
     /// <summary>The storage of a replica that is live.</summary>
     public virtual IDiskBackend Disk(IDiskBackend storage, SimulatedHost host) => storage;

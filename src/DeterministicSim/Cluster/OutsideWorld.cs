@@ -28,6 +28,9 @@ internal sealed class OutsideWorld
     /// <summary>Position in the console's stream.</summary>
     public ulong Position { get; private set; }
 
+    /// <summary>Bytes read since the run began, also from guests that were lost.</summary>
+    public ulong BytesRead { get; private set; }
+
     /// <summary>The guest has said all it had to say.</summary>
     public bool IsComplete => _text.Length is { } length && Position >= (ulong)length;
 
@@ -67,6 +70,7 @@ internal sealed class OutsideWorld
                 return;
             }
             Position++;
+            BytesRead++;
             if (value == '\n')
             {
                 string line = _line.ToString();

@@ -16,6 +16,7 @@ internal sealed class SimulatedDevices(ClusterWorld world, SimulatedHost host, l
     /// <inheritdoc/>
     public ImmutableArray<DeviceDefinition> Open(VmProfile profile, Fence fence, ConsoleScrollback console)
     {
+        fence = world.Mutant.Fence(fence);
         var devices = ImmutableArray.CreateBuilder<DeviceDefinition>();
         for (int i = 0; i < profile.Disks.Length; i++)
         {
@@ -28,6 +29,7 @@ internal sealed class SimulatedDevices(ClusterWorld world, SimulatedHost host, l
             var link = new FencedFrames(world.Lan.Open(host, incarnation), fence);
             devices.Add(new DeviceDefinition(DeviceKind.Nic, i, NicActor.Props(link), new NicDialect(i, [.. Convert.FromHexString(profile.Nics[i].Mac)])));
         }
+        world.Moments.DevicesOpened(host);
         // A client that was attached elsewhere attaches here, and reads on from where it was.
         world.Outside.ReadConsole(host, console);
         var options = new ConsoleOptions { StartOffset = console.End };

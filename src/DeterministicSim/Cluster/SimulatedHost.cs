@@ -1,6 +1,7 @@
 using Akka.Actor;
 using FtAkka.Actors.Protection;
 using FtAkka.DeterministicSim.Loop;
+using FtAkka.Machine;
 using FtAkka.Replication.Protection;
 
 namespace FtAkka.DeterministicSim.Cluster;
@@ -14,6 +15,9 @@ internal sealed class TrackedReplica(SimulatedHost host, long incarnation, Repli
     public long Incarnation { get; } = incarnation;
 
     public ReplicaShell Shell { get; } = shell;
+
+    /// <summary>Its machine.</summary>
+    public GuestMachine? Machine { get; set; }
 
     public ReplicaEnd? End { get; set; }
 

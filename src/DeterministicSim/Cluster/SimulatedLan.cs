@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Globalization;
+using FtAkka.DeterministicSim.Reports;
 using FtAkka.DeviceActors.Nics;
 using FtAkka.TinyGuests;
 using FtAkka.Wire.Simulated;
@@ -101,6 +102,10 @@ internal sealed class SimulatedLan(ClusterWorld world, byte[] guestMac)
         {
             return;
         }
+        if (world.KeepsTimeline)
+        {
+            world.Tell("", TimelineKind.Outside, string.Create(CultureInfo.InvariantCulture, $"client asks {sequence}"), _learnt?.Host.Name);
+        }
         foreach (SimulatedLink link in _learnt is { } port ? [port] : _open.ToArray())
         {
             world.Simulation.Schedule(world.Random.Between(DelayLeast, DelayMost), () => link.Arrive([.. frame]));
@@ -127,6 +132,10 @@ internal sealed class SimulatedLan(ClusterWorld world, byte[] guestMac)
             _answers.Add(expected);
             (_request, _expected) = (null, null);
             Answered++;
+            if (world.KeepsTimeline)
+            {
+                world.Tell("", TimelineKind.Outside, string.Create(CultureInfo.InvariantCulture, $"client has answer {_sequence}"));
+            }
             Start();
             return;
         }

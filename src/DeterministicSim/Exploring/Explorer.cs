@@ -91,7 +91,7 @@ public sealed class Explorer(Func<ISeedWorker> makeWorker, ExploreRequest reques
         lock (_lock)
         {
             bool enough = !_tally.Failures.IsEmpty && (!request.KeepGoing || _tally.Failures.Length >= request.FailuresMost);
-            if (_exhausted || enough || _broken is not null || _watch.Elapsed >= request.TimeLimit)
+            if (_exhausted || enough || _broken is not null || (_next != request.Seeds.First && _watch.Elapsed >= request.TimeLimit))
             {
                 return null;
             }

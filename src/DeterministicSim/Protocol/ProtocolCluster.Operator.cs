@@ -11,7 +11,9 @@ internal sealed partial class ProtocolCluster
     private const long OperatorInterval = 50 * Millisecond;
     private const long SettledTicks = 1_500 * Millisecond;
     private const long LostTicks = 3_000 * Millisecond;
-    private const int PendingMost = 64;
+
+    /// <summary>Disk requests that a healthy VM may have under way at once.</summary>
+    public const int PendingMost = 64;
 
     private int _attempts;
     private ulong _protectedGeneration;
@@ -39,6 +41,7 @@ internal sealed partial class ProtocolCluster
             Generation = World.Newest!.Generation,
             Protected = live?.Replica!.Status(live.Now).Protected ?? false,
             Ended = MachineEnded,
+            Lost = !MustSurvive && !MachineEnded,
             Halted = [.. HaltedHosts],
             Effects = _journal.Effects(),
             Moments = _journal.Moments(),
@@ -122,6 +125,7 @@ internal sealed partial class ProtocolCluster
     /// <summary>Ends the run when nothing more can happen: settled after the last fault, switched off, or lost, with time for stale replicas to do harm.</summary>
     private void Watch()
     {
+        Survey();
         bool gone = MachineEnded || !MustSurvive;
         _lostSince = !gone ? -1 : _lostSince < 0 ? Time : _lostSince;
         bool settled = !Faulty && Survivor is { } live && (!Scenario.AutoProtect || live.Replica!.Status(live.Now).Protected);

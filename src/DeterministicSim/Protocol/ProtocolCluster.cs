@@ -227,13 +227,21 @@ internal sealed partial class ProtocolCluster
 
     private bool Owns(ProtocolHost host) => host.Up && World.Newest is { } newest && newest.Node == host.Name && newest.Incarnation == host.Incarnation;
 
-    /// <summary>Whether anybody is left who owns the VM or may take it over. If not, two failures have lost it, as the failure model says.</summary>
+    /// <summary>
+    /// Whether anybody is left who owns the VM or may take it over. If not, two failures have lost it, as the failure model says; unless what was under
+    /// way just then entitles a backup after all.
+    /// </summary>
     private void Survey()
     {
         if (MustSurvive && !MachineEnded && !Hosts.Any(Owns) && !Hosts.Any(host => host.IsHeir(World.Newest!.Generation)))
         {
             MustSurvive = false;
             Note("", TimelineKind.Log, "nobody is left who may go on: the VM is lost to a second failure");
+        }
+        else if (!MustSurvive && Hosts.Any(host => host.IsLive && Owns(host)))
+        {
+            MustSurvive = true;
+            Note("", TimelineKind.Log, "it is not: the backup had been entitled by a message under way");
         }
     }
 
@@ -248,7 +256,7 @@ internal sealed partial class ProtocolCluster
         LogBytesMax = bytes,
         LogEntriesMax = (int)Math.Clamp(bytes / 32, 8, options.LogEntriesMax),
         BatchBytesMax = (int)Math.Clamp(bytes / 4, 64, options.BatchBytesMax),
-        OutputsMax = (int)Math.Clamp(bytes / 64, 8, options.OutputsMax),
+        OutputsMax = (int)Math.Clamp(bytes / 16, 32, options.OutputsMax),
     };
 
     private ProtectionOptions OptionsOf(Scenario scenario)

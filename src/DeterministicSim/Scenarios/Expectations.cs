@@ -18,6 +18,9 @@ public sealed record Outcome
     /// <summary>The machine ended, by its guest or by an operator.</summary>
     public bool Ended { get; init; }
 
+    /// <summary>Nobody was left who might go on: the VM was lost to a second failure.</summary>
+    public bool Lost { get; init; }
+
     /// <summary>Hosts whose replica has halted itself at any time: it had lost the VM to another.</summary>
     public ImmutableSortedSet<string> Halted { get; init; } = [];
 
@@ -31,10 +34,10 @@ public sealed record Outcome
 /// <summary>What scenario files can expect: the table of docs/simulation.md.</summary>
 public static class Expectations
 {
-    private const string Live = "live", Generation = "generation", Protected = "protected", Ended = "ended", Halted = "halted", Effect = "effect", Moment = "moment";
+    private const string Live = "live", Generation = "generation", Protected = "protected", Ended = "ended", Lost = "lost", Halted = "halted", Effect = "effect", Moment = "moment";
 
     /// <summary>Every name, for messages that say what is allowed.</summary>
-    public static string Names => string.Join(", ", Live, Generation, Protected, Ended, Halted, Effect, Moment);
+    public static string Names => string.Join(", ", Live, Generation, Protected, Ended, Lost, Halted, Effect, Moment);
 
     /// <summary>What is wrong with an expectation, and what is allowed; null when nothing is.</summary>
     public static string? Problem(Expectation expectation, IReadOnlyCollection<string> hosts)
@@ -46,7 +49,7 @@ public static class Expectations
         {
             Live => hosts.Contains(expectation.Value) || expectation.Value is "any" or "none" ? null : $"{string.Join(", ", hosts)}, any or none",
             Generation => TryRange(expectation.Value, out _, out _) ? null : "a number such as 2, or a range such as 2.. or 2..5",
-            Protected or Ended => expectation.Value is "yes" or "no" ? null : "yes or no",
+            Protected or Ended or Lost => expectation.Value is "yes" or "no" ? null : "yes or no",
             Halted => hosts.Contains(expectation.Value) || expectation.Value == "none" ? null : $"{string.Join(", ", hosts)} or none",
             Effect => words is [var kind, var range] && ScenarioNames.TryParse(kind, out FaultKind _) && TryRange(range, out _, out _)
                 ? null : $"a kind of fault and a number or range, such as 'host-crash 1..'; kinds: {ScenarioNames.All<FaultKind>()}",
@@ -58,7 +61,7 @@ public static class Expectations
         {
             return $"expect {expectation.What}: {allowed}, not '{expectation.Value}'";
         }
-        return expectation.What is Live or Generation or Protected or Ended or Halted or Effect or Moment
+        return expectation.What is Live or Generation or Protected or Ended or Lost or Halted or Effect or Moment
             ? null : $"expect: there is no '{expectation.What}': {Names}";
     }
 
@@ -76,6 +79,7 @@ public static class Expectations
                 Generation => outcome.Generation.ToString(CultureInfo.InvariantCulture),
                 Protected => outcome.Protected ? "yes" : "no",
                 Ended => outcome.Ended ? "yes" : "no",
+                Lost => outcome.Lost ? "yes" : "no",
                 Halted => outcome.Halted.Count == 0 ? "none" : string.Join(' ', outcome.Halted),
                 Effect when ScenarioNames.TryParse(words[0], out FaultKind kind) =>
                     outcome.Effects.GetValueOrDefault(kind).ToString(CultureInfo.InvariantCulture),

@@ -68,9 +68,9 @@ public static class ScenarioRules
     public static string? HostsProblem(IReadOnlyCollection<string> hosts)
     {
         ArgumentNullException.ThrowIfNull(hosts);
-        if (hosts.Count is < 2 or > HostsMost)
+        if (hosts.Count is < 1 or > HostsMost)
         {
-            return $"hosts: from 2 to {HostsMost} names, not {hosts.Count}";
+            return $"hosts: from 1 to {HostsMost} names, not {hosts.Count}";
         }
         if (hosts.FirstOrDefault(host => !host.All(char.IsAsciiLetterOrDigit) || host.Length == 0 || host is FaultCatalog.Primary or FaultCatalog.Backup) is { } bad)
         {

@@ -31,6 +31,7 @@ public sealed partial class Replica
     private Lsn _backupExecuted;
     private Instant _nextCheck;
     private ulong _releasedSent;
+    private Instant _lastReleasedSent;
     private string _dropReason = "";
     private DropCause _dropCause;
     private HandOver _handOver;
@@ -290,13 +291,12 @@ public sealed partial class Replica
             if (_handOver == HandOver.Yielded)
                 Emit(new ReplicaEffect.Send(new FailoverYield(_session.Generation, _session.Attempt, _lastLsn.Value, _gate.LastAdded)));
         }
-        else if (_gate.LastReleased > _releasedSent && now - _lastSent >= _options.BatchDelayMax && _send is not null)
+        else if (_gate.LastReleased > _releasedSent && now - Instant.Max(_lastSent, _lastReleasedSent) >= _options.BatchDelayMax && _send is not null)
         {
-            _releasedSent = _gate.LastReleased;
+            (_releasedSent, _lastReleasedSent) = (_gate.LastReleased, now);
             Emit(new ReplicaEffect.Send(new LogReleased(_gate.LastReleased, _session.Generation, _session.Attempt)));
         }
     }
-
 
     private void SendAppend(Instant now, byte[] frames, Lsn first, Lsn last, Instant recorded)
     {

@@ -3,6 +3,8 @@ using System.Runtime.InteropServices;
 using Akka.Actor;
 using FtAkka.Nodes;
 using FtAkka.VmmHost.Cli;
+using FtAkka.VmmHost.Vms;
+using Microsoft.Extensions.Logging;
 
 namespace FtAkka.VmmHost.Nodes;
 
@@ -20,16 +22,19 @@ public sealed class HostCommandModule : ICommandModule
         var name = new Option<string>("--name") { Description = "Name of this node.", HelpName = "NODE", Required = true };
         var config = new Option<string>("--config") { Description = "The node's HOCON file, as 'cluster init' writes it.", HelpName = "FILE", Required = true };
         var insecure = new Option<bool>("--insecure-tcp") { Description = "Talk to other nodes without encryption and authentication." };
-        var command = new Command("host", "Run the node of this host, until SIGTERM or Ctrl-C.") { name, config, insecure };
+        var format = new Option<LogFormat>("--log-format") { Description = "How the log is written to standard error: text, or json with a document per line.", HelpName = "text|json" };
+        var command = new Command("host", "Run the node of this host, until SIGTERM or Ctrl-C, which hands protected VMs over.") { name, config, insecure, format };
         command.SetAction((parsed, cancelled) => RunAsync(
-            terminal, NodeSettings.Read(parsed.GetValue(config)!, parsed.GetValue(name)!, parsed.GetValue(insecure)), cancelled));
+            terminal, NodeSettings.Read(parsed.GetValue(config)!, parsed.GetValue(name)!, parsed.GetValue(insecure)), parsed.GetValue(format), cancelled));
         return command;
     }
 
-    private static async Task<int> RunAsync(Terminal terminal, NodeSettings settings, CancellationToken cancelled)
+    private static async Task<int> RunAsync(Terminal terminal, NodeSettings settings, LogFormat format, CancellationToken cancelled)
     {
-        using ActorSystem system = StartSystem(settings);
-        IActorRef node = system.ActorOf(NodeActor.Props(settings.ToOptions()), NodeActor.Name);
+        using ILoggerFactory loggers = HostLog.OnStandardError(format);
+        ILogger log = loggers.CreateLogger("node");
+        using ActorSystem system = StartSystem(settings, loggers);
+        IActorRef node = system.ActorOf(NodeActor.Props(settings.ToOptions(log)), NodeActor.Name);
         using (new ControlServer(settings.ControlSocket, settings.Name, node))
         {
             terminal.Progress($"node {settings.Name} is ready, control socket {settings.ControlSocket}");
@@ -64,11 +69,11 @@ public sealed class HostCommandModule : ICommandModule
         }
     }
 
-    private static ActorSystem StartSystem(NodeSettings settings)
+    private static ActorSystem StartSystem(NodeSettings settings, ILoggerFactory loggers)
     {
         try
         {
-            return ActorSystem.Create(NodeOptions.SystemName, settings.Akka);
+            return ActorSystem.Create(NodeOptions.SystemName, BootstrapSetup.Create().WithConfig(settings.Akka).And(new HostLogSetup(loggers)));
         }
         catch (Exception failed) when (failed is not OutOfMemoryException)
         {

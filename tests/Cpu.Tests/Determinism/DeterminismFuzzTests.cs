@@ -11,10 +11,12 @@ public sealed class DeterminismFuzzTests(ITestOutputHelper output)
     private static bool Long => Environment.GetEnvironmentVariable("FTAKKA_LONG_TESTS") == "1";
 
     [Theory]
-    [InlineData(3u, false)]
-    [InlineData(3u, true)]
-    [InlineData(0u, true)]
-    public void Interruption_flushes_and_snapshots_leave_no_trace(uint privilege, bool real)
+    [InlineData(3u, false, false)]
+    [InlineData(3u, true, false)]
+    [InlineData(0u, true, false)]
+    [InlineData(3u, true, true)]
+    [InlineData(0u, true, true)]
+    public void Interruption_flushes_and_snapshots_leave_no_trace(uint privilege, bool real, bool upper)
     {
         int first = int.TryParse(Environment.GetEnvironmentVariable("FTAKKA_SEED"), out int asked) ? asked : 1;
         int seeds = asked != 0 ? 1 : Long ? 400 : 6;
@@ -22,8 +24,8 @@ public sealed class DeterminismFuzzTests(ITestOutputHelper output)
         for (int seed = first; seed < first + seeds; seed++)
         {
             output.WriteLine($"seed {seed}, CPL {privilege}: repeat with FTAKKA_SEED={seed} dotnet test tests/Cpu.Tests --filter {nameof(DeterminismFuzzTests)}");
-            List<string> expected = RunReference(seed, privilege, real, length);
-            List<string> actual = RunPerturbed(seed, privilege, real, length);
+            List<string> expected = RunReference(seed, privilege, real, upper, length);
+            List<string> actual = RunPerturbed(seed, privilege, real, upper, length);
             Assert.Equal(expected, actual);
         }
     }
@@ -38,9 +40,9 @@ public sealed class DeterminismFuzzTests(ITestOutputHelper output)
         }
     }
 
-    private static List<string> RunReference(int seed, uint privilege, bool real, ulong length)
+    private static List<string> RunReference(int seed, uint privilege, bool real, bool upper, ulong length)
     {
-        using var guest = new FuzzGuest(seed, privilege, real: real);
+        using var guest = new FuzzGuest(seed, privilege, real: real, upper: upper);
         var digests = new List<string>();
         foreach ((ulong icount, bool interrupt) in Schedule(seed, length))
         {
@@ -53,10 +55,10 @@ public sealed class DeterminismFuzzTests(ITestOutputHelper output)
         return digests;
     }
 
-    private static List<string> RunPerturbed(int seed, uint privilege, bool real, ulong length)
+    private static List<string> RunPerturbed(int seed, uint privilege, bool real, bool upper, ulong length)
     {
         var random = new Random(unchecked(seed * 7919));
-        FuzzGuest guest = new(seed, privilege, random.Next(1, 65), real);
+        FuzzGuest guest = new(seed, privilege, random.Next(1, 65), real, upper);
         var digests = new List<string>();
         try
         {
@@ -78,7 +80,7 @@ public sealed class DeterminismFuzzTests(ITestOutputHelper output)
                             guest.Vcpu.Mmu.FlushAll();
                             break;
                         case 2:
-                            FuzzGuest moved = new(seed, privilege, random.Next(1, 65), real);
+                            FuzzGuest moved = new(seed, privilege, random.Next(1, 65), real, upper);
                             guest.CopyTo(moved);
                             guest.Dispose();
                             guest = moved;

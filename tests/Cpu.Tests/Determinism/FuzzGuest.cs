@@ -8,16 +8,20 @@ namespace FtAkka.Cpu.Tests.Determinism;
 /// <summary>
 /// A guest that runs random bytes for ever: 16 KiB of user code that may do what it likes, and a kernel whose one handler, on every
 /// exception and interrupt, draws the next entry point, changes page-table entries of the data pages, switches between two address
-/// spaces and overwrites code bytes, all from a seeded generator inside the guest.
+/// spaces and overwrites code bytes, all from a seeded generator inside the guest. With <c>upper</c> the code runs where kernels do: in global pages of the
+/// upper half, which the handler maps to other frames now and then.
 /// </summary>
 internal sealed unsafe class FuzzGuest : IDisposable
 {
     private const ulong CodeBytes = 0x4000, DataPages = 32, Seed = 0x9F000, KernelStack = 0x88000, OtherPml4 = 0x8000, SystemCall = GuestHarness.Handlers + 0x1800;
+    private const ulong UpperHalf = 0xFFFF_8000_0000_0000, UpperPdpt = 0xA000, UpperPd = 0xB000, UpperPageTable = 0xC000, Global = 0x100;
     private const byte InterruptVector = 0x40;
     private readonly GuestHarness _guest;
+    private readonly bool _upper;
 
-    public FuzzGuest(int seed, uint privilege, int maxBlockInstructions = 64, bool real = false)
+    public FuzzGuest(int seed, uint privilege, int maxBlockInstructions = 64, bool real = false, bool upper = false)
     {
+        _upper = upper;
         _guest = new GuestHarness(2 << 20, new VcpuOptions { CodeCacheBytes = 1 << 20, MaxBlockInstructions = maxBlockInstructions });
         var random = new Random(seed);
         FillCode(random, real);
@@ -45,7 +49,8 @@ internal sealed unsafe class FuzzGuest : IDisposable
         s->Gpr[4] = GuestHarness.Data + 0x10000;
         s->Rflags = 0x202;
         _guest.SetPrivilege(privilege);
-        s->Rip = GuestHarness.Code;
+        s->Rip = (upper ? UpperHalf : 0) + GuestHarness.Code;
+        s->Cr4 |= upper ? 0x80UL : 0; // PGE
         s->Cr4 |= 0x10000; // FSGSBASE
         s->Star = (0x18UL << 48) | (0x10UL << 32);
         s->Lstar = SystemCall;
@@ -84,8 +89,25 @@ internal sealed unsafe class FuzzGuest : IDisposable
         {
             _guest.Write64(GuestHarness.Pd + (8 * i), (i << 21) | GuestHarness.Present | GuestHarness.Writable | GuestHarness.LargePage);
         }
+        if (_upper)
+        {
+            MapUpperHalf();
+        }
         _guest.Write64(OtherPml4, _guest.Read64(GuestHarness.Pml4));
+        _guest.Write64(OtherPml4 + (8 * 256), _guest.Read64(GuestHarness.Pml4 + (8 * 256)));
         _guest.Write64(GuestHarness.Tss + 0x24, KernelStack); // IST1
+    }
+
+    private void MapUpperHalf()
+    {
+        const ulong table = GuestHarness.Present | GuestHarness.Writable | GuestHarness.User;
+        _guest.Write64(GuestHarness.Pml4 + (8 * 256), UpperPdpt | table);
+        _guest.Write64(UpperPdpt, UpperPd | table);
+        _guest.Write64(UpperPd, UpperPageTable | table);
+        for (ulong page = GuestHarness.Code >> 12; page < (GuestHarness.Code + CodeBytes) >> 12; page++)
+        {
+            _guest.Write64(UpperPageTable + (8 * page), (page << 12) | table | Global);
+        }
     }
 
     private void BuildKernel()
@@ -120,7 +142,7 @@ internal sealed unsafe class FuzzGuest : IDisposable
         }, common + 0x400);
     }
 
-    private static void BuildHandler(Assembler a)
+    private void BuildHandler(Assembler a)
     {
         Label noSwitch = a.CreateLabel(), noStore = a.CreateLabel();
         a.push(rax);
@@ -135,7 +157,8 @@ internal sealed unsafe class FuzzGuest : IDisposable
         a.mov(rbx, rax);
         a.shr(rbx, 40);
         a.and(ebx, (int)CodeBytes - 1);
-        a.add(rbx, (int)GuestHarness.Code);
+        a.mov(rcx, (_upper ? UpperHalf : 0) + GuestHarness.Code);
+        a.add(rbx, rcx);
         a.mov(__qword_ptr[rsp + 24], rbx);
         a.mov(__qword_ptr[rsp + 40], 0x202);
         a.mov(rbx, rax);
@@ -151,6 +174,10 @@ internal sealed unsafe class FuzzGuest : IDisposable
         a.xor(ecx, (int)(GuestHarness.Pml4 ^ OtherPml4));
         a.mov(cr3, rcx);
         a.Label(ref noSwitch);
+        if (_upper)
+        {
+            BuildRemapping(a);
+        }
         a.test(eax, 0x700);
         a.jnz(noStore);
         a.mov(rbx, rax);
@@ -162,6 +189,24 @@ internal sealed unsafe class FuzzGuest : IDisposable
         a.pop(rbx);
         a.pop(rax);
         a.iretq();
+    }
+
+    /// <summary>Now and then: maps a page of code to another frame, or writes an entry of an upper table anew.</summary>
+    private static void BuildRemapping(Assembler a)
+    {
+        Label keep = a.CreateLabel(), keepUpper = a.CreateLabel();
+        a.test(eax, 0x3800);
+        a.jnz(keep);
+        a.mov(rbx, rax);
+        a.shr(rbx, 33);
+        a.and(ebx, 3);
+        a.xor(__qword_ptr[(rbx * 8) + (long)(UpperPageTable + (8 * (GuestHarness.Code >> 12)))], 0x1000);
+        a.Label(ref keep);
+        a.test(eax, 0x1F0000);
+        a.jnz(keepUpper);
+        a.mov(rbx, __qword_ptr[UpperPd]);
+        a.mov(__qword_ptr[UpperPd], rbx);
+        a.Label(ref keepUpper);
     }
 
     /// <summary>Digest of registers and all of RAM.</summary>

@@ -79,13 +79,16 @@ internal sealed unsafe class GuestHarness : IDisposable
     }
 
     /// <summary>Assembles guest code to <paramref name="address"/>.</summary>
-    public void Assemble(Action<Assembler> build, ulong address = Code)
+    public void Assemble(Action<Assembler> build, ulong address = Code) => Assemble(build, address, address);
+
+    /// <summary>Assembles guest code for a linear address to a physical one.</summary>
+    public void Assemble(Action<Assembler> build, ulong address, ulong physicalAddress)
     {
         var assembler = new Assembler(64);
         build(assembler);
         using var stream = new MemoryStream();
         assembler.Assemble(new StreamCodeWriter(stream), address);
-        Write(address, stream.ToArray());
+        Write(physicalAddress, stream.ToArray());
     }
 
     /// <summary>An interrupt gate for a vector; the handler at Handlers + 16 * vector is HLT unless the test puts something else there.</summary>

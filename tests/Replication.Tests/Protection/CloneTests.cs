@@ -67,6 +67,53 @@ public sealed class CloneTests
     [Fact]
     public void Silent_other_side_ends_it() => Assert.Contains("does not answer", Run(5, loss: 100).Failure, StringComparison.Ordinal);
 
+    /// <summary>A way of so many bytes per millisecond in front of which chunks queue: the window, the longest wait of a heartbeat behind them, and the bytes moved.</summary>
+    private static (int Window, double Wait, long Bytes) Way(double bytesPerMs, CloneOptions options, int milliseconds)
+    {
+        var window = new CloneWindow(options, At(0));
+        var queue = new Queue<(double Arrives, int Sent)>();
+        (double free, double wait, long bytes) = (0, 0, 0);
+        for (int ms = 0; ms < milliseconds; ms++)
+        {
+            while (queue.TryPeek(out var head) && head.Arrives <= ms)
+            {
+                queue.Dequeue();
+                bytes += options.ChunkBytes;
+                window.Confirmed(At(ms), At(head.Sent));
+            }
+            while (window.HasRoom(queue.Count) && window.MaySend(At(ms)))
+            {
+                window.Sent(options.ChunkBytes);
+                free = Math.Max(free, ms) + (options.ChunkBytes / bytesPerMs);
+                queue.Enqueue((free + 1, ms));
+            }
+            if (ms > 1000)
+                wait = Math.Max(wait, free - ms);
+        }
+        return (window.Chunks, wait, bytes);
+
+        static Instant At(int ms) => new(ms * 10_000L);
+    }
+
+    [Theory]
+    [InlineData(1_250_000)]
+    [InlineData(125_000)]
+    [InlineData(12_500)]
+    public void Heartbeats_wait_little_behind_a_copy_and_the_way_is_used(int bytesPerMs)
+    {
+        var options = new CloneOptions();
+        var (_, wait, bytes) = Way(bytesPerMs, options, 10_000);
+        Assert.True(wait < 60, $"a heartbeat waited {wait} ms");
+        Assert.True(bytes > Math.Min(bytesPerMs, options.WindowChunks * options.ChunkBytes / 3) * 10_000L * 0.8, $"{bytes} bytes");
+    }
+
+    [Fact]
+    public void Rate_of_a_copy_is_limited_where_that_is_wanted()
+    {
+        var (_, _, bytes) = Way(1_000_000, new CloneOptions { BytesPerSecondMax = 10_000_000 }, 10_000);
+        Assert.InRange(bytes, 95_000_000, 101_000_000);
+    }
+
     [Fact]
     public void Page_blocks_come_back_and_nonsense_does_not()
     {

@@ -52,6 +52,24 @@ public sealed class BootTests : IDisposable
         Assert.Equal(["hello from ftakka"], guest.Output);
     }
 
+    [GuestFact("script")]
+    public void Ctrl_A_X_on_a_terminal_leaves_and_Ctrl_C_is_the_guests()
+    {
+        string image = GuestImage.Write(folder.Path, GuestImage.Plain, """
+            trap 'echo INTERRUPTED' INT
+            echo READY
+            while true; do sleep 1; done
+            """, withProof: false);
+        // The guest's shell gets a controlling terminal, without which Ctrl-C would be a byte like any other.
+        using GuestProcess guest = GuestProcess.StartOnTerminal([
+            "--kernel", GuestImage.Kernel, "--initrd", image, "--memory", "256M", "--append", "quiet ftakka.run=\"setsid cttyhack sh /proof.sh\""]);
+        guest.WaitFor("READY");
+        guest.Type("\x03");
+        guest.WaitFor("^CINTERRUPTED");
+        guest.Type("\x01x");
+        Assert.True(guest.End(GuestProcess.Patience) == ExitCode.Ok, guest.Story());
+    }
+
     [GuestFact]
     public void Panic_ends_the_run_as_a_crash()
     {

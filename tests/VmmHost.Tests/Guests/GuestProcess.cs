@@ -50,11 +50,17 @@ internal sealed partial class GuestProcess : IDisposable
     ];
 
     /// <summary>Starts <c>ftakka run</c> with these arguments, under another program if one is given.</summary>
-    public static GuestProcess StartFtAkka(IEnumerable<string> arguments, params string[] under)
+    public static GuestProcess StartFtAkka(IEnumerable<string> arguments, params string[] under) => Start([.. under, .. FtAkka(arguments)]);
+
+    /// <summary>The same on a terminal of its own, at whose keyboard is <see cref="Type"/>.</summary>
+    public static GuestProcess StartOnTerminal(IEnumerable<string> arguments)
     {
-        string program = Path.Combine(AppContext.BaseDirectory, Path.GetFileName(typeof(CommandLineApplication).Assembly.Location));
-        return Start([.. under, "dotnet", "exec", program, "run", .. arguments]);
+        IEnumerable<string> quoted = FtAkka(arguments).Select(word => $"'{word.Replace("'", "'\\''", StringComparison.Ordinal)}'");
+        return Start(["script", "--quiet", "--return", "--command", string.Join(' ', quoted), "/dev/null"]);
     }
+
+    private static string[] FtAkka(IEnumerable<string> arguments) =>
+        ["dotnet", "exec", Path.Combine(AppContext.BaseDirectory, Path.GetFileName(typeof(CommandLineApplication).Assembly.Location)), "run", .. arguments];
 
     /// <summary>Starts any monitor.</summary>
     public static GuestProcess Start(IReadOnlyList<string> command)

@@ -9,10 +9,22 @@ namespace FtAkka.Replication.Protection.Clone;
 public sealed record CloneOptions
 {
     /// <summary>Bytes of one chunk, roughly.</summary>
-    public int ChunkBytes { get; init; } = 256 << 10;
+    public int ChunkBytes { get; init; } = 128 << 10;
 
-    /// <summary>Chunks under way and not confirmed.</summary>
+    /// <summary>Chunks under way and not confirmed, at most.</summary>
     public int WindowChunks { get; init; } = 32;
+
+    /// <summary>The same at least, however slow the way is.</summary>
+    public int WindowChunksMin { get; init; } = 4;
+
+    /// <summary>
+    /// By how much chunks may delay what else is on the channel: heartbeats, the log, acknowledgements. Confirmations that take longer than the fastest
+    /// seen by more than this make the window smaller.
+    /// </summary>
+    public TimeSpan QueueDelayMax { get; init; } = TimeSpan.FromMilliseconds(20);
+
+    /// <summary>Bytes of chunks sent per second at most, on average; 0 for no limit.</summary>
+    public long BytesPerSecondMax { get; init; }
 
     /// <summary>Rounds after which the machine is paused, however many pages are left.</summary>
     public int RoundsMax { get; init; } = 10;
@@ -91,7 +103,9 @@ public abstract record CloneSenderEffect
     /// <param name="Round">0 is the whole memory, then rounds of dirty pages; the last is the pause.</param>
     /// <param name="Sent">Pages of the round sent.</param>
     /// <param name="Of">Pages of the round.</param>
-    public sealed record Progress(int Round, long Sent, long Of) : CloneSenderEffect;
+    /// <param name="Bytes">Bytes of the copy that the other side has confirmed, of all rounds.</param>
+    /// <param name="Elapsed">Time since the offer was accepted.</param>
+    public sealed record Progress(int Round, long Sent, long Of, long Bytes, TimeSpan Elapsed) : CloneSenderEffect;
 }
 
 /// <summary>What the receiver is told.</summary>

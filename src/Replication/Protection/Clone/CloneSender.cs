@@ -13,7 +13,8 @@ public sealed class CloneSender
 
     private readonly CloneOffer _offer;
     private readonly CloneOptions _options;
-    private readonly Queue<ICloneChunk> _unconfirmed = new();
+    private readonly Queue<(ICloneChunk Chunk, Instant Sent, bool Again)> _unconfirmed = new();
+    private readonly CloneWindow _window;
     private readonly Queue<Func<ulong, ICloneChunk>> _final = new();
     private IReadOnlyList<long> _round = [];
     private List<CloneSenderEffect> _effects = [];
@@ -38,6 +39,7 @@ public sealed class CloneSender
         ArgumentNullException.ThrowIfNull(offer);
         ArgumentNullException.ThrowIfNull(options);
         (_offer, _options) = (offer, options);
+        _window = new CloneWindow(options, now);
         _begun = _moved = _sent = now;
     }
 
@@ -78,10 +80,10 @@ public sealed class CloneSender
                 _roundSent += read.Pages.Count;
                 foreach (var chunk in Split(read.Pages))
                     SendChunk(now, chunk(_nextSequence));
-                _effects.Add(new CloneSenderEffect.Progress(_roundNumber, _roundSent, RoundLength));
+                _effects.Add(new CloneSenderEffect.Progress(_roundNumber, _roundSent, RoundLength, _confirmedBytes, now - _begun));
                 break;
             case CloneSenderInput.DirtyCollected dirty when _phase == Phase.Collecting:
-                NextRound(dirty.Pages);
+                NextRound(now, dirty.Pages);
                 break;
             case CloneSenderInput.Captured captured when _phase == Phase.Capturing:
                 Finish(captured.Capture);
@@ -132,9 +134,10 @@ public sealed class CloneSender
     /// <summary>Reads and sends as far as the window allows, and sends again what got lost.</summary>
     private void Advance(Instant now)
     {
-        while (_final.Count > 0 && _unconfirmed.Count < _options.WindowChunks)
+        // The machine's last pages are waited for: nothing that has a limit of its own comes between.
+        while (_final.Count > 0 && _window.HasRoom(_unconfirmed.Count))
             SendChunk(now, _final.Dequeue()(_nextSequence));
-        if (_phase == Phase.Reading && !_reading && _unconfirmed.Count < _options.WindowChunks)
+        if (_phase == Phase.Reading && !_reading && _window.HasRoom(_unconfirmed.Count) && _window.MaySend(now))
             ReadOn();
         if (now - _moved >= _options.SilenceMax && (_phase is Phase.Offered or Phase.Finishing || _unconfirmed.Count > 0))
         {
@@ -145,8 +148,12 @@ public sealed class CloneSender
             return;
         if (_phase == Phase.Offered)
             Send(now, _offer);
-        foreach (var chunk in _unconfirmed)
+        for (int i = _unconfirmed.Count; i > 0; i--)
+        {
+            var (chunk, sent, _) = _unconfirmed.Dequeue();
             Send(now, chunk);
+            _unconfirmed.Enqueue((chunk, sent, true));
+        }
     }
 
     private void ReadOn()
@@ -166,13 +173,13 @@ public sealed class CloneSender
         _effects.Add(new CloneSenderEffect.ReadPages(pages));
     }
 
-    private void NextRound(IReadOnlyList<long> dirty)
+    private void NextRound(Instant now, IReadOnlyList<long> dirty)
     {
         _roundNumber++;
         (_round, _firstPage, _roundSent) = (dirty, 0, 0);
         bool shrinks = _roundNumber < _options.RoundsMax;
         _phase = shrinks && !FitsThePause(dirty.Count) ? Phase.Reading : Phase.Capturing;
-        _effects.Add(new CloneSenderEffect.Progress(_roundNumber, 0, dirty.Count));
+        _effects.Add(new CloneSenderEffect.Progress(_roundNumber, 0, dirty.Count, _confirmedBytes, now - _begun));
         if (_phase == Phase.Capturing)
             _effects.Add(new CloneSenderEffect.PauseAndCapture(dirty));
     }
@@ -229,25 +236,30 @@ public sealed class CloneSender
         if (_unconfirmed.Count == 0)
             _moved = now;
         _nextSequence++;
-        _unconfirmed.Enqueue(chunk);
+        _unconfirmed.Enqueue((chunk, now, false));
+        _window.Sent(BytesOf(chunk));
         Send(now, chunk);
     }
 
     private void Confirm(Instant now, ulong next)
     {
         // The last chunk stays until the copy is assembled: sent again, it asks for that answer again.
-        while (_unconfirmed.TryPeek(out var chunk) && chunk.Sequence < next && chunk is not CloneFinish)
+        while (_unconfirmed.TryPeek(out var head) && head.Chunk.Sequence < next && head.Chunk is not CloneFinish)
         {
             _unconfirmed.Dequeue();
             _moved = now;
-            _confirmedBytes += chunk switch
-            {
-                ClonePages pages => pages.Pages.Length,
-                CloneState state => state.Bytes.Length,
-                _ => 0,
-            };
+            _confirmedBytes += BytesOf(head.Chunk);
+            if (!head.Again)
+                _window.Confirmed(now, head.Sent);
         }
     }
+
+    private static int BytesOf(ICloneChunk chunk) => chunk switch
+    {
+        ClonePages pages => pages.Pages.Length,
+        CloneState state => state.Bytes.Length,
+        _ => 0,
+    };
 
     private void Send(Instant now, IChannelMessage message)
     {

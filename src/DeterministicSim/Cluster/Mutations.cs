@@ -1,0 +1,97 @@
+using FtAkka.DeviceActors.Disks;
+using FtAkka.DeviceActors.Fencing;
+using FtAkka.Machine.Events;
+using FtAkka.Machine.Virtio.Block;
+using FtAkka.Replication.Log;
+using FtAkka.Replication.Messages;
+using FtAkka.Replication.Protection;
+using FtAkka.TinyGuests;
+
+namespace FtAkka.DeterministicSim.Cluster;
+
+/// <summary>Outputs leave as soon as their entries were sent: the primary takes its own word for the backup's.</summary>
+internal sealed class ReleaseBeforeAck(ClusterWorld world) : Mutant(world)
+{
+    public override IChannelMessage Sending(TrackedReplica? from, IChannelMessage message)
+    {
+        if (message is LogAppend { Frames.Length: > 0 } append && from is not null)
+        {
+            from.Shell.Received(new LogAck(append.LastLsn, 0, 0, long.MinValue, append.Generation, append.Attempt, long.MinValue, Resend: false));
+        }
+        return base.Sending(from, message);
+    }
+}
+
+/// <summary>A replica that goes live does not issue pending disk requests again.</summary>
+internal sealed class SkippedReissue(ClusterWorld world) : Mutant(world)
+{
+    public override IDiskBackend Disk(IDiskBackend storage, SimulatedHost host) => new Forgetful(World, storage, host);
+
+    private sealed class Forgetful(ClusterWorld world, IDiskBackend storage, SimulatedHost host) : IDiskBackend
+    {
+        public ulong CapacitySectors => storage.CapacitySectors;
+
+        public bool ReadOnly => storage.ReadOnly;
+
+        public Task<DiskOutcome> ExecuteAsync(DiskRequest request) =>
+            world.Checks.WasIssuedElsewhere(host, request) ? new TaskCompletionSource<DiskOutcome>().Task : storage.ExecuteAsync(request);
+
+        public void Dispose() => storage.Dispose();
+    }
+}
+
+/// <summary>The arbiter grants what it has granted to another.</summary>
+internal sealed class TwoWinners(ClusterWorld world) : Mutant(world)
+{
+    public override OwnershipVerdict Verdict(OwnershipVerdict verdict) => OwnershipVerdict.Owned;
+}
+
+/// <summary>One input in some hundred is not in the log that the backup gets.</summary>
+internal sealed class LostEntry(ClusterWorld world) : Mutant(world)
+{
+    public override IChannelMessage Sending(TrackedReplica? from, IChannelMessage message) => message is LogAppend { Frames.Length: > 0 } append
+        ? Rewrite(append, entry => IsChosen(entry) ? entry with { Payload = new InputPayload(new ClockAdvance(0)) } : entry)
+        : base.Sending(from, message);
+
+    private static bool IsChosen(LogEntry entry) => entry.Payload is InputPayload && entry.Lsn.Value % 199 == 7;
+}
+
+/// <summary>One input in some hundred is delivered an instruction late on the backup.</summary>
+internal sealed class OffByOneIcount(ClusterWorld world) : Mutant(world)
+{
+    public override IChannelMessage Sending(TrackedReplica? from, IChannelMessage message) => message is LogAppend { Frames.Length: > 0 } append
+        ? Rewrite(append, entry => IsChosen(entry) ? entry with { Icount = entry.Icount + 1 } : entry)
+        : base.Sending(from, message);
+
+    private static bool IsChosen(LogEntry entry) => entry.Payload is InputPayload && entry.Lsn.Value % 199 == 7;
+}
+
+/// <summary>What is read from the disk is in the guest's memory as soon as the disk has it, and not at the icount of its completion.</summary>
+internal sealed class ForgottenBounceBuffer(ClusterWorld world) : Mutant(world)
+{
+    public override IDiskBackend Disk(IDiskBackend storage, SimulatedHost host) => new Direct(World, storage, host);
+
+    private sealed class Direct(ClusterWorld world, IDiskBackend storage, SimulatedHost host) : IDiskBackend
+    {
+        public ulong CapacitySectors => storage.CapacitySectors;
+
+        public bool ReadOnly => storage.ReadOnly;
+
+        public Task<DiskOutcome> ExecuteAsync(DiskRequest request)
+        {
+            if (request.Kind == DiskRequestKind.Read && host.Replica?.Machine is { } machine)
+            {
+                machine.Memory.TryWrite(GuestLayout.BlockBuffer, world.Disk.Read(request.Sector, request.LengthBytes).AsSpan());
+            }
+            return storage.ExecuteAsync(request);
+        }
+
+        public void Dispose() => storage.Dispose();
+    }
+}
+
+/// <summary>Devices act whenever they are told to, whether or not their replica still may.</summary>
+internal sealed class IgnoredFence(ClusterWorld world) : Mutant(world)
+{
+    public override Fence Fence(Fence fence) => DeviceActors.Fencing.Fence.None;
+}
