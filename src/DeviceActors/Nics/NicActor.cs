@@ -41,6 +41,7 @@ public sealed class NicActor : ReceiveActor
     public NicActor(IFrameLink link, ImmutableArray<TimeSpan> announceAgain)
     {
         this.link = link;
+        connected = link.ConnectedAtStart;
         Receive<NicProtocol.Transmit>(message => Enqueue(message.Frames));
         Receive<NicProtocol.Announce>(message =>
         {

@@ -133,6 +133,8 @@ public sealed class NicActorTests : TestKit
 
     private sealed class ManualLink : IFrameLink
     {
+        public bool ConnectedAtStart { get; init; }
+
         private TaskCompletionSource<LinkInput>? receive;
         private TaskCompletionSource<int>? send;
 
@@ -204,6 +206,16 @@ public sealed class NicActorTests : TestKit
         Assert.Equal((NicActor.QueuedFramesMax, 5ul), (status.QueuedFrames, status.SendDrops));
         link.EndSend(1);
         AwaitAssert(() => Assert.Equal([1, NicActor.QueuedFramesMax], link.Sends));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Cable_is_in_from_the_first_moment_if_the_link_says_so(bool atStart)
+    {
+        IActorRef nic = Sys.ActorOf(NicActor.Props(new ManualLink { ConnectedAtStart = atStart }));
+        nic.Tell(new NicProtocol.Attach());
+        Assert.Equal(atStart, ExpectMsg<NicProtocol.LinkState>(Patience).Connected);
     }
 
     [Fact]
