@@ -24,11 +24,15 @@ public sealed partial class NodeActor : ReceiveActor
 
     private sealed record ReplicaEnded(NodeEntry Entry, ReplicaEnd End);
 
+    /// <summary>Console output from before a copy that a new backup gets.</summary>
+    private const int HistoryBytesMax = 1 << 20;
+
     private readonly NodeOptions settings;
     private readonly INodeArbiter arbiter;
     private readonly ILoggingAdapter log = Context.GetLogger();
     private readonly SortedDictionary<string, NodeEntry> entries = new(StringComparer.Ordinal);
     private readonly List<IActorRef> peers = [];
+    private readonly SortedDictionary<string, Heartbeat> lastBeats = new(StringComparer.Ordinal);
     private ICancelable? beats;
     private long beatsSent;
     private int replicasMade;
@@ -42,6 +46,7 @@ public sealed partial class NodeActor : ReceiveActor
         Receive<Beat>(_ => SendBeat());
         Receive<Heartbeat>(beat =>
         {
+            NoteLoss(beat);
             heard[beat.NodeName] = Now;
             foreach (NodeEntry entry in entries.Values)
             {
@@ -98,6 +103,20 @@ public sealed partial class NodeActor : ReceiveActor
         {
             Reprotect();
         }
+    }
+
+    /// <summary>Heartbeats are numbered and travel with everything else: a gap means that a connection broke and took with it what was under way.</summary>
+    private void NoteLoss(Heartbeat beat)
+    {
+        if (lastBeats.TryGetValue(beat.NodeName, out Heartbeat? last) && last.Incarnation == beat.Incarnation && beat.Sequence > last.Sequence + 1)
+        {
+            log.Info("{0}: {1} heartbeats were lost, the channel is resumed", beat.NodeName, beat.Sequence - last.Sequence - 1);
+            foreach (NodeEntry entry in entries.Values)
+            {
+                entry.Shell?.Reconnected(beat.NodeName);
+            }
+        }
+        lastBeats[beat.NodeName] = beat;
     }
 
     private void Answer(Func<object> act)
@@ -180,6 +199,9 @@ public sealed partial class NodeActor : ReceiveActor
                 Arbiter = arbiter,
                 Clock = () => scheduler.HighResMonotonicClock,
                 Tell = _ => { },
+                CloneLimits = settings.CloneLimits,
+                ConsoleHistory = () => entry.Console.Tail(HistoryBytesMax),
+                ConsoleHistoryReceived = (offset, bytes) => entry.Console.Prepend(offset, bytes.AsSpan()),
                 KeepEvidence = settings.KeepEvidence,
                 EvidenceLogBytes = settings.EvidenceLogBytes,
                 Replayed = outputs => Show(entry.Console, outputs),

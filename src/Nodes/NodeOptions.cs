@@ -4,6 +4,7 @@ using FtAkka.Actors.Vms;
 using FtAkka.DeviceActors.Consoles;
 using FtAkka.DeviceActors.Fencing;
 using FtAkka.Replication.Protection;
+using FtAkka.Replication.Protection.Clone;
 
 namespace FtAkka.Nodes;
 
@@ -24,6 +25,9 @@ public sealed record NodeOptions
 
     /// <summary>Limits and intervals of protected VMs.</summary>
     public required ProtectionOptions Protection { get; init; }
+
+    /// <summary>Limits of copies.</summary>
+    public CloneOptions CloneLimits { get; init; } = new();
 
     /// <summary>New backups without a person.</summary>
     public AutoProtectOptions AutoProtect { get; init; } = new();

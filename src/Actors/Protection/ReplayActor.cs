@@ -130,7 +130,7 @@ public sealed class ReplayActor : ReceiveActor
         if (player.LastExecuted != told || player.Machine.Icount != toldIcount || exit.Effects.Count > 0)
         {
             (told, toldIcount) = (player.LastExecuted, player.Machine.Icount);
-            shell.Replayed(player.LastExecuted, player.Machine.Icount, exit.Effects, player.DigestsChecked);
+            shell.Replayed(player.LastExecuted, player.Machine.Icount, exit.Effects, player.DigestsChecked, player.LastDigestIcount ?? 0);
         }
         if (player.Divergence is { } divergence)
         {

@@ -26,6 +26,9 @@ public sealed partial class ReplicaShell
     private CloneSenderEffect.Progress? progress;
     private TimeSpan pauseTime;
 
+    /// <summary>A piece of the console's history in a message; others must not wait long behind it.</summary>
+    private const int HistoryPieceBytes = 64 << 10;
+
     private CloneView? CloneProgress => progress is null ? null : new CloneView(progress.Round, progress.Sent, progress.Of, pauseTime, progress.Bytes, progress.Elapsed);
 
     /// <summary>A backup that has accepted an offer. It owns the machine until that runs live; <see cref="Release()"/> frees it otherwise.</summary>
@@ -81,6 +84,21 @@ public sealed partial class ReplicaShell
             LogFrame.Version, GuestMemory.PageSizeBytes, guest!.Memory.PageCount);
         sender = new CloneSender(offer, options.CloneLimits, Now);
         Post(new CloneSenderInput.Tick());
+    }
+
+    /// <summary>What a client may want to read at the backup once that is live. Newest pieces first, so that each reaches up to what is there.</summary>
+    private void SendConsoleHistory()
+    {
+        if (options.ConsoleHistory is null || peer is null)
+        {
+            return;
+        }
+        (ulong offset, ImmutableArray<byte> bytes) = options.ConsoleHistory();
+        for (int end = bytes.Length; end > 0; end = Math.Max(0, end - HistoryPieceBytes))
+        {
+            int start = Math.Max(0, end - HistoryPieceBytes);
+            options.Port.Send(peer, new ConsoleHistory(replica.Session.Generation, replica.Session.Attempt, offset + (ulong)start, bytes[start..end]));
+        }
     }
 
     private void StepCloneWith(IChannelMessage message)
@@ -335,6 +353,10 @@ public sealed record CloneView(int Round, long Sent, long Of, TimeSpan Pause, lo
 /// <param name="Status">The protocol's state.</param>
 /// <param name="Times">The last failover.</param>
 /// <param name="DigestsChecked">Digests that replay has compared and found equal.</param>
+/// <param name="LastDigestIcount">Icount of the last of them.</param>
+/// <param name="LogBitsPerSecond">Log sent or received, lately.</param>
+/// <param name="Reconnects">How often messages of the peer's node were lost on the way, and the log was resumed.</param>
 /// <param name="LastClone">The last clone, if there was one.</param>
 /// <param name="Clock">Now, by the clock of <paramref name="Times"/>.</param>
-public sealed record ReplicaView(ReplicaStatus Status, FailoverTimes Times, ulong DigestsChecked, CloneView? LastClone, TimeSpan Clock);
+public sealed record ReplicaView(ReplicaStatus Status, FailoverTimes Times, ulong DigestsChecked, ulong LastDigestIcount, double LogBitsPerSecond, int Reconnects,
+    CloneView? LastClone, TimeSpan Clock);

@@ -43,6 +43,12 @@ public sealed record ReplicaShellOptions
     /// <summary>Runs long work that keeps nobody waiting, by default on a thread of its own.</summary>
     public Action<Action> InBackground { get; init; } = work => new Thread(() => work()) { IsBackground = true, Name = "replica" }.Start();
 
+    /// <summary>The newest output of the serial console, and its position; null: a new backup has none from before its copy.</summary>
+    public Func<(ulong Offset, ImmutableArray<byte> Bytes)>? ConsoleHistory { get; init; }
+
+    /// <summary>Given that of the primary; must not block.</summary>
+    public Action<ulong, ImmutableArray<byte>>? ConsoleHistoryReceived { get; init; }
+
     /// <summary>Given what this replica knows of a divergence; must not block. Null: it is only logged.</summary>
     public Action<DivergenceReport>? KeepEvidence { get; init; }
 
@@ -79,7 +85,10 @@ public sealed partial class ReplicaShell : IMachineObserver
     private GoLivePlan? plan;
     private (StopReasons Stop, int Share) pace = (StopReasons.None, 100);
     private long fence;
+    private readonly RateMeter logRate = new();
     private ulong digestsChecked;
+    private ulong lastDigestIcount;
+    private int reconnects;
     private FailoverTimes times = new();
     private bool quiescing;
     private string? protectWhenStarted;
@@ -136,6 +145,20 @@ public sealed partial class ReplicaShell : IMachineObserver
         }
     }
 
+    /// <summary>Messages of that node were lost on the way: the connection broke and is there again.</summary>
+    public void Reconnected(string node)
+    {
+        lock (sync)
+        {
+            if (node != peer)
+            {
+                return;
+            }
+            reconnects++;
+        }
+        Post(new ReplicaInput.ChannelReconnected());
+    }
+
     /// <summary>A message of the peer's replica, on the thread that received it.</summary>
     public void Received(IChannelMessage message) => Post(message);
 
@@ -177,7 +200,7 @@ public sealed partial class ReplicaShell : IMachineObserver
     {
         lock (sync)
         {
-            return new ReplicaView(replica.Status(Now), times, digestsChecked, CloneProgress, options.Clock());
+            return new ReplicaView(replica.Status(Now), times, digestsChecked, lastDigestIcount, logRate.BitsPerSecond, reconnects, CloneProgress, options.Clock());
         }
     }
 
@@ -251,13 +274,13 @@ public sealed partial class ReplicaShell : IMachineObserver
         Post(new ReplicaInput.Recorded(entries, outputs, icount));
     }
 
-    internal void Replayed(Lsn executed, ulong icount, IReadOnlyList<MachineEffect> outputs, ulong digests)
+    internal void Replayed(Lsn executed, ulong icount, IReadOnlyList<MachineEffect> outputs, ulong digests, ulong lastDigest)
     {
         if (outputs.Count > 0)
         {
             options.Replayed?.Invoke(outputs);
         }
-        digestsChecked = digests;
+        (digestsChecked, lastDigestIcount) = (digests, lastDigest);
         Post(new ReplicaInput.Replayed(executed, icount, outputs));
     }
 
@@ -351,6 +374,12 @@ public sealed partial class ReplicaShell : IMachineObserver
             case ReplicaInput replicaInput:
                 StepReplica(replicaInput);
                 break;
+            case ConsoleHistory history:
+                if (new ChannelSession(history.Generation, history.Attempt) == replica.Session)
+                {
+                    options.ConsoleHistoryReceived?.Invoke(history.Offset, history.Bytes);
+                }
+                break;
             case DivergenceWitness witness:
                 HearWitness(witness);
                 break;
@@ -358,6 +387,10 @@ public sealed partial class ReplicaShell : IMachineObserver
                 if (!ReplicaRoles.IsLive(replica.Role))
                 {
                     times = replica.Role == ReplicaRole.Backup ? times with { LastHeard = options.Clock() } : times;
+                }
+                if (message is LogAppend append)
+                {
+                    logRate.Add(append.Frames.Length);
                 }
                 StepCloneWith(message);
                 StepReplica(new ReplicaInput.Received(message));
@@ -377,6 +410,7 @@ public sealed partial class ReplicaShell : IMachineObserver
     {
         if (input is ReplicaInput.Tick)
         {
+            logRate.Tick(options.Clock());
             TickClone();
         }
         foreach (ReplicaEffect effect in replica.Step(Now, input))
@@ -392,6 +426,7 @@ public sealed partial class ReplicaShell : IMachineObserver
             case ReplicaEffect.Send send:
                 if (peer is not null)
                 {
+                    logRate.Add(send.Message is LogAppend append ? append.Frames.Length : 0);
                     options.Port.Send(peer, send.Message);
                 }
                 break;
@@ -440,6 +475,10 @@ public sealed partial class ReplicaShell : IMachineObserver
         switch (effect)
         {
             case ReplicaEffect.RoleChanged changed:
+                if (changed.To == ReplicaRole.ProtectedPrimary)
+                {
+                    SendConsoleHistory();
+                }
                 options.Tell(new ReplicaEvents.RoleChanged(changed.From, changed.To, changed.Generation));
                 break;
             case ReplicaEffect.ReportStatus report:

@@ -255,9 +255,9 @@ public sealed class RecordingWriter : IDisposable
         string unfinished = path + RecordingFiles.Unfinished;
         using (var file = new FileStream(unfinished, FileMode.Create, FileAccess.Write, FileShare.Read))
         {
-            foreach (byte[] piece in SnapshotEncoder.Encode(keyframe))
+            foreach (ReadOnlyMemory<byte> piece in SnapshotEncoder.Encode(keyframe))
             {
-                file.Write(piece);
+                file.Write(piece.Span);
                 SnapshotBytes += piece.Length;
             }
             file.Flush(sync != RecordingSync.Never);

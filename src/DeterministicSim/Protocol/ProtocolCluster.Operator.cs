@@ -11,7 +11,9 @@ internal sealed partial class ProtocolCluster
     private const long OperatorInterval = 50 * Millisecond;
     private const long SettledTicks = 1_500 * Millisecond;
     private const long LostTicks = 3_000 * Millisecond;
-    private const int PendingMost = 64;
+
+    /// <summary>Disk requests that a healthy VM may have under way at once.</summary>
+    public const int PendingMost = 64;
 
     private int _attempts;
     private ulong _protectedGeneration;

@@ -127,8 +127,8 @@ internal sealed partial class ProtocolHost(string name, ProtocolCluster cluster)
             return;
         }
         ReplicaStatus status = Replica.Status(Now);
-        // A single entry or output larger than the room is taken nonetheless; the slack is the largest quantum's worth of them.
-        const int Slack = 4 * QuantumInstructionsMost;
+        // What one quantum makes is taken nonetheless, and a machine that stands still goes on recording how its disk requests end.
+        const int Slack = (4 * QuantumInstructionsMost) + ProtocolCluster.PendingMost;
         if (status.LogEntries > cluster.Options.LogEntriesMax + Slack || status.HeldOutputs > cluster.Options.OutputsMax + Slack || Machine?.Pending.Count > 4096)
         {
             throw new InvariantException(Invariant.Bounded,
@@ -256,7 +256,7 @@ internal sealed partial class ProtocolHost(string name, ProtocolCluster cluster)
                 break;
             case DigestPayload digest:
                 bool planted = cluster.PlantedDigests.Contains((Replica!.Generation, entry.Lsn.Value));
-                bool differs = digest.Digest != Machine!.Digest() && cluster.Mutation != ProtocolMutation.DigestIgnored;
+                bool differs = digest.Digest != Machine!.Digest() && cluster.Mutation != ProtocolMutation.IgnoredDigest;
                 if (differs && planted)
                 {
                     cluster.Effect(FaultKind.DigestWrong);

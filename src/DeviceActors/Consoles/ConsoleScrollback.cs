@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Runtime.InteropServices;
 using System.Threading.Channels;
 
 namespace FtAkka.DeviceActors.Consoles;
@@ -104,6 +105,49 @@ public sealed class ConsoleScrollback
                 wait = more.Task;
             }
             await wait.WaitAsync(cancelled).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>The newest output, at most so much of it.</summary>
+    public (ulong Offset, ImmutableArray<byte> Bytes) Tail(int bytesMax)
+    {
+        lock (sync)
+        {
+            ulong start = Math.Max(first, End > (ulong)bytesMax ? End - (ulong)bytesMax : 0);
+            var bytes = new byte[(int)(End - start)];
+            for (int i = 0; i < bytes.Length; i++)
+            {
+                bytes[i] = ring[(start + (ulong)i) % (ulong)ring.Length];
+            }
+            return (start, ImmutableCollectionsMarshal.AsImmutableArray(bytes));
+        }
+    }
+
+    /// <summary>
+    /// Takes output that is older than what is kept and reaches up to it; what there is no room for is left out. A scrollback without output
+    /// begins with it.
+    /// </summary>
+    public void Prepend(ulong offset, ReadOnlySpan<byte> bytes)
+    {
+        ulong end = offset + (ulong)bytes.Length;
+        bool empty;
+        lock (sync)
+        {
+            empty = !begun;
+            if (!empty && end >= first && offset < first)
+            {
+                MakeRoom((long)(End - offset));
+                ulong start = Math.Max(offset, End > (ulong)ring.Length ? End - (ulong)ring.Length : 0);
+                for (ulong at = start; at < first; at++)
+                {
+                    ring[at % (ulong)ring.Length] = bytes[(int)(at - offset)];
+                }
+                first = Math.Min(first, start);
+            }
+        }
+        if (empty)
+        {
+            Append(offset, bytes);
         }
     }
 

@@ -13,6 +13,12 @@ public sealed record LinkInput(ImmutableArray<ImmutableArray<byte>> Frames, bool
 public interface IFrameLink : IDisposable
 {
     /// <summary>
+    /// Whether the guest's cable is in as soon as the link is open. A link without a peer to wait for says so, lest a guest that goes live sees its
+    /// cable drawn and put in again: Linux may take a second to notice the latter.
+    /// </summary>
+    bool ConnectedAtStart => false;
+
+    /// <summary>
     /// Waits for frames, at least one unless the peer came or went, and returns all that are at hand up to
     /// <see cref="LinkLimits.FramesPerReceive"/>. A lost peer is waited for inside. Faults only if the link cannot work any more, and is
     /// cancelled by <see cref="IDisposable.Dispose"/>.

@@ -35,20 +35,19 @@ public sealed class NicActor : ReceiveActor
     private ulong sentFrames;
     private ulong sendDrops;
     private ulong receivedFrames;
-    private readonly Cancelable closed = new(Context.System.Scheduler);
+    private readonly List<ICancelable> announcements = [];
 
     /// <summary>A card on <paramref name="link"/>.</summary>
     public NicActor(IFrameLink link, ImmutableArray<TimeSpan> announceAgain)
     {
         this.link = link;
+        connected = link.ConnectedAtStart;
         Receive<NicProtocol.Transmit>(message => Enqueue(message.Frames));
         Receive<NicProtocol.Announce>(message =>
         {
             Enqueue([RarpAnnouncement.Build(message.Mac.AsSpan())]);
-            foreach (TimeSpan later in announceAgain)
-            {
-                Context.System.Scheduler.ScheduleTellOnce(later, Self, new AnnounceAgain(message.Mac), Self, closed);
-            }
+            announcements.AddRange(announceAgain.Select(later =>
+                Context.System.Scheduler.ScheduleTellOnceCancelable(later, Self, new AnnounceAgain(message.Mac), Self)));
         });
         Receive<AnnounceAgain>(message => Enqueue([RarpAnnouncement.Build(message.Mac.AsSpan())]));
         Receive<NicProtocol.Attach>(_ =>
@@ -95,7 +94,7 @@ public sealed class NicActor : ReceiveActor
     /// <inheritdoc/>
     protected override void PostStop()
     {
-        closed.Cancel();
+        announcements.ForEach(later => later.Cancel());
         link.Dispose();
     }
 

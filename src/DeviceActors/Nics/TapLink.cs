@@ -41,6 +41,9 @@ public sealed class TapLink : IFrameLink
     /// <summary>Name of the network interface.</summary>
     public string Name { get; }
 
+    /// <inheritdoc/>
+    public bool ConnectedAtStart => true;
+
     /// <summary>
     /// Opens the TAP interface <paramref name="name"/>, which is created if it does not exist and the process may do so (CAP_NET_ADMIN);
     /// one made beforehand for this user with <c>ip tuntap add</c> needs no privilege.

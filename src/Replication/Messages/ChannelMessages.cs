@@ -48,6 +48,13 @@ public sealed record ChannelClosed(ulong Generation, ulong Attempt, ChannelClose
     public const int TextMax = 2000;
 }
 
+/// <summary>Primary → backup, when that is entitled: console output from before the copy. Not answered; clients miss it if it is lost.</summary>
+/// <param name="Generation">See <see cref="IChannelMessage"/>.</param>
+/// <param name="Attempt">See <see cref="IChannelMessage"/>.</param>
+/// <param name="Offset">Position of the first byte since power-on.</param>
+/// <param name="Bytes">The bytes.</param>
+public sealed record ConsoleHistory(ulong Generation, ulong Attempt, ulong Offset, ImmutableArray<byte> Bytes) : IChannelMessage;
+
 /// <summary>Backup → primary, before it closes for <see cref="ChannelCloseReason.Diverged"/>: what it has where it diverged. Not answered.</summary>
 /// <param name="Generation">See <see cref="IChannelMessage"/>.</param>
 /// <param name="Attempt">See <see cref="IChannelMessage"/>.</param>

@@ -175,6 +175,19 @@ public static partial class WireMessageCodec
     private static CloneAssembled ReadCloneAssembled(ref MessagePackReader reader) =>
         new(reader.ReadUInt64(), reader.ReadUInt64(), reader.ReadUInt64(), reader.ReadUInt64(), reader.ReadUInt64(), reader.ReadUInt64());
 
+    private static void WriteConsoleHistory(ref MessagePackWriter writer, ConsoleHistory message)
+    {
+        WriteSession(ref writer, message);
+        writer.Write(message.Offset);
+        writer.Write(message.Bytes.AsSpan());
+    }
+
+    private static ConsoleHistory? ReadConsoleHistory(ref MessagePackReader reader)
+    {
+        var message = new ConsoleHistory(reader.ReadUInt64(), reader.ReadUInt64(), reader.ReadUInt64(), ReadBytes(ref reader));
+        return !message.Bytes.IsDefault && message.Offset <= ulong.MaxValue - (ulong)message.Bytes.Length ? message : null;
+    }
+
     private static void WriteDivergenceWitness(ref MessagePackWriter writer, DivergenceWitness message)
     {
         WriteSession(ref writer, message);

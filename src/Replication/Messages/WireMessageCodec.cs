@@ -87,6 +87,7 @@ public static partial class WireMessageCodec
         Row<CloneFinish>("cf", 6, WriteCloneFinish, ReadCloneFinish),
         Row<CloneProgress>("cg", 3, WriteCloneProgress, ReadCloneProgress),
         Row<CloneAssembled>("cm", 6, WriteCloneAssembled, ReadCloneAssembled),
+        Row<ConsoleHistory>("ch", 4, WriteConsoleHistory, ReadConsoleHistory),
         Row<DivergenceWitness>("dw", 6, WriteDivergenceWitness, ReadDivergenceWitness),
     ];
 

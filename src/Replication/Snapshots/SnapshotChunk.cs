@@ -33,12 +33,11 @@ public static class SnapshotChunk
     internal const int StatePayloadBytesMax = StateBytesMax + (1 << 20);
 
     /// <summary>Puts a header before a payload that stands at <see cref="HeaderBytes"/>.</summary>
-    internal static byte[] Seal(SnapshotChunkKind kind, byte[] chunk)
+    internal static void Seal(SnapshotChunkKind kind, Span<byte> chunk)
     {
         BinaryPrimitives.WriteInt32LittleEndian(chunk, (int)kind);
-        BinaryPrimitives.WriteInt32LittleEndian(chunk.AsSpan(4), chunk.Length - HeaderBytes);
-        BinaryPrimitives.WriteUInt32LittleEndian(chunk.AsSpan(8), Crc32C.Of(chunk.AsSpan(0, 8), chunk.AsSpan(HeaderBytes)));
-        return chunk;
+        BinaryPrimitives.WriteInt32LittleEndian(chunk[4..], chunk.Length - HeaderBytes);
+        BinaryPrimitives.WriteUInt32LittleEndian(chunk[8..], Crc32C.Of(chunk[..8], chunk[HeaderBytes..]));
     }
 
     /// <summary>Reads a chunk's header: how many bytes of payload follow it.</summary>

@@ -22,12 +22,25 @@ public static class SnapshotEncoder
     private const int Quality = 0;
     private const int WindowBits = 18;
 
+    /// <summary>Before the pages of a chunk: their number, the bytes of content, and for each page its index and source.</summary>
+    private static int ListBytes(int pages) => 8 + (pages * 8);
+
     private readonly record struct PageEntry(int Page, uint Source, int Number);
 
-    /// <summary>The file, piece by piece.</summary>
-    public static IEnumerable<byte[]> Encode(SnapshotCapture capture)
+    /// <summary>Room for the content of a chunk, and for the chunk; one for all chunks of a file.</summary>
+    private sealed class Scratch
+    {
+        public byte[] Raw { get; } = new byte[SnapshotChunk.PagesMax * GuestMemory.PageSizeBytes];
+
+        public byte[] Chunk { get; } = new byte[SnapshotChunk.HeaderBytes + ListBytes(SnapshotChunk.PagesMax)
+            + BrotliEncoder.GetMaxCompressedLength(SnapshotChunk.PagesMax * GuestMemory.PageSizeBytes)];
+    }
+
+    /// <summary>The file, piece by piece. A piece is valid until the next one is asked for.</summary>
+    public static IEnumerable<ReadOnlyMemory<byte>> Encode(SnapshotCapture capture)
     {
         ArgumentNullException.ThrowIfNull(capture);
+        var scratch = new Scratch();
         yield return capture.Header.Write();
         yield return State(capture.State.Span);
         uint chunks = 1;
@@ -39,14 +52,14 @@ public static class SnapshotEncoder
             entries.Add(entry);
             if (entries.Count == SnapshotChunk.PagesMax)
             {
-                yield return Pages(capture, entries);
+                yield return Pages(capture, entries, scratch);
                 (chunks, pages) = (chunks + 1, pages + (ulong)entries.Count);
                 entries.Clear();
             }
         }
         if (entries.Count > 0)
         {
-            yield return Pages(capture, entries);
+            yield return Pages(capture, entries, scratch);
             (chunks, pages) = (chunks + 1, pages + (ulong)entries.Count);
         }
         yield return End(chunks, pages);
@@ -73,29 +86,26 @@ public static class SnapshotEncoder
             yield return new PageEntry(page, ZeroSource, 0);
     }
 
-    private static byte[] State(ReadOnlySpan<byte> state)
+    private static Memory<byte> State(ReadOnlySpan<byte> state)
     {
-        var chunk = new byte[SnapshotChunk.HeaderBytes + 4 + BrotliEncoder.GetMaxCompressedLength(state.Length)];
+        const int start = SnapshotChunk.HeaderBytes + 4;
+        var chunk = new byte[start + BrotliEncoder.GetMaxCompressedLength(state.Length)];
         BinaryPrimitives.WriteInt32LittleEndian(chunk.AsSpan(SnapshotChunk.HeaderBytes), state.Length);
-        int length = Compress(state, chunk.AsSpan(SnapshotChunk.HeaderBytes + 4));
-        return SnapshotChunk.Seal(SnapshotChunkKind.State, chunk[..(SnapshotChunk.HeaderBytes + 4 + length)]);
+        return Sealed(SnapshotChunkKind.State, chunk.AsMemory(0, start + Compress(state, chunk.AsSpan(start))));
     }
 
-    private static byte[] Pages(SnapshotCapture capture, List<PageEntry> entries)
+    private static Memory<byte> Pages(SnapshotCapture capture, List<PageEntry> entries, Scratch scratch)
     {
-        var raw = new byte[entries.Count * GuestMemory.PageSizeBytes];
         int rawLength = 0;
         foreach (var entry in entries)
         {
             if (entry.Source == HereSource)
             {
-                capture.Content(entry.Number).CopyTo(raw.AsSpan(rawLength));
+                capture.Content(entry.Number).CopyTo(scratch.Raw.AsSpan(rawLength));
                 rawLength += GuestMemory.PageSizeBytes;
             }
         }
-        int listBytes = 8 + (entries.Count * 8);
-        var chunk = new byte[SnapshotChunk.HeaderBytes + listBytes + BrotliEncoder.GetMaxCompressedLength(rawLength)];
-        var payload = chunk.AsSpan(SnapshotChunk.HeaderBytes);
+        var payload = scratch.Chunk.AsSpan(SnapshotChunk.HeaderBytes);
         BinaryPrimitives.WriteInt32LittleEndian(payload, entries.Count);
         BinaryPrimitives.WriteInt32LittleEndian(payload[4..], rawLength);
         for (int i = 0; i < entries.Count; i++)
@@ -103,16 +113,23 @@ public static class SnapshotEncoder
             BinaryPrimitives.WriteInt32LittleEndian(payload[(8 + (i * 8))..], entries[i].Page);
             BinaryPrimitives.WriteUInt32LittleEndian(payload[(12 + (i * 8))..], entries[i].Source);
         }
-        int length = rawLength == 0 ? 0 : Compress(raw.AsSpan(0, rawLength), payload[listBytes..]);
-        return SnapshotChunk.Seal(SnapshotChunkKind.Pages, chunk[..(SnapshotChunk.HeaderBytes + listBytes + length)]);
+        int listBytes = ListBytes(entries.Count);
+        int length = rawLength == 0 ? 0 : Compress(scratch.Raw.AsSpan(0, rawLength), payload[listBytes..]);
+        return Sealed(SnapshotChunkKind.Pages, scratch.Chunk.AsMemory(0, SnapshotChunk.HeaderBytes + listBytes + length));
     }
 
-    private static byte[] End(uint chunks, ulong pages)
+    private static Memory<byte> End(uint chunks, ulong pages)
     {
         var chunk = new byte[SnapshotChunk.HeaderBytes + 12];
         BinaryPrimitives.WriteUInt32LittleEndian(chunk.AsSpan(SnapshotChunk.HeaderBytes), chunks);
         BinaryPrimitives.WriteUInt64LittleEndian(chunk.AsSpan(SnapshotChunk.HeaderBytes + 4), pages);
-        return SnapshotChunk.Seal(SnapshotChunkKind.End, chunk);
+        return Sealed(SnapshotChunkKind.End, chunk);
+    }
+
+    private static Memory<byte> Sealed(SnapshotChunkKind kind, Memory<byte> chunk)
+    {
+        SnapshotChunk.Seal(kind, chunk.Span);
+        return chunk;
     }
 
     private static int Compress(ReadOnlySpan<byte> raw, Span<byte> destination) =>

@@ -32,15 +32,17 @@ public sealed class DemoCommand : ICommandModule
         });
         var keep = new Option<bool>("--keep") { Description = "Keep the cluster's folder, with the nodes' logs." };
         var again = new Option<bool>("--no-reprotect") { Description = "Leave out the new backup after the failover." };
-        var command = new Command("demo", "Boot Linux on node A, protect it by node B, kill A, and see the guest go on on B.") { timeout, keep, again, json };
+        var tiny = new Option<bool>("--tiny") { Description = "Run the tiny guest of this program instead of Debian's Linux." };
+        var command = new Command("demo", "Boot Linux on node A, protect it by node B, kill A, and see the guest go on on B.") { timeout, keep, again, tiny, json };
         command.SetAction(async (parsed, cancelled) =>
         {
-            DemoGuest.Obtain(GuestFolder.Default, terminal.Progress);
+            DemoGuest guest = DemoGuest.Obtain(GuestFolder.Default, parsed.GetValue(tiny), terminal.Progress);
+            using DemoNetwork? network = guest.HasNetwork ? DemoNetwork.TryCreate(terminal.Progress) : null;
             string folder = Directory.CreateTempSubdirectory("ftakka-demo-").FullName;
             bool asJson = parsed.GetValue(json);
             try
             {
-                var run = new DemoRun(folder, parsed.GetValue(timeout), line => terminal.Progress(line));
+                var run = new DemoRun(folder, guest, network, parsed.GetValue(timeout), line => terminal.Progress(line));
                 DemoResult result = await run.RunAsync(!parsed.GetValue(again), cancelled).ConfigureAwait(false);
                 Print(terminal, result, asJson);
                 return result.Fault is null ? ExitCode.Ok : ExitCode.Failed;
@@ -64,7 +66,12 @@ public sealed class DemoCommand : ICommandModule
     {
         if (json)
         {
-            terminal.WriteJson(result);
+            terminal.WriteJson(new DemoFigures(result.DetectionMs, result.DrainMs, Math.Round(result.ArbiterMs + result.GoLiveMs, 3), result.TotalOutageMs, result.LagMs,
+                result.OutputsResent, result.BytesLost, result.Guest));
+            if (result.Fault is not null)
+            {
+                terminal.Progress(result.Fault);
+            }
             return;
         }
         FormattableString[] lines =
@@ -81,6 +88,7 @@ public sealed class DemoCommand : ICommandModule
             $"disk requests reissued {result.DiskRequestsReissued}",
             $"bytes lost             {result.BytesLost}",
             $"numbers counted        {result.Counted}, all on the disk: {(result.DiskFault is null ? "yes" : result.DiskFault)}",
+            $"TCP transfer           {result.Transfer ?? "not tried"}",
             $"protected again        {result.ProtectedAgain ?? "not tried"}",
             $"verdict                {result.Fault ?? "nothing was lost, nothing was repeated"}",
         ];
@@ -90,9 +98,10 @@ public sealed class DemoCommand : ICommandModule
         }
     }
 
-    private sealed class DemoRun(string folder, int timeoutMs, Action<string> say)
+    private sealed class DemoRun(string folder, DemoGuest guest, DemoNetwork? network, int timeoutMs, Action<string> say)
     {
-        private readonly DemoCounter counter = new();
+        private readonly DemoCounter counter = new(guest);
+        private readonly DemoTransfer? transfer = network is null ? null : new DemoTransfer(network.GuestAddress);
         private readonly List<DemoNode> nodes = [];
         private readonly Stopwatch total = Stopwatch.StartNew();
 
@@ -107,21 +116,33 @@ public sealed class DemoCommand : ICommandModule
                 // Short paths: a unix socket's name has room for some hundred characters.
                 File.AppendAllText(files.ConfigOf(node), $"ftakka.node.control-socket = \"{node.Name}.sock\"\n");
             }
-            (string file, string disk) = DemoGuest.Write(folder);
+            (string file, string disk) = guest.Write(folder, network);
             using var following = CancellationTokenSource.CreateLinkedTokenSource(cancelled);
             try
             {
                 Say("starting the hosts A and B");
                 nodes.AddRange(await Task.WhenAll(wanted.Take(2).Select(node => DemoNode.StartAsync(files, node, cancelled))).ConfigureAwait(false));
                 (DemoNode a, DemoNode b) = (nodes[0], nodes[1]);
-                Say("booting Linux on A");
+                Say($"booting {guest.Name} on A");
                 await ControlClient.AskAsync(a.Socket, new ControlRequest("start", File: file), cancelled).ConfigureAwait(false);
                 var follower = new ConsoleFollower(() => [.. nodes.Select(node => node.Socket)], Vm);
                 Task follow = follower.FollowAsync(bytes => counter.Take(bytes, Clock), TimeSpan.FromSeconds(60), following.Token);
                 await UntilAsync("the guest to count", () => counter.Last >= 3, 60, cancelled).ConfigureAwait(false);
+                transfer?.Start(following.Token);
                 await ProtectAsync(a, b, cancelled).ConfigureAwait(false);
                 await CountOnAsync(50, cancelled).ConfigureAwait(false);
                 ReplicaStatusLine before = await StatusAsync(a, cancelled).ConfigureAwait(false);
+                if (!before.Protected)
+                {
+                    Say($"the backup was lost, since this machine is too busy for a timeout of {timeoutMs} ms");
+                    await ProtectAsync(a, b, cancelled).ConfigureAwait(false);
+                    before = await StatusAsync(a, cancelled).ConfigureAwait(false);
+                }
+                if (transfer is not null)
+                {
+                    await UntilAsync("a TCP transfer from the guest", () => transfer.Bytes > 20_000, 60, cancelled).ConfigureAwait(false);
+                }
+                long transferred = transfer?.Bytes ?? 0;
                 Say($"the guest counts ({counter.Last}), lag {before.LagMs.ToString(CultureInfo.InvariantCulture)} ms; killing A with SIGKILL");
                 a.Kill();
                 double killed = Clock;
@@ -130,14 +151,22 @@ public sealed class DemoCommand : ICommandModule
                 {
                     result = result with { ProtectedAgain = await ProtectAgainAsync(files, wanted[2], b, cancelled).ConfigureAwait(false) };
                 }
-                string? diskFault = DemoGuest.CheckDisk(disk, counter.Last);
+                string? diskFault = guest.CheckDisk(disk, counter.Last);
+                if (transfer is not null)
+                {
+                    long sofar = transfer.Bytes;
+                    await UntilAsync("the TCP transfer to go on", () => transfer.Bytes > sofar + 20_000, 60, cancelled).ConfigureAwait(false);
+                }
                 await following.CancelAsync().ConfigureAwait(false);
+                string? transferFault = transfer is null ? null : await transfer.VerdictAsync().ConfigureAwait(false);
                 await Task.WhenAny(follow).ConfigureAwait(false);
-                result = result with { BytesLost = follower.LostBytes, Counted = counter.Last, DiskFault = diskFault };
+                result = result with { BytesLost = follower.LostBytes, Counted = counter.Last, DiskFault = diskFault,
+                    Transfer = transfer is null ? null : transferFault ?? string.Create(CultureInfo.InvariantCulture, $"{transfer.Bytes} bytes over one connection, {transferred} of them from A; the hash is right"),
+                };
                 Say("done");
                 return result with
                 {
-                    Fault = counter.Fault ?? diskFault ?? (follower.LostBytes > 0 ? $"{follower.LostBytes} bytes of the console were lost." : null),
+                    Fault = counter.Fault ?? diskFault ?? transferFault ?? (follower.LostBytes > 0 ? $"{follower.LostBytes} bytes of the console were lost." : null),
                     TotalSeconds = Math.Round(total.Elapsed.TotalSeconds, 1),
                 };
             }
@@ -165,7 +194,7 @@ public sealed class DemoCommand : ICommandModule
                 OutputsResent = failover.OutputsResent,
                 DiskRequestsReissued = failover.DiskRequestsReissued,
                 TimeoutMs = timeoutMs,
-                Guest = $"Debian Linux, {System.IO.Path.GetFileName(GuestFolder.Default.PreferredKernel)}",
+                Guest = guest.Name,
             };
         }
 
@@ -238,6 +267,9 @@ public sealed class DemoCommand : ICommandModule
     }
 }
 
+/// <summary>What <c>--json</c> prints; times in milliseconds. The time to go live includes the arbiter's answer.</summary>
+internal sealed record DemoFigures(double DetectionMs, double DrainMs, double GoLiveMs, double TotalOutageMs, double LagMs, int OutputsResent, ulong BytesLost, string Guest);
+
 /// <summary>What the demo measured; times in milliseconds.</summary>
 internal sealed record DemoResult
 {
@@ -279,6 +311,9 @@ internal sealed record DemoResult
 
     /// <summary>What is wrong with the disk; null if nothing.</summary>
     public string? DiskFault { get; init; }
+
+    /// <summary>The transfer that spanned the failover; null without a network.</summary>
+    public string? Transfer { get; init; }
 
     /// <summary>The new backup, if one was asked for.</summary>
     public string? ProtectedAgain { get; init; }

@@ -1,30 +1,85 @@
 using System.Buffers.Binary;
 using System.Globalization;
 using System.Text;
-using FtAkka.VmmHost.Cli;
+using FtAkka.TinyGuests;
 using FtAkka.VmmHost.GuestKit;
 
 namespace FtAkka.VmmHost.Demo;
 
-/// <summary>
-/// The demo's guest: Debian's kernel with the initramfs of <c>guest fetch</c>, and a shell script that counts on the console and writes each number
-/// to a sector of its disk, with a checksum, before it prints it.
-/// </summary>
-internal static class DemoGuest
+/// <summary>A guest that counts on its console, and has each number on its disk before it prints it.</summary>
+internal abstract class DemoGuest
 {
-    /// <summary>Starts a line of the counter.</summary>
-    public const string Mark = "COUNT ";
+    protected const int SectorBytes = 512;
+    protected const int ImageBytes = 16 << 20;
 
-    private const int SectorBytes = 512;
-    private const int ImageBytes = 16 << 20;
+    /// <summary>For people.</summary>
+    public abstract string Name { get; }
 
-    /// <summary>Records on the disk.</summary>
-    public const int RecordsMax = ImageBytes / SectorBytes;
+    /// <summary>Whether it can serve a file over the network.</summary>
+    public virtual bool HasNetwork => false;
+
+    /// <summary>
+    /// Debian's kernel and busybox, fetched if they are not there yet; where they cannot be had, the tiny guest of this program, and it is said so.
+    /// </summary>
+    public static DemoGuest Obtain(GuestFolder folder, bool tiny, Action<string> progress)
+    {
+        if (tiny)
+        {
+            return new TinyDemoGuest();
+        }
+        if (folder.PreferredKernel is null || !File.Exists(folder.Initramfs()))
+        {
+            progress("fetching Debian's kernel and busybox, once");
+            try
+            {
+                new GuestFetch(new GuestFetchOptions { Folder = folder }, progress).Run();
+            }
+            catch (GuestKitException failure)
+            {
+                progress($"Debian's guest cannot be fetched ({failure.Message}): the demo runs the tiny guest instead, which is no Linux");
+                return new TinyDemoGuest();
+            }
+        }
+        return new DebianDemoGuest(folder);
+    }
+
+    /// <summary>Writes disk and VM file into a folder.</summary>
+    /// <returns>Paths of the VM file and of the disk.</returns>
+    public (string File, string Disk) Write(string folder, DemoNetwork? network)
+    {
+        string disk = Path.Combine(folder, "demo.raw");
+        using (FileStream image = File.Create(disk))
+        {
+            image.SetLength(ImageBytes);
+        }
+        string file = Path.Combine(folder, "demo.hocon");
+        File.WriteAllText(file, $"name = demo\ndisks = [ \"{disk}\" ]\n{(network is null ? "" : $"nics = [ \"tap:{network.Tap}\" ]\n")}{Describe(folder, network)}\n");
+        return (file, disk);
+    }
+
+    /// <summary>The rest of the VM file.</summary>
+    protected abstract string Describe(string folder, DemoNetwork? network);
+
+    /// <summary>The number that a line of the console counts, from 1 on; null if it counts none.</summary>
+    public abstract int? NumberOf(string line);
+
+    /// <summary>Checks that everything printed is on the disk, whole.</summary>
+    /// <returns>Null, or what is wrong.</returns>
+    public abstract string? CheckDisk(string disk, int printed);
+}
+
+/// <summary>
+/// Debian's kernel with the initramfs of <c>guest fetch</c>, and a shell script that counts on the console and writes each number
+/// to a sector of its disk, with a checksum, before it prints it. A web server gives numbered blocks without end.
+/// </summary>
+internal sealed class DebianDemoGuest(GuestFolder kit) : DemoGuest
+{
+    private const string Mark = "COUNT ";
 
     /// <summary>
     /// dd with conv=fsync asks for each sector to be on the disk before it ends: a number that was printed is a record that must be there.
     /// </summary>
-    private static readonly string Script = string.Join('\n',
+    private static readonly string Counter = string.Join('\n',
         "i=0",
         "while true; do",
         "  i=$((i+1))",
@@ -34,51 +89,42 @@ internal static class DemoGuest
         "  sleep 0.02",
         "done");
 
-    /// <summary>Fetches the guest's files if they are not there yet.</summary>
-    /// <exception cref="CommandFailedException">They cannot be fetched; the message says why and what to do.</exception>
-    public static void Obtain(GuestFolder folder, Action<string> progress)
+    private static readonly string Server = string.Join('\n',
+        "mkdir -p /tmp/www/cgi-bin",
+        "cat > /tmp/www/cgi-bin/feed <<'END'",
+        "#!/bin/sh",
+        "echo; i=0",
+        $"x=$(printf '%{DemoTransfer.BlockBytes - 10}s' | tr ' ' x)",
+        "while true; do i=$((i+1)); printf '%08d %s\\n' $i $x; sleep 0.01; done",
+        "END",
+        "chmod 755 /tmp/www/cgi-bin/feed",
+        "httpd -h /tmp/www",
+        "");
+
+    /// <inheritdoc/>
+    public override string Name => $"Debian Linux, {Path.GetFileName(kit.PreferredKernel)}";
+
+    /// <inheritdoc/>
+    public override bool HasNetwork => true;
+
+    /// <inheritdoc/>
+    protected override string Describe(string folder, DemoNetwork? network)
     {
-        if (folder.PreferredKernel is not null && File.Exists(folder.Initramfs()))
-        {
-            return;
-        }
-        progress("fetching Debian's kernel and busybox, once");
-        try
-        {
-            new GuestFetch(new GuestFetchOptions { Folder = folder }, progress).Run();
-        }
-        catch (GuestKitException failure)
-        {
-            throw new CommandFailedException($"The demo's Linux guest cannot be fetched. {failure.Message}");
-        }
+        string script = (network is null ? "" : Server) + Counter;
+        string address = network is null ? "" : $" ftakka.ip={network.GuestAddress}/24";
+        return $"memory = 128M\nappend = \"quiet{address} ftakka.run64={Convert.ToBase64String(Encoding.ASCII.GetBytes(script))}\"";
     }
 
-    /// <summary>Writes disk and VM file into a folder.</summary>
-    /// <returns>Paths of the VM file and of the disk.</returns>
-    public static (string File, string Disk) Write(string folder)
-    {
-        string disk = Path.Combine(folder, "demo.raw");
-        using (FileStream image = File.Create(disk))
-        {
-            image.SetLength(ImageBytes);
-        }
-        string file = Path.Combine(folder, "demo.hocon");
-        File.WriteAllText(file, $$"""
-            name = demo
-            memory = 128M
-            disks = [ "{{disk}}" ]
-            append = "quiet ftakka.run64={{Convert.ToBase64String(Encoding.ASCII.GetBytes(Script))}}"
-            """);
-        return (file, disk);
-    }
+    /// <inheritdoc/>
+    public override int? NumberOf(string line) =>
+        line.StartsWith(Mark, StringComparison.Ordinal) && int.TryParse(line.AsSpan(Mark.Length), NumberStyles.None, CultureInfo.InvariantCulture, out int number) ? number : null;
 
-    /// <summary>Checks that the records 1 to <paramref name="printed"/> are on the disk, whole.</summary>
-    /// <returns>Null, or what is wrong.</returns>
-    public static string? CheckDisk(string disk, int printed)
+    /// <inheritdoc/>
+    public override string? CheckDisk(string disk, int printed)
     {
         byte[] sector = new byte[SectorBytes];
         using FileStream image = new(disk, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
-        for (int i = 1; i <= printed && i < RecordsMax; i++)
+        for (int i = 1; i <= printed && i < ImageBytes / SectorBytes; i++)
         {
             image.Position = (long)i * SectorBytes;
             image.ReadExactly(sector);
@@ -93,8 +139,44 @@ internal static class DemoGuest
     }
 }
 
+/// <summary>The tiny guest of this program, which needs nothing from elsewhere: its journal writes a record to the disk before it prints its number.</summary>
+internal sealed class TinyDemoGuest : DemoGuest
+{
+    private const string Mark = "journal ";
+    private const int Seed = 7;
+
+    /// <inheritdoc/>
+    public override string Name => "the tiny guest (no Linux)";
+
+    /// <inheritdoc/>
+    protected override string Describe(string folder, DemoNetwork? network)
+    {
+        string kernel = Path.Combine(folder, "tiny.elf");
+        File.WriteAllBytes(kernel, TinyGuest.Kernel);
+        return string.Create(CultureInfo.InvariantCulture,
+            $"memory = 16M\nkernel = \"{kernel}\"\nappend = \"workload=journal records={(ImageBytes / SectorBytes) - 1} seed={Seed} pause=20000000\"");
+    }
+
+    /// <inheritdoc/>
+    public override int? NumberOf(string line) =>
+        line.StartsWith(Mark, StringComparison.Ordinal) && line.Length > Mark.Length + 16
+            && int.TryParse(line.AsSpan(Mark.Length, 16), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out int number) ? number + 1 : null;
+
+    /// <inheritdoc/>
+    public override string? CheckDisk(string disk, int printed)
+    {
+        byte[] bytes = new byte[printed * JournalRecord.SizeBytes];
+        using (FileStream image = new(disk, FileMode.Open, FileAccess.Read, FileShare.ReadWrite))
+        {
+            image.ReadExactly(bytes);
+        }
+        int good = JournalRecord.CountGood(bytes, Seed);
+        return good == printed ? null : $"Record {good + 1} was printed and is not whole on the disk.";
+    }
+}
+
 /// <summary>Reads the counter from the console and notes what is wrong with it.</summary>
-internal sealed class DemoCounter
+internal sealed class DemoCounter(DemoGuest guest)
 {
     private readonly StringBuilder line = new();
     private readonly Lock sync = new();
@@ -173,8 +255,7 @@ internal sealed class DemoCounter
         {
             fault ??= text;
         }
-        if (!text.StartsWith(DemoGuest.Mark, StringComparison.Ordinal)
-            || !int.TryParse(text.AsSpan(DemoGuest.Mark.Length), NumberStyles.None, CultureInfo.InvariantCulture, out int number))
+        if (guest.NumberOf(text) is not { } number)
         {
             return;
         }

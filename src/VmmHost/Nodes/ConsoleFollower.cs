@@ -15,6 +15,9 @@ internal sealed class ConsoleFollower(Func<IReadOnlyList<string>> sockets, strin
     /// <summary>How long a node may be quiet before others are asked.</summary>
     private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(200);
 
+    /// <summary>How long a node may take to answer; others wait behind it.</summary>
+    private static readonly TimeSpan AnswerPatience = TimeSpan.FromSeconds(2);
+
     private volatile ControlLines? attached;
     private long quietSince;
     private volatile string? found;
@@ -136,5 +139,5 @@ internal sealed class ConsoleFollower(Func<IReadOnlyList<string>> sockets, strin
 
     /// <summary>The generation that is live on a node; null if none is.</summary>
     private async Task<ulong?> LiveGenerationAsync(string node, CancellationToken cancelled) =>
-        (await ControlClient.ListAsync([node], cancelled).ConfigureAwait(false)).Where(line => line.Vm == vm && ControlClient.IsLive(line)).Max(line => (ulong?)line.Generation);
+        (await ControlClient.ListAsync([node], cancelled, AnswerPatience).ConfigureAwait(false)).Where(line => line.Vm == vm && ControlClient.IsLive(line)).Max(line => (ulong?)line.Generation);
 }

@@ -7,8 +7,8 @@ namespace FtAkka.VmmHost.Nodes;
 /// <summary>The command line's way to the nodes on this host.</summary>
 internal static class ControlClient
 {
-    /// <summary>A node that does not answer for so long is frozen, as its host may be.</summary>
-    public static readonly TimeSpan AnswerPatience = TimeSpan.FromSeconds(3);
+    /// <summary>A node that does not answer for so long is frozen, as its host may be. Long enough for a first request from a new process on a loaded host.</summary>
+    private static readonly TimeSpan AnswerPatience = TimeSpan.FromSeconds(10);
 
     /// <summary>Control sockets of all nodes of this user.</summary>
     public static IReadOnlyList<string> Sockets() =>
@@ -33,13 +33,16 @@ internal static class ControlClient
     }
 
     /// <summary>The replicas on all nodes of this host; nodes that do not answer are left out.</summary>
-    public static async Task<List<ReplicaStatusLine>> ListAsync(IEnumerable<string> sockets, CancellationToken cancelled)
+    /// <param name="sockets">Whom to ask.</param>
+    /// <param name="cancelled">Ends the asking.</param>
+    /// <param name="answerPatience">How long each may take; some seconds if not given.</param>
+    public static async Task<List<ReplicaStatusLine>> ListAsync(IEnumerable<string> sockets, CancellationToken cancelled, TimeSpan? answerPatience = null)
     {
         var lines = new List<ReplicaStatusLine>();
         foreach (string socket in sockets)
         {
             using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancelled);
-            patience.CancelAfter(AnswerPatience);
+            patience.CancelAfter(answerPatience ?? AnswerPatience);
             try
             {
                 lines.AddRange((await AskAsync(socket, new ControlRequest("list"), patience.Token).ConfigureAwait(false)).Replicas ?? []);

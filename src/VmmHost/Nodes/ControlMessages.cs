@@ -2,6 +2,8 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 
 using FtAkka.Nodes;
+using FtAkka.Replication.Protection;
+
 namespace FtAkka.VmmHost.Nodes;
 
 /// <summary>
@@ -110,8 +112,35 @@ internal sealed record ReplicaStatusLine
     /// <summary>Digests compared and found equal.</summary>
     public ulong DigestsChecked { get; init; }
 
+    /// <summary>What the digests say: "equal", "none yet"; on a primary "compared by the backup".</summary>
+    public string? DigestState { get; init; }
+
+    /// <summary>Icount of the last digest compared and equal.</summary>
+    public ulong LastDigestIcount { get; init; }
+
+    /// <summary>Log sent or received over the last second.</summary>
+    public double LogMbitPerSecond { get; init; }
+
+    /// <summary>Outputs that wait, or that a device has and has not performed.</summary>
+    public int OutputsUnderWay { get; init; }
+
+    /// <summary>Bytes of them.</summary>
+    public long OutputBytes { get; init; }
+
+    /// <summary>How often the channel broke and was resumed.</summary>
+    public int Reconnects { get; init; }
+
+    /// <summary>How often the arbiter has not answered, while a question is open.</summary>
+    public int ArbiterFailures { get; init; }
+
     /// <summary>The last clone.</summary>
     public string? CopyState { get; init; }
+
+    /// <summary>Bytes of the last clone that the other side has confirmed.</summary>
+    public long? CopyBytes { get; init; }
+
+    /// <summary>Its mean rate.</summary>
+    public double? CopyMbPerSecond { get; init; }
 
     /// <summary>How long the last clone paused the machine.</summary>
     public double? CopyPauseMs { get; init; }
@@ -121,6 +150,13 @@ internal sealed record ReplicaStatusLine
 
     /// <summary>How it ended.</summary>
     public string? End { get; init; }
+
+    private static string? DigestsOf(Actors.Protection.ReplicaView view) => view.Status.Role switch
+    {
+        ReplicaRole.ProtectedPrimary => "compared by the backup",
+        ReplicaRole.Backup or ReplicaRole.BackupSyncing or ReplicaRole.GoingLive => view.DigestsChecked > 0 ? "equal" : "none yet",
+        _ => null,
+    };
 
     /// <summary>The line of a replica.</summary>
     public static ReplicaStatusLine Of(ReplicaLine line)
@@ -152,6 +188,15 @@ internal sealed record ReplicaStatusLine
             SharePercent = status.SharePercent,
             Stopped = status.Stopped == 0 ? null : status.Stopped.ToString(),
             DigestsChecked = view.DigestsChecked,
+            DigestState = DigestsOf(view),
+            LastDigestIcount = view.LastDigestIcount,
+            LogMbitPerSecond = Math.Round(view.LogBitsPerSecond / 1e6, 4),
+            OutputsUnderWay = status.OutputsUnderWay,
+            OutputBytes = status.OutputBytes,
+            Reconnects = view.Reconnects,
+            ArbiterFailures = status.ArbiterFailures,
+            CopyBytes = view.LastClone?.Bytes,
+            CopyMbPerSecond = view.LastClone is { Elapsed.Ticks: > 0 } copy ? Math.Round(copy.Bytes / 1e6 / copy.Elapsed.TotalSeconds, 1) : null,
             CopyState = view.LastClone is { } clone ? $"round {clone.Round}, {clone.Sent} of {clone.Of} pages" : null,
             CopyPauseMs = view.LastClone is { Pause.Ticks: > 0 } paused ? Math.Round(paused.Pause.TotalMilliseconds, 3) : null,
             Failover = view.Times.Live == default ? null : FailoverLine.Of(view),

@@ -3,8 +3,10 @@ using Akka.Configuration;
 using Akka.Configuration.Hocon;
 using FtAkka.Nodes;
 using FtAkka.Replication.Protection;
+using FtAkka.Replication.Protection.Clone;
 using FtAkka.VmmHost.Cli;
 using FtAkka.VmmHost.Vms;
+using Microsoft.Extensions.Logging;
 
 namespace FtAkka.VmmHost.Nodes;
 
@@ -46,6 +48,9 @@ internal sealed record NodeSettings
     /// <summary>How long an orderly stop waits for VMs to be handed over.</summary>
     public required TimeSpan HandOverTimeout { get; init; }
 
+    /// <summary>Bytes per second of a copy at most; 0 for no limit.</summary>
+    public required long CloneRate { get; init; }
+
     /// <summary>Folder for reports of divergences.</summary>
     public required string DivergenceDirectory { get; init; }
 
@@ -60,7 +65,7 @@ internal sealed record NodeSettings
 
     /// <summary>What the node's actor works with on this host. Makes the folder for the arbiter where there is none.</summary>
     /// <exception cref="CommandFailedException">The folder cannot be made.</exception>
-    public NodeOptions ToOptions()
+    public NodeOptions ToOptions(ILogger? log = null)
     {
         try
         {
@@ -78,8 +83,9 @@ internal sealed record NodeSettings
             Protection = Protection,
             AutoProtect = AutoProtect,
             HandOverTimeout = HandOverTimeout,
+            CloneLimits = new CloneOptions { BytesPerSecondMax = CloneRate },
             EvidenceLogBytes = DivergenceLogBytes,
-            KeepEvidence = report => new EvidenceFolder(DivergenceDirectory, DivergenceReportsMax).Keep(report, Console.Error.WriteLine),
+            KeepEvidence = report => new EvidenceFolder(DivergenceDirectory, DivergenceReportsMax).Keep(report, line => log?.Log(LogLevel.Warning, default, line, null, (text, _) => text)),
             Arbiter = new FileArbiter(SharedDirectory),
             Devices = new HostDevices(),
         };
@@ -120,6 +126,7 @@ internal sealed record NodeSettings
             Protection = ReadProtection(given, file),
             AutoProtect = ReadAutoProtect(given, file),
             HandOverTimeout = given.GetTimeSpan("ftakka.ft.hand-over-timeout", TimeSpan.FromSeconds(10)),
+            CloneRate = given.GetByteSize("ftakka.ft.clone-rate", 0) ?? 0,
             DivergenceDirectory = Path.Combine(folder, given.GetString("ftakka.node.divergence-directory", "divergences")),
             DivergenceReportsMax = given.GetInt("ftakka.node.divergence-reports", 16),
             DivergenceLogBytes = given.GetByteSize("ftakka.node.divergence-log", 8 << 20) ?? 8 << 20,

@@ -97,13 +97,21 @@ public sealed class VmStatusCommand : ICommandModule
         {
             $"{line.Node}: {line.Role}{(line.Protected ? ", protected" : "")}, generation {line.Generation}",
             string.Create(CultureInfo.InvariantCulture, $"icount {line.Icount:N0}"),
-            string.Create(CultureInfo.InvariantCulture, $"log {line.LogEnd} recorded or received, {line.Acknowledged} acknowledged, {line.Executed} executed, {line.LogBytes} bytes kept"),
-            string.Create(CultureInfo.InvariantCulture, $"lag {line.LagMs} ms, held outputs {line.HeldOutputs}, CPU share {line.SharePercent} %, digests equal {line.DigestsChecked}"),
+            string.Create(CultureInfo.InvariantCulture, $"log {line.LogEnd} recorded or received, {line.Acknowledged} acknowledged, {line.Executed} executed, {line.LogBytes} bytes in {line.LogEntries} entries kept, {line.LogMbitPerSecond:0.####} Mbit/s"),
+            string.Create(CultureInfo.InvariantCulture, $"lag {line.LagMs} ms, held outputs {line.HeldOutputs} of {line.OutputsUnderWay} under way, CPU share {line.SharePercent} %"),
         };
         if (line.OutputsDelayed > 0)
         {
             parts.Add(string.Create(CultureInfo.InvariantCulture,
                 $"log {line.LogBytesSent:N0} bytes sent, {line.OutputsDelayed:N0} outputs waited, half of them at most {line.OutputDelayMedianMs} ms, 99 of 100 at most {line.OutputDelayP99Ms} ms"));
+        }
+        if (line.DigestState is not null)
+        {
+            parts.Add(string.Create(CultureInfo.InvariantCulture, $"digests: {line.DigestState}{(line.DigestsChecked > 0 ? $", {line.DigestsChecked} compared, the last at icount {line.LastDigestIcount:N0}" : "")}"));
+        }
+        if (line.Reconnects > 0 || line.ArbiterFailures > 0)
+        {
+            parts.Add($"channel resumed {line.Reconnects} times; the arbiter has not answered {line.ArbiterFailures} times");
         }
         if (line.Stopped is not null)
         {
@@ -111,7 +119,7 @@ public sealed class VmStatusCommand : ICommandModule
         }
         if (line.CopyState is not null)
         {
-            parts.Add($"copy: {line.CopyState}{(line.CopyPauseMs is { } pause ? string.Create(CultureInfo.InvariantCulture, $", paused {pause} ms") : "")}");
+            parts.Add($"copy: {line.CopyState}, {string.Create(CultureInfo.InvariantCulture, $"{line.CopyBytes / 1e6:0.0} MB, {line.CopyMbPerSecond ?? 0} MB/s")}{(line.CopyPauseMs is { } pause ? string.Create(CultureInfo.InvariantCulture, $", paused {pause} ms") : "")}");
         }
         if (line.Failover is { } failover)
         {

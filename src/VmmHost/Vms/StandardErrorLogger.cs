@@ -1,25 +1,41 @@
 using Akka.Actor;
 using Akka.Event;
+using Microsoft.Extensions.Logging;
+using LogLevel = Microsoft.Extensions.Logging.LogLevel;
 
 namespace FtAkka.VmmHost.Vms;
 
-/// <summary>Akka's log on standard error: standard output belongs to the guest's console, or to a verb's result.</summary>
+/// <summary>
+/// Hands Akka's log to the process's loggers (<see cref="HostLogSetup"/>). A message's form goes along with its text.
+/// </summary>
 public sealed class StandardErrorLogger : ReceiveActor
 {
+    private readonly ILoggerFactory loggers;
+
     /// <summary>Instantiated by Akka, by the name in akka.hocon.</summary>
     public StandardErrorLogger()
     {
+        loggers = Context.System.Settings.Setup.Get<HostLogSetup>() is { HasValue: true } given ? given.Value.Loggers : HostLog.OnStandardError(LogFormat.Text);
         Receive<InitializeLogger>(_ => Sender.Tell(new LoggerInitialized()));
         Receive<LogEvent>(Write);
     }
 
-    private static void Write(LogEvent entry)
+    private void Write(LogEvent entry)
     {
-        string level = entry.LogLevel().ToString().Replace("Level", "", StringComparison.Ordinal).ToLowerInvariant();
-        Console.Error.WriteLine($"ftakka: {level}: {entry.Message} [{entry.LogSource}]");
-        if (entry.Cause is { } cause)
+        LogLevel level = entry switch
         {
-            Console.Error.WriteLine(cause);
+            Error => LogLevel.Error,
+            Warning => LogLevel.Warning,
+            Info => LogLevel.Information,
+            _ => LogLevel.Debug,
+        };
+        ILogger logger = loggers.CreateLogger(entry.LogSource);
+        if (logger.IsEnabled(level))
+        {
+            string text = entry.Message?.ToString() ?? "";
+            // The form of a message is the same whatever it is about: programs tell events apart by it.
+            KeyValuePair<string, object?>[] values = entry.Message is LogMessage formatted ? [new("{OriginalFormat}", formatted.Format)] : [];
+            logger.Log(level, default, values, entry.Cause, (_, _) => text);
         }
     }
 }

@@ -92,7 +92,7 @@ public sealed class ExplorerTests
         new Explorer(() => new LocalSeedWorker(new Planted([.. failing]), Any, new RunOptions()), request).Run();
 
     /// <summary>A runner whose every figure follows from the seed.</summary>
-    private sealed class Planted(ImmutableArray<ulong> failing, ulong breaksAt = ulong.MaxValue) : IScenarioRunner
+    private sealed class Planted(ImmutableArray<ulong> failing, ulong? breaksAt = null) : IScenarioRunner
     {
         public SimulationReport Run(Scenario scenario, ulong seed, RunOptions options) => seed == breaksAt
             ? throw new InvalidOperationException($"seed {seed} breaks")

@@ -33,7 +33,11 @@ public sealed class FaultPlannerTests
 
     private static readonly string[] Golden =
     [
-        "GOLDEN",
+        "frame-loss at 376ms for 1s with 20ppm",
+        "host-crash at 598ms on primary for 944059us",
+        "frame-loss at 2287ms for 1s with 20ppm",
+        "frame-loss at 2525ms for 1s with 11ppm",
+        "frame-loss at 4402ms for 1s with 16ppm",
     ];
 
     [Fact]

@@ -38,7 +38,7 @@ public sealed class ScenarioTextTests
     {
         Scenario scenario = ScenarioParser.Parse(Everything, "everything.scenario");
         Assert.Equal("First line.\nSecond line.", scenario.Description);
-        Assert.Equal(["X", "Y", "Z"], scenario.Hosts);
+        Assert.Equal(["X", "Y", "Z"], scenario.Hosts.ToArray());
         Assert.Equal(new GuestSpec("workload=journal records=5", 32 << 20, Disk: true, Nic: false), scenario.Guest);
         Assert.Equal(TimeSpan.FromMilliseconds(1500), scenario.Duration);
         Assert.False(scenario.AutoProtect);

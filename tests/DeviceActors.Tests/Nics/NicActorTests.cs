@@ -133,6 +133,8 @@ public sealed class NicActorTests : TestKit
 
     private sealed class ManualLink : IFrameLink
     {
+        public bool ConnectedAtStart { get; init; }
+
         private TaskCompletionSource<LinkInput>? receive;
         private TaskCompletionSource<int>? send;
 
@@ -204,6 +206,34 @@ public sealed class NicActorTests : TestKit
         Assert.Equal((NicActor.QueuedFramesMax, 5ul), (status.QueuedFrames, status.SendDrops));
         link.EndSend(1);
         AwaitAssert(() => Assert.Equal([1, NicActor.QueuedFramesMax], link.Sends));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Cable_is_in_from_the_first_moment_if_the_link_says_so(bool atStart)
+    {
+        IActorRef nic = Sys.ActorOf(NicActor.Props(new ManualLink { ConnectedAtStart = atStart }));
+        nic.Tell(new NicProtocol.Attach());
+        Assert.Equal(atStart, ExpectMsg<NicProtocol.LinkState>(Patience).Connected);
+    }
+
+    [Fact]
+    public void Announcement_is_repeated_until_the_card_is_closed()
+    {
+        string path = folder.File("nic");
+        TimeSpan[] later = [.. Enumerable.Range(1, 3).Select(i => TimeSpan.FromMilliseconds(30 * i)), TimeSpan.FromHours(1)];
+        IActorRef nic = Sys.ActorOf(NicActor.Props(new UnixStreamLink(path, UnixStreamRole.Server), [.. later]));
+        nic.Tell(new NicProtocol.Attach());
+        ExpectMsg<NicProtocol.LinkState>();
+        using Socket peer = Connect(path);
+        ExpectMsg<NicProtocol.LinkState>(Patience);
+
+        nic.Tell(new NicProtocol.Announce([2, 0, 0, 0, 0, 9]));
+        byte[] frame = [0, 0, 0, 60, .. RarpAnnouncement.Build([2, 0, 0, 0, 0, 9])];
+        Assert.Equal([.. frame, .. frame, .. frame, .. frame], ReadExactly(peer, 4 * frame.Length));
+        Sys.Stop(nic);
+        Assert.Equal(0, peer.Receive(new byte[64]));
     }
 
     [Fact]

@@ -32,6 +32,7 @@ public sealed class WireMessageCodecTests
         new CloneFinish(1, 2, 3, 4, 5, ulong.MaxValue),
         new CloneProgress(1, 2, ulong.MaxValue),
         new CloneAssembled(1, 2, 3, 4, 5, ulong.MaxValue),
+        new ConsoleHistory(1, 2, 3, [1, 2, 3]),
         new DivergenceWitness(1, 2, 3, 4, "rax=1\nrbx=2", [.. Enumerable.Range(0, 32).Select(i => (byte)i)]),
         new DivergenceWitness(1, 2, 3, ulong.MaxValue, "", []),
     ];

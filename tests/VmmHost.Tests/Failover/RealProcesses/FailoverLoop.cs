@@ -119,9 +119,13 @@ internal sealed class FailoverLoop(PairCluster cluster, Random random, Action<st
         bool again = false;
         // The backup's host refuses until it has closed what it had.
         await WithinAsync(TimeSpan.FromSeconds(10), async () => again = await cluster.TryProtectAsync(primary, backup));
+        if (!again)
+        {
+            // Without a backup the VM would rightly die with its host.
+            return false;
+        }
         await Task.Delay(random.Next(0, 30));
-        Kill(primary);
-        return again;
+        return Kill(primary);
     }
 
     /// <summary>The backup's host gets a tenth of its time until it lags behind; then the primary dies, or freezes and dies later.</summary>

@@ -1,4 +1,5 @@
 using System.Globalization;
+using FtAkka.VmmHost.Nodes;
 using FtAkka.VmmHost.Tests.Guests;
 using Xunit.Abstractions;
 
@@ -35,7 +36,7 @@ public sealed class FrozenPrimaryTests(ITestOutputHelper output)
             cluster.Host(primary).Stop();
             long frames = cluster.Network.FramesSentBy(primary);
             await Task.Delay(time);
-            await cluster.UntilAsync(backup, "live", line => line.Role == "solo");
+            FailoverLine times = (await cluster.UntilAsync(backup, "live", line => line is { Role: "solo", Failover: not null })).Failover!;
             Assert.Equal(generation + 1, cluster.Arbiter.Newest(PairGuest.Vm)!.Generation);
             Assert.Equal(backup, cluster.Arbiter.Newest(PairGuest.Vm)!.Node);
             await cluster.CountOnAsync(10);
@@ -47,7 +48,7 @@ public sealed class FrozenPrimaryTests(ITestOutputHelper output)
             Assert.Equal(frames, cluster.Network.FramesSentBy(primary));
             Assert.True(ping.Count > answers, "the guest answers no pings");
             log.Say(string.Create(CultureInfo.InvariantCulture,
-                $"{round}: {backup} went on for {primary}, which woke after {time.TotalSeconds:F0} s and sent no frame; longest wait for a ping {ping.LongestGapAround(stopped, 4000):F0} ms"));
+                $"{round}: {backup} went on for {primary}, which woke after {time.TotalSeconds:F0} s and sent no frame; longest wait for a ping {ping.LongestGapAround(stopped, 4000):F0} ms; last word {times.LastHeardAt - stopped:F0}, detection {times.DetectionMs:F0}, drain {times.DrainMs:F0}, arbiter {times.ArbiterMs:F0}, go live {times.GoLiveMs:F0}"));
         }
         await cluster.EndAsync();
         cluster.Passed = true;
