@@ -55,6 +55,9 @@ public sealed record ReplicaShellOptions
     /// <summary>How much of the log is kept for that, in bytes.</summary>
     public long EvidenceLogBytes { get; init; } = 8 << 20;
 
+    /// <summary>Shown the entries that a live machine records; must not block.</summary>
+    public Action<IReadOnlyList<LogEntry>>? Recorded { get; init; }
+
     /// <summary>Shown the outputs that a backup makes in replay; must not block.</summary>
     public Action<IReadOnlyList<MachineEffect>>? Replayed { get; init; }
 }
@@ -260,6 +263,7 @@ public sealed partial class ReplicaShell : IMachineObserver
 
     internal void Recorded(IReadOnlyList<LogEntry> entries, IReadOnlyList<MachineEffect> outputs, ulong icount)
     {
+        options.Recorded?.Invoke(entries);
         if (Volatile.Read(ref peer) is not null)
         {
             lock (sync)

@@ -43,6 +43,10 @@ public sealed class ClusterRunner : IScenarioRunner
                 world = new ClusterWorld(simulation, scenario, plan, options);
                 Play(world, options.Duration ?? scenario.Duration);
             });
+            if (options.Recording is { } folder)
+            {
+                world!.Recording!.Write(folder);
+            }
             return Report(world!, plan, result.TraceHash);
         }
         finally

@@ -67,6 +67,7 @@ internal sealed class ClusterWorld : IDisposable
         Outside = new OutsideWorld(this, scenario.Guest.CommandLine);
         Lan = new SimulatedLan(this, GuestMac);
         Checks = new ClusterChecks(this);
+        Recording = options.Recording is null ? null : new VmRecording(Profile, Kernel, DigestInterval);
         Faults = new FaultInjector(this, plan);
         Moments = new MomentWatch(this);
         Operator = new ClusterOperator(this);
@@ -94,6 +95,9 @@ internal sealed class ClusterWorld : IDisposable
     public OutsideWorld Outside { get; }
 
     public ClusterChecks Checks { get; }
+
+    /// <summary>The VM's log, where it was asked for.</summary>
+    public VmRecording? Recording { get; }
 
     public FaultInjector Faults { get; }
 
@@ -291,6 +295,7 @@ internal sealed class ClusterWorld : IDisposable
             {
                 Port = port,
                 Protection = Faults.Limit(definition.Shell.Protection),
+                Recorded = Recording is null ? null : Recording.Recorded,
                 InBackground = work =>
                 {
                     if (IsAlive(host, incarnation))

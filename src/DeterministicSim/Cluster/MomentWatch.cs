@@ -75,7 +75,8 @@ internal sealed class MomentWatch(ClusterWorld world)
             case ClonePages:
                 Reach(NamedMoment.CloneRound, host);
                 break;
-            case CloneFinish:
+            case CloneFinish finish:
+                world.Recording?.Copied(finish.LastLsn);
                 Reach(NamedMoment.FinalSwitch, host);
                 break;
             case LogAck ack when world.Primary is { } primary && primary != replica && primary.Status is { HeldOutputs: > 0 } status
