@@ -1,4 +1,7 @@
 using System.Globalization;
+using FtAkka.DeterministicSim.Cluster;
+using FtAkka.DeterministicSim.Reports;
+using FtAkka.DeterministicSim.Scenarios;
 using FtAkka.DeterministicSim.Tests.Loop;
 
 namespace FtAkka.DeterministicSim.Tests;
@@ -8,14 +11,21 @@ internal static class Program
 {
     private static int Main(string[] args)
     {
-        if (args is not ["trace-hash", var seed])
+        switch (args)
         {
-            Console.Error.WriteLine("usage: trace-hash SEED");
-            return 2;
+            case ["trace-hash", var seed]:
+                var (result, _) = ClusterScenario.Run(ulong.Parse(seed, CultureInfo.InvariantCulture));
+                Console.WriteLine($"{result.TraceHash} {result.TraceLines}");
+                return 0;
+            case ["cluster-hashes", var scenario, var first, var last]:
+                for (ulong seed = ulong.Parse(first, CultureInfo.InvariantCulture); seed <= ulong.Parse(last, CultureInfo.InvariantCulture); seed++)
+                {
+                    Console.WriteLine(new ClusterRunner().Run(ScenarioLibrary.Get(scenario), seed, new RunOptions()).TraceHash);
+                }
+                return 0;
+            default:
+                Console.Error.WriteLine("usage: trace-hash SEED | cluster-hashes SCENARIO FIRST LAST");
+                return 2;
         }
-
-        var (result, _) = ClusterScenario.Run(ulong.Parse(seed, CultureInfo.InvariantCulture));
-        Console.WriteLine($"{result.TraceHash} {result.TraceLines}");
-        return 0;
     }
 }

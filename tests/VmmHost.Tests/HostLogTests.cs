@@ -16,7 +16,7 @@ public sealed class HostLogTests
         var output = new StringWriter();
         using ILoggerFactory loggers = LoggerFactory.Create(build => build.SetMinimumLevel(Microsoft.Extensions.Logging.LogLevel.Trace).AddProvider(new HostLog(format, output)));
         Config config = ConfigurationFactory.ParseString("""
-            akka { loglevel = INFO, stdout-loglevel = OFF, loggers = ["FtAkka.VmmHost.Vms.StandardErrorLogger, FtAkka.VmmHost"] }
+            akka { loglevel = INFO, logger-startup-timeout = 60s, stdout-loglevel = OFF, loggers = ["FtAkka.VmmHost.Vms.StandardErrorLogger, FtAkka.VmmHost"] }
             """);
         var system = ActorSystem.Create("log", BootstrapSetup.Create().WithConfig(config).And(new HostLogSetup(loggers)));
         say(system.Log);

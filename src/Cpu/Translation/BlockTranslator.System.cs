@@ -74,7 +74,7 @@ internal sealed unsafe partial class BlockTranslator
                 open = false;
                 return true;
             default:
-                return false;
+                return TryEmitString(instruction);
         }
     }
 

@@ -80,4 +80,19 @@ internal sealed partial class HostAssembler
         WriteByte((byte)(0xC0 | (operation << 3) | (dst & 7)));
         Dword(immediate);
     }
+
+    /// <summary>rep movs or rep stos of elements of 1, 2, 4 or 8 bytes.</summary>
+    public void RepString(bool move, int size)
+    {
+        if (size == 2)
+        {
+            WriteByte(0x66);
+        }
+        WriteByte(0xF3);
+        if (size == 8)
+        {
+            WriteByte(0x48);
+        }
+        WriteByte((byte)((move ? 0xA4 : 0xAA) | (size == 1 ? 0 : 1)));
+    }
 }

@@ -199,7 +199,7 @@ internal sealed class FaultInjector
     /// <summary>Addresses on the network are in small letters.</summary>
     private static bool Same(string host, string address) => string.Equals(host, address, StringComparison.OrdinalIgnoreCase);
 
-    private void Begin(Fault fault)
+    public void Begin(Fault fault)
     {
         if (_over)
         {

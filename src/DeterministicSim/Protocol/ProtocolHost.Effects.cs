@@ -200,7 +200,7 @@ internal sealed partial class ProtocolHost
             {
                 return;
             }
-            if (_ready.Count > 0 && (Now < Replica!.Fence || cluster.Mutation == ProtocolMutation.FenceIgnored))
+            if (_ready.Count > 0 && (Now < Replica!.Fence || cluster.Mutation == ProtocolMutation.IgnoredFence))
             {
                 var (number, effect) = _ready.Dequeue();
                 Act(number, effect);
@@ -244,7 +244,7 @@ internal sealed partial class ProtocolHost
     {
         Replica? replica = Replica;
         bool fails = cluster.Faults.DiskFails(this, request.Kind);
-        if (cluster.Mutation == ProtocolMutation.BounceBufferForgotten && request.Kind == DiskRequestKind.Write && Machine!.Icount != effect.Icount)
+        if (cluster.Mutation == ProtocolMutation.ForgottenBounceBuffer && request.Kind == DiskRequestKind.Write && Machine!.Icount != effect.Icount)
         {
             effect = new DiskRequested(effect.Icount, 0, request with { Data = [.. BitConverter.GetBytes(Machine.Icount)] });
         }

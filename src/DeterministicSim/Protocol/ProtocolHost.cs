@@ -256,7 +256,7 @@ internal sealed partial class ProtocolHost(string name, ProtocolCluster cluster)
                 break;
             case DigestPayload digest:
                 bool planted = cluster.PlantedDigests.Contains((Replica!.Generation, entry.Lsn.Value));
-                bool differs = digest.Digest != Machine!.Digest() && cluster.Mutation != ProtocolMutation.DigestIgnored;
+                bool differs = digest.Digest != Machine!.Digest() && cluster.Mutation != ProtocolMutation.IgnoredDigest;
                 if (differs && planted)
                 {
                     cluster.Effect(FaultKind.DigestWrong);

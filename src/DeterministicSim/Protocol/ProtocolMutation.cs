@@ -19,7 +19,7 @@ public enum ProtocolMutation
     SkippedReissue,
 
     /// <summary>Devices do not look at the fence.</summary>
-    FenceIgnored,
+    IgnoredFence,
 
     /// <summary>The console shows repeated bytes again.</summary>
     ConsoleRepeated,
@@ -40,10 +40,10 @@ public enum ProtocolMutation
     LeaseFromReceipt,
 
     /// <summary>The device keeps a reference to the guest's memory instead of a copy of a write's data: the forgotten bounce buffer.</summary>
-    BounceBufferForgotten,
+    ForgottenBounceBuffer,
 
     /// <summary>The backup does not compare digests.</summary>
-    DigestIgnored,
+    IgnoredDigest,
 }
 
 /// <summary>An invariant did not hold.</summary>
@@ -56,9 +56,9 @@ internal sealed class InvariantException(string invariant, string detail) : Exce
 /// <summary>Names of invariants, as in docs/simulation.md.</summary>
 internal static class Invariant
 {
-    public const string SingleActor = "single-actor";
+    public const string SingleActor = "one-actor";
     public const string SameOutput = "same-output";
-    public const string ConsoleOnce = "console-once";
+    public const string ConsoleOnce = "console";
     public const string DiskOrder = "disk-order";
     public const string DiskContent = "disk-content";
     public const string Survivor = "survivor";
@@ -69,5 +69,5 @@ internal static class Invariant
     public const string Bounded = "bounded";
     public const string Liveness = "liveness";
     public const string Expected = "expectation";
-    public const string NoException = "no-exception";
+    public const string NoException = "no-failure";
 }

@@ -136,6 +136,7 @@ public sealed class ConsoleScrollback
             empty = !begun;
             if (!empty && end >= first && offset < first)
             {
+                MakeRoom((long)(End - offset));
                 ulong start = Math.Max(offset, End > (ulong)ring.Length ? End - (ulong)ring.Length : 0);
                 for (ulong at = start; at < first; at++)
                 {

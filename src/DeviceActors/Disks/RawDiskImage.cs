@@ -17,6 +17,7 @@ public sealed class RawDiskImage : IDiskBackend
 
     private readonly record struct Job(DiskRequest Request, TaskCompletionSource<DiskOutcome> Done);
 
+    private readonly bool writeThrough;
     private readonly SafeFileHandle handle;
     private readonly BlockingCollection<Job> jobs = [];
     private readonly ImmutableArray<Thread> workers;
@@ -30,6 +31,7 @@ public sealed class RawDiskImage : IDiskBackend
         this.handle = handle;
         fence = options.Fence;
         ReadOnly = options.ReadOnly;
+        writeThrough = options.WriteThrough;
         CapacitySectors = ((ulong)sizeBytes + BlockProtocol.SectorBytes - 1) / BlockProtocol.SectorBytes;
         ImmutableArray<Thread>.Builder threads = ImmutableArray.CreateBuilder<Thread>();
         for (int i = 0; i < options.ConcurrentRequests; i++)
@@ -59,7 +61,7 @@ public sealed class RawDiskImage : IDiskBackend
         }
         FileAccess access = options.ReadOnly ? FileAccess.Read : FileAccess.ReadWrite;
         FileShare share = !options.Exclusive ? FileShare.ReadWrite : options.ReadOnly ? FileShare.Read : FileShare.None;
-        SafeFileHandle handle = File.OpenHandle(options.Path, FileMode.Open, access, share);
+        SafeFileHandle handle = File.OpenHandle(options.Path, FileMode.Open, access, share, options.WriteThrough ? FileOptions.WriteThrough : FileOptions.None);
         try
         {
             long size = RandomAccess.GetLength(handle);
@@ -97,7 +99,8 @@ public sealed class RawDiskImage : IDiskBackend
             DiskRequestKind.Read => CachedFile.TryRead(handle, OffsetOf(request), (int)request.LengthBytes) is { } data
                 ? Succeeded(request, ImmutableCollectionsMarshal.AsImmutableArray(data))
                 : null,
-            DiskRequestKind.Write => TryWrite(request),
+            // A durable write waits for the storage.
+            DiskRequestKind.Write when !writeThrough => TryWrite(request),
             _ => null,
         };
     }

@@ -18,6 +18,12 @@ public sealed record RawDiskOptions(string Path)
     /// <summary>Looked at immediately before each access; a request that it does not let through is held until it does, or the image closes.</summary>
     public Fence Fence { get; init; } = Fence.None;
 
+    /// <summary>
+    /// A write is durable when it has completed. On for a disk shared between replicas: when a host dies, the survivor knows the write as completed,
+    /// does not issue it again, and answers the guest's next flush, so that it must not have lain in the dead host's memory.
+    /// </summary>
+    public bool WriteThrough { get; init; }
+
     /// <summary>Requests executed side by side, each on a thread of its own: 1 to 64.</summary>
     public int ConcurrentRequests { get; init; } = 4;
 

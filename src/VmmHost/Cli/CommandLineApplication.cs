@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Invocation;
 using System.Reflection;
+using FtAkka.VmmHost.Nodes;
 using Spectre.Console;
 
 namespace FtAkka.VmmHost.Cli;
@@ -47,6 +48,9 @@ public sealed class CommandLineApplication
             .Select(type => (ICommandModule)Activator.CreateInstance(type)!),
     ];
 
+    /// <summary>How long a verb may take to end after a signal, before the process does.</summary>
+    private static readonly TimeSpan SignalPatience = TimeSpan.FromSeconds(2);
+
     /// <summary>Parses and runs. Never throws for what a user typed or for what a verb ran into.</summary>
     /// <returns>An <see cref="ExitCode"/>.</returns>
     public async Task<int> RunAsync(IReadOnlyList<string> arguments)
@@ -63,6 +67,8 @@ public sealed class CommandLineApplication
                 Output = terminal.Output,
                 Error = error,
                 EnableDefaultExceptionHandler = false,
+                // A node has signals of its own: handing its VMs over takes longer than the parser waits.
+                ProcessTerminationTimeout = parsed.CommandResult.Command.Name == HostCommandModule.Verb ? null : SignalPatience,
             };
             return await parsed.InvokeAsync(configuration).ConfigureAwait(false);
         }

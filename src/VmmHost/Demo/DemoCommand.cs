@@ -132,6 +132,12 @@ public sealed class DemoCommand : ICommandModule
                 await ProtectAsync(a, b, cancelled).ConfigureAwait(false);
                 await CountOnAsync(50, cancelled).ConfigureAwait(false);
                 ReplicaStatusLine before = await StatusAsync(a, cancelled).ConfigureAwait(false);
+                if (!before.Protected)
+                {
+                    Say($"the backup was lost, since this machine is too busy for a timeout of {timeoutMs} ms");
+                    await ProtectAsync(a, b, cancelled).ConfigureAwait(false);
+                    before = await StatusAsync(a, cancelled).ConfigureAwait(false);
+                }
                 if (transfer is not null)
                 {
                     await UntilAsync("a TCP transfer from the guest", () => transfer.Bytes > 20_000, 60, cancelled).ConfigureAwait(false);

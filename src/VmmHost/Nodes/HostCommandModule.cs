@@ -3,6 +3,7 @@ using System.Runtime.InteropServices;
 using Akka.Actor;
 using FtAkka.Nodes;
 using FtAkka.VmmHost.Cli;
+using FtAkka.VmmHost.Run;
 using FtAkka.VmmHost.Vms;
 using Microsoft.Extensions.Logging;
 
@@ -11,10 +12,13 @@ namespace FtAkka.VmmHost.Nodes;
 /// <summary><c>ftakka host</c>: the node process of a host.</summary>
 public sealed class HostCommandModule : ICommandModule
 {
+    /// <summary>Name of the verb.</summary>
+    public const string Verb = "host";
+
     private static readonly TimeSpan LeaveGrace = TimeSpan.FromSeconds(5);
 
     /// <inheritdoc/>
-    public string Path => "host";
+    public string Path => Verb;
 
     /// <inheritdoc/>
     public Command Create(Terminal terminal)
@@ -31,6 +35,16 @@ public sealed class HostCommandModule : ICommandModule
 
     private static async Task<int> RunAsync(Terminal terminal, NodeSettings settings, LogFormat format, CancellationToken cancelled)
     {
+        var asked = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        using var signals = new EndingSignals(() =>
+        {
+            // The first signal asks for an orderly stop; who sends another has no patience.
+            if (!asked.TrySetResult())
+            {
+                Environment.Exit(ExitCode.Failed);
+            }
+        });
+        using CancellationTokenRegistration registered = cancelled.UnsafeRegister(_ => asked.TrySetResult(), null);
         using ILoggerFactory loggers = HostLog.OnStandardError(format);
         ILogger log = loggers.CreateLogger("node");
         using ActorSystem system = StartSystem(settings, loggers);
@@ -38,14 +52,8 @@ public sealed class HostCommandModule : ICommandModule
         using (new ControlServer(settings.ControlSocket, settings.Name, node))
         {
             terminal.Progress($"node {settings.Name} is ready, control socket {settings.ControlSocket}");
-            try
-            {
-                await Task.Delay(Timeout.Infinite, cancelled).ConfigureAwait(false);
-            }
-            catch (OperationCanceledException)
-            {
-                terminal.Progress($"node {settings.Name} stops");
-            }
+            await asked.Task.ConfigureAwait(false);
+            terminal.Progress($"node {settings.Name} stops");
             await LeaveAsync(terminal, node, settings).ConfigureAwait(false);
         }
         await system.Terminate().ConfigureAwait(false);

@@ -101,7 +101,7 @@ internal sealed class HostDevices : INodeDevices
 
     private static RawDiskImage OpenDisk(VmProfile.Disk disk, Fence fence)
     {
-        RawDiskImage image = RawDiskImage.Open(new RawDiskOptions(disk.Path) { ReadOnly = disk.ReadOnly, Exclusive = false, Fence = fence });
+        RawDiskImage image = RawDiskImage.Open(new RawDiskOptions(disk.Path) { ReadOnly = disk.ReadOnly, Exclusive = false, Fence = fence, WriteThrough = true });
         if (image.CapacitySectors == disk.CapacitySectors)
         {
             return image;

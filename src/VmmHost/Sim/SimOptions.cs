@@ -67,6 +67,10 @@ internal sealed class SimOptions
         {
             throw new CommandFailedException(failure.Message, failure);
         }
+        catch (ArgumentException failure)
+        {
+            throw new CommandFailedException(failure.Message, failure);
+        }
         catch (IOException failure)
         {
             throw new CommandFailedException(failure.Message, failure);

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using System.Text.Encodings.Web;
 using System.Text.Json;
 using Akka.Actor.Setup;
 using Microsoft.Extensions.Logging;
@@ -29,6 +30,9 @@ public sealed class HostLogSetup(ILoggerFactory loggers) : Setup
 /// </summary>
 public sealed class HostLog(LogFormat format, TextWriter output) : ILoggerProvider
 {
+    /// <summary>Read by programs and people, never put into a web page.</summary>
+    private static readonly JsonWriterOptions Writing = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
     private readonly Lock sync = new();
 
     /// <summary>Loggers of this format on standard error. Levels are Akka's affair (<c>akka.loglevel</c>); nothing is filtered here.</summary>
@@ -70,7 +74,7 @@ public sealed class HostLog(LogFormat format, TextWriter output) : ILoggerProvid
         private string Json<TState>(LogLevel level, TState state, Exception? exception, string message)
         {
             using var bytes = new MemoryStream();
-            using (var json = new Utf8JsonWriter(bytes))
+            using (var json = new Utf8JsonWriter(bytes, Writing))
             {
                 json.WriteStartObject();
                 json.WriteString("time", DateTimeOffset.UtcNow.ToString("O", CultureInfo.InvariantCulture));

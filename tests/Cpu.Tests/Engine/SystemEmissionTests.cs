@@ -13,7 +13,7 @@ public sealed unsafe class SystemEmissionTests
     private const byte InterruptVector = 0x40;
     private const ulong Counter = 0xA0000, ReadOnlyPage = 0xB0000, Kernel = 0x20000, Missing = 0xC0000;
     private const ulong Iopl3 = 0x3000, NestedTask = 0x4000, AlignmentCheck = 1 << 18, Id = 1 << 21, Trap = 1 << 8;
-    private const int Steps = 110;
+    private const int Steps = 150;
 
     public static TheoryData<string> Programs => [.. s_programs.Keys];
 
@@ -153,6 +153,40 @@ public sealed unsafe class SystemEmissionTests
             a.mov(r14w, ds);
             a.jmp(GuestHarness.Code);
         }),
+        ["string stores"] = guest => guest.Assemble(a =>
+        {
+            Strings(a, a => a.rep.stosb(), a => a.rep.stosw(), a => a.rep.stosd(), a => a.rep.stosq());
+            a.jmp(GuestHarness.Code);
+        }),
+        ["string copies"] = guest => guest.Assemble(a =>
+        {
+            Strings(a, a => a.rep.movsq(), a => a.rep.movsd(), a => a.rep.movsb(), a => a.rep.movsw());
+            a.jmp(GuestHarness.Code);
+        }),
+        ["string copies onto themselves"] = guest => guest.Assemble(a =>
+        {
+            a.mov(rax, 0x0807060504030201);
+            a.mov(__[GuestHarness.Data], rax);
+            a.mov(esi, (int)GuestHarness.Data);
+            a.mov(edi, (int)GuestHarness.Data + 3);
+            a.mov(ecx, 11);
+            a.sti();
+            a.rep.movsb();
+            a.mov(edi, (int)GuestHarness.Code + 0x800); // where code is, if only a part of its page
+            a.mov(ecx, 3);
+            a.rep.movsb();
+            a.mov(eax, unchecked((int)0x90909090));
+            a.mov(edi, (int)GuestHarness.Code);
+            a.add(edi, 0x100);
+            a.mov(ecx, 2);
+            a.rep.stosd(); // the instructions at +0x100, which are NOPs already
+            a.jmp(GuestHarness.Code + 0x100);
+            a.nop(0x100 - 0x60);
+            a.nop(9);
+            a.nop();
+            a.nop();
+            a.jmp(GuestHarness.Code);
+        }),
         ["system calls"] = guest => BuildSystemCalls(guest, 0x47700, [0x202, 0xA97, 0x2, 0x202 | Iopl3, 0x202 | NestedTask, 0x202 | AlignmentCheck, 0x202 | Trap, 0x202]),
         ["system calls that keep their flags"] = guest => BuildSystemCalls(guest, 0, [0x202, 0x246]),
         ["system calls that clear all"] = guest => BuildSystemCalls(guest, ulong.MaxValue, [0xED7, 0x202]),
@@ -197,6 +231,38 @@ public sealed unsafe class SystemEmissionTests
             }, Kernel);
         },
     };
+
+    /// <summary>Counts of 0, 1 and more, page ends, both directions, pages that may not be written or are not there, and a count that only a fault ends.</summary>
+    private static void Strings(Assembler a, params Action<Assembler>[] bySize)
+    {
+        int size = 0;
+        foreach (Action<Assembler> rep in bySize)
+        {
+            foreach ((ulong destination, ulong count) in (ReadOnlySpan<(ulong, ulong)>)
+                [(GuestHarness.Data + 0x10, 5), (GuestHarness.Data + 0xFF8, 1), (GuestHarness.Data + 0x1FF8, 4), (GuestHarness.Data, 0)])
+            {
+                a.mov(rsi, destination + 0x1804);
+                a.mov(rdi, destination);
+                a.mov(rcx, count);
+                rep(a);
+                a.adc(rax, rdi);
+            }
+            size++;
+            a.std();
+            a.mov(edi, (int)GuestHarness.Data + 0x108);
+            a.mov(esi, (int)GuestHarness.Data + 0x204);
+            a.mov(ecx, 2);
+            rep(a);
+            a.mov(edi, (int)ReadOnlyPage + 0x1004); // downwards into the page before
+            a.mov(ecx, 6);
+            rep(a);
+            a.cld();
+            a.mov(rdi, size % 2 == 0 ? ReadOnlyPage : Missing - 8);
+            a.mov(rsi, size == 3 ? Missing - 3 : GuestHarness.Data);
+            a.mov(rcx, (1UL << 61) + 1);
+            rep(a);
+        }
+    }
 
     /// <summary>A program at CPL 3 that makes system calls, and a kernel that returns with each of the images in turn.</summary>
     private static void BuildSystemCalls(GuestHarness guest, ulong mask, ulong[] images)

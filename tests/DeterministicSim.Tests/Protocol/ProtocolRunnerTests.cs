@@ -60,14 +60,14 @@ public sealed class ProtocolRunnerTests(ITestOutputHelper output)
     [InlineData("lost-entry", 20)]
     [InlineData("skipped-reissue", 50)]
     [InlineData("skipped-resend", 50)]
-    [InlineData("fence-ignored", 100)]
+    [InlineData("ignored-fence", 100)]
     [InlineData("console-repeated", 50)]
     [InlineData("off-by-one-icount", 20)]
     [InlineData("watermark-ahead", 50)]
     [InlineData("unserialized-disk", 50)]
     [InlineData("lease-from-receipt", 800)]
-    [InlineData("bounce-buffer-forgotten", 20)]
-    [InlineData("digest-ignored", 100)]
+    [InlineData("forgotten-bounce-buffer", 20)]
+    [InlineData("ignored-digest", 100)]
     public void Planted_mistake_is_seen(string mutation, int seedsMost)
     {
         var request = new ExploreRequest { Seeds = new SeedRange(1, (ulong)seedsMost) };

@@ -44,6 +44,21 @@ public sealed class RawDiskImageTests : IDisposable
     }
 
     [Fact]
+    public async Task Write_through_leaves_no_write_in_the_hosts_memory()
+    {
+        string path = NewFile(64 * Sector);
+        using RawDiskImage image = RawDiskImage.Open(new RawDiskOptions(path) { Exclusive = false, WriteThrough = true });
+        Assert.Null(image.TryExecuteAtOnce(Write(10, Pattern(1024, 1))));
+        string flags = File.ReadAllLines($"/proc/self/fdinfo/{Descriptor(path)}").First(line => line.StartsWith("flags:", StringComparison.Ordinal));
+        Assert.NotEqual(0, Convert.ToInt32(flags["flags:".Length..].Trim(), 8) & 0x1000);   // O_DSYNC, part of O_SYNC
+        Assert.Equal(DiskStatus.Ok, (await image.ExecuteAsync(Write(10, Pattern(1024, 1)))).Completion.Status);
+        Assert.Equal(Pattern(1024, 1), File.ReadAllBytes(path)[(10 * Sector)..(12 * Sector)]);
+    }
+
+    private static string Descriptor(string path) => Path.GetFileName(
+        Directory.GetFiles("/proc/self/fd").First(link => File.ResolveLinkTarget(link, returnFinalTarget: false)?.FullName == path));
+
+    [Fact]
     public void Data_in_the_hosts_memory_is_read_and_written_at_once()
     {
         string path = NewFile(64 * Sector);

@@ -1,8 +1,12 @@
+using System.Diagnostics;
+using System.Globalization;
 using FtAkka.DeviceActors.Consoles;
 using FtAkka.Machine.Events;
 using FtAkka.Nodes;
 using FtAkka.TinyGuests;
+using FtAkka.VmmHost.GuestKit;
 using FtAkka.VmmHost.Nodes;
+using FtAkka.VmmHost.Tests.Guests;
 
 namespace FtAkka.VmmHost.Tests.Failover;
 
@@ -166,5 +170,31 @@ public sealed class OperationTests
         await cluster.UntilAsync("C", line => line.Failover is not null, "live");
         await reader.ReadAsync(await cluster.ConsoleAsync("C"), text => LineCount(text) >= at + 100);
         Assert.StartsWith(reader.Text, TinyGuest.CounterText(lines), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Process_that_is_asked_to_end_hands_its_VM_over_and_says_so()
+    {
+        const int lines = 100_000;
+        await using var cluster = new Cluster(["A", "B"], failureTimeoutMs: 2000, extra: "ftakka.node.control-socket = A.sock");
+        cluster.Start("B");
+        string[] command = GuestProcess.Program(["host", "--name", "A", "--config", cluster.Files.ConfigOf(cluster.Files.Nodes[0])]);
+        using Process process = Process.Start(new ProcessStartInfo(command[0], command.Skip(1)) { RedirectStandardError = true })!;
+        Task<string> said = process.StandardError.ReadToEndAsync();
+        string socket = Path.Combine(cluster.Files.Folder, "A.sock");
+        using var patience = new CancellationTokenSource(Cluster.Patience);
+        while (!File.Exists(socket))
+        {
+            await Task.Delay(20, patience.Token);
+        }
+        await ControlClient.AskAsync(socket, new ControlRequest("start", File: cluster.WriteVm($"workload=counter count={lines} period=3000000"), Node: "B"), patience.Token);
+        await cluster.UntilAsync("B", line => line.Role == "backup", "a backup");
+        HostCommand.RunChecked("kill", ["-TERM", process.Id.ToString(CultureInfo.InvariantCulture)]);
+
+        ReplicaStatusLine live = await cluster.UntilAsync("B", line => line.Failover is not null, "live");
+        Assert.Equal(0, live.Failover!.OutputsResent);
+        await process.WaitForExitAsync(patience.Token);
+        Assert.Equal(0, process.ExitCode);
+        Assert.Contains("tiny: handing over to its backup on B", await said, StringComparison.Ordinal);
     }
 }

@@ -43,13 +43,18 @@ public sealed class BootTests : IDisposable
     }
 
     [GuestFact]
-    public void BzImage_boots_as_well()
+    public void BzImage_boots_as_well_and_has_a_second_console()
     {
-        string image = GuestImage.Write(folder.Path, GuestImage.Plain, "echo hello from $(uname -n)", withProof: false);
+        string image = GuestImage.Write(folder.Path, GuestImage.Plain, "echo hello from $(uname -n); echo second > /dev/hvc0", withProof: false);
+        string console = Path.Combine(folder.Path, "hvc0");
         using GuestProcess guest = GuestProcess.StartFtAkka(
-            ["--kernel", GuestFolder.Default.BzImage, "--initrd", image, "--memory", "256M", "--append", GuestImage.KernelArguments]);
+        [
+            "--kernel", GuestFolder.Default.BzImage, "--initrd", image, "--memory", "256M", "--append", GuestImage.KernelArguments,
+            "--virtio-console", $"file:{console}",
+        ]);
         Assert.True(guest.End(GuestProcess.Patience) == ExitCode.Ok, guest.Story());
         Assert.Equal(["hello from ftakka"], guest.Output);
+        Assert.Equal("second\r\n", File.ReadAllText(console));
     }
 
     [GuestFact("script")]

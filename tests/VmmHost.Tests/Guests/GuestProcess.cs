@@ -59,8 +59,11 @@ internal sealed partial class GuestProcess : IDisposable
         return Start(["script", "--quiet", "--return", "--command", string.Join(' ', quoted), "/dev/null"]);
     }
 
-    private static string[] FtAkka(IEnumerable<string> arguments) =>
-        ["dotnet", "exec", Path.Combine(AppContext.BaseDirectory, Path.GetFileName(typeof(CommandLineApplication).Assembly.Location)), "run", .. arguments];
+    private static string[] FtAkka(IEnumerable<string> arguments) => Program(["run", .. arguments]);
+
+    /// <summary>The command that runs the program with these arguments.</summary>
+    public static string[] Program(IEnumerable<string> arguments) =>
+        ["dotnet", "exec", Path.Combine(AppContext.BaseDirectory, Path.GetFileName(typeof(CommandLineApplication).Assembly.Location)), .. arguments];
 
     /// <summary>Starts any monitor.</summary>
     public static GuestProcess Start(IReadOnlyList<string> command)

@@ -1,0 +1,63 @@
+using System.Diagnostics;
+using System.Globalization;
+using FtAkka.DeterministicSim.Cluster;
+using FtAkka.DeterministicSim.Reports;
+using FtAkka.DeterministicSim.Scenarios;
+
+namespace FtAkka.DeterministicSim.Tests.Cluster;
+
+/// <summary>A seed decides everything: the same run again, in this process and in another, with and without a time line.</summary>
+public sealed class RepeatTests
+{
+    private const string Mixed = "mixed-faults";
+
+    [Fact]
+    public void Same_seed_gives_the_same_trace_in_another_process()
+    {
+        const ulong First = 1, Last = 4;
+        string[] here = [.. Enumerable.Range((int)First, (int)(Last - First + 1))
+            .Select(seed => new ClusterRunner().Run(ScenarioLibrary.Get(Mixed), (ulong)seed, new RunOptions()).TraceHash)];
+        Assert.Equal(here.Length, here.Distinct().Count());
+        Assert.Equal(here, Elsewhere(First, Last));
+    }
+
+    [Fact]
+    public void A_time_line_changes_nothing()
+    {
+        Scenario scenario = ScenarioLibrary.Get("primary-dies");
+        SimulationReport plain = new ClusterRunner().Run(scenario, 3, new RunOptions());
+        SimulationReport told = new ClusterRunner().Run(scenario, 3, new RunOptions { KeepTimeline = true });
+        Assert.Equal(plain.TraceHash, told.TraceHash);
+        Assert.Empty(plain.Timeline);
+        Assert.Contains(told.Timeline, line => line.Kind == TimelineKind.Role && line.Text.Contains("GoingLive", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void The_plan_in_a_report_repeats_its_run()
+    {
+        Scenario scenario = ScenarioLibrary.Get(Mixed) with { Duration = TimeSpan.FromSeconds(10) };
+        SimulationReport report = new ClusterRunner().Run(scenario, 9, new RunOptions());
+        Assert.NotEmpty(report.Plan);
+        Assert.Equal(report.TraceHash, new ClusterRunner().Run(scenario with { Rates = [] }, 9, new RunOptions { Plan = report.Plan }).TraceHash);
+    }
+
+    private static string[] Elsewhere(ulong first, ulong last)
+    {
+        string assembly = typeof(RepeatTests).Assembly.Location;
+        var start = new ProcessStartInfo(Environment.ProcessPath is { } path && Path.GetFileNameWithoutExtension(path) == "dotnet" ? path : "dotnet")
+        {
+            RedirectStandardOutput = true,
+        };
+        start.ArgumentList.Add("exec");
+        start.ArgumentList.Add(assembly);
+        start.ArgumentList.Add("cluster-hashes");
+        start.ArgumentList.Add(Mixed);
+        start.ArgumentList.Add(first.ToString(CultureInfo.InvariantCulture));
+        start.ArgumentList.Add(last.ToString(CultureInfo.InvariantCulture));
+        using var child = Process.Start(start)!;
+        string output = child.StandardOutput.ReadToEnd();
+        child.WaitForExit();
+        Assert.Equal(0, child.ExitCode);
+        return output.Split('\n', StringSplitOptions.RemoveEmptyEntries);
+    }
+}

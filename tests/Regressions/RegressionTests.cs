@@ -1,0 +1,29 @@
+using FtAkka.DeterministicSim.Cluster;
+using FtAkka.DeterministicSim.Reports;
+using FtAkka.DeterministicSim.Scenarios;
+
+namespace FtAkka.Regressions.Tests;
+
+/// <summary>
+/// One scenario for each bug that the simulator has found: its <c>about</c> lines say what went wrong. Scenarios here are never changed, since
+/// a seed belongs to its text.
+/// </summary>
+public sealed class RegressionTests
+{
+    private const ulong Seeds = 5;
+
+    public static TheoryData<string> Scenarios =>
+        [.. Directory.GetFiles(AppContext.BaseDirectory, "*.scenario").Select(file => Path.GetFileName(file)).Order(StringComparer.Ordinal)];
+
+    [Theory]
+    [MemberData(nameof(Scenarios))]
+    public void Bug_stays_fixed(string file)
+    {
+        Scenario scenario = ScenarioParser.Parse(File.ReadAllText(Path.Combine(AppContext.BaseDirectory, file)), file);
+        for (ulong seed = 1; seed <= Seeds; seed++)
+        {
+            SimulationReport report = new ClusterRunner().Run(scenario, seed, new RunOptions());
+            Assert.True(report.Violation is null, $"{file}, seed {seed}: {report.Violation}");
+        }
+    }
+}
