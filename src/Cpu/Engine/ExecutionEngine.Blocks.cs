@@ -284,7 +284,7 @@ internal sealed unsafe partial class ExecutionEngine
         _jumps.ClearSet(0);
         _jumps.ClearSet(1);
         _tables.Clear();
-        _farLinks.Clear();
+        ForgetFarLinks();
         _next = _stubs.End;
     }
 

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using FtAkka.Cpu.Translation;
 
@@ -10,8 +11,11 @@ namespace FtAkka.Cpu.Engine;
 /// </summary>
 internal sealed unsafe partial class ExecutionEngine
 {
-    /// <summary>By linear page: the first far link into it.</summary>
+    /// <summary>By linear page: the first far link into it, or -1.</summary>
     private readonly Dictionary<ulong, int> _farLinks = [];
+
+    /// <summary>The pages in it, each once.</summary>
+    private readonly List<ulong> _farPages = [];
 
     private static bool IsUpperHalf(ulong address) => (long)address < 0;
 
@@ -26,7 +30,12 @@ internal sealed unsafe partial class ExecutionEngine
         if (far && !link.IsFar)
         {
             ref int first = ref CollectionsMarshal.GetValueRefOrAddDefault(_farLinks, link.Target & ~0xFFFUL, out bool known);
-            link.NextFar = known ? first : -1;
+            if (!known)
+            {
+                first = -1;
+                _farPages.Add(link.Target & ~0xFFFUL);
+            }
+            link.NextFar = first;
             link.IsFar = true;
             first = linkId;
         }
@@ -64,32 +73,43 @@ internal sealed unsafe partial class ExecutionEngine
 
     private void DisconnectPage(ulong linearPage)
     {
-        if (IsUpperHalf(linearPage) && _farLinks.Remove(linearPage, out int first))
+        if (IsUpperHalf(linearPage))
         {
-            DisconnectFar(first);
+            DisconnectFar(linearPage);
         }
     }
 
     private void DisconnectRange(ulong start, ulong lengthBytes)
     {
-        if (_farLinks.Count == 0 || !IsUpperHalf(start + lengthBytes - 1))
+        if (!IsUpperHalf(start + lengthBytes - 1))
         {
             return;
         }
-        // The order of the pages does not matter, and nobody can see it.
-        foreach ((ulong page, int first) in _farLinks)
+        foreach (ulong page in _farPages)
         {
             if (page - start < lengthBytes)
             {
-                DisconnectFar(first);
-                _farLinks.Remove(page); // allowed while enumerating
+                DisconnectFar(page);
             }
         }
     }
 
-    private void DisconnectFar(int first)
+    private void ForgetFarLinks()
     {
-        for (int id = first; id >= 0;)
+        _farLinks.Clear();
+        _farPages.Clear();
+    }
+
+    private void DisconnectFar(ulong linearPage)
+    {
+        ref int first = ref CollectionsMarshal.GetValueRefOrNullRef(_farLinks, linearPage);
+        if (Unsafe.IsNullRef(ref first))
+        {
+            return;
+        }
+        int id = first;
+        first = -1;
+        while (id >= 0)
         {
             ref Link link = ref _tables.Link(id);
             if (link.To >= 0)
