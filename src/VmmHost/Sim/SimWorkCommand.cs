@@ -7,7 +7,7 @@ using FtAkka.VmmHost.Cli;
 
 namespace FtAkka.VmmHost.Sim;
 
-/// <summary><c>ftakka sim work</c>: the process behind <c>sim explore --jobs N</c>. Not for people, and not shown to them.</summary>
+/// <summary><c>ftakka sim work</c>: the process behind <c>sim explore --jobs N</c>. Not for people.</summary>
 public sealed class SimWorkCommand : ICommandModule
 {
     /// <inheritdoc/>
@@ -16,7 +16,7 @@ public sealed class SimWorkCommand : ICommandModule
     /// <inheritdoc/>
     public Command Create(Terminal terminal)
     {
-        var command = new Command("work", "Run seeds as told on standard input.") { Hidden = true };
+        var command = new Command("work", "Run seeds as told on standard input: the process behind 'sim explore --jobs N', not for people.");
         command.SetAction((_, _) => SimOptions.Guard(() => Work(Console.In, terminal.Output)));
         return command;
     }
