@@ -32,6 +32,7 @@ internal sealed class SimulatedDisk(ClusterWorld world, SimulatedHost host, long
 {
     private static readonly TimeSpan LatencyLeast = TimeSpan.FromMicroseconds(50);
     private static readonly TimeSpan LatencyMost = TimeSpan.FromMilliseconds(4);
+    private static readonly TimeSpan HeldMost = TimeSpan.FromMilliseconds(120);
 
     private readonly SortedDictionary<long, DiskRequest> _underWay = [];
     private long _next;
@@ -55,6 +56,11 @@ internal sealed class SimulatedDisk(ClusterWorld world, SimulatedHost host, long
         }
         world.Checks.DiskAct(host, incarnation, request);
         TimeSpan latency = world.Random.Between(LatencyLeast, LatencyMost) + world.Faults.Delay(FaultKind.DiskSlow, host);
+        if (request.Kind == DiskRequestKind.Write && (world.Faults.IsOn(FaultKind.DiskTornWrite, host) || world.Faults.IsOn(FaultKind.DiskLostWrite, host)))
+        {
+            // Storage that can lose a write is storage that sits on it.
+            latency += world.Random.Between(LatencyMost, HeldMost);
+        }
         long number = _next++;
         _underWay.Add(number, request);
         world.Simulation.Schedule(latency, () =>
