@@ -1,4 +1,5 @@
 using FtAkka.DeterministicSim.Cluster;
+using FtAkka.DeterministicSim.Protocol;
 using FtAkka.DeterministicSim.Reports;
 using FtAkka.DeterministicSim.Scenarios;
 
@@ -25,5 +26,15 @@ public sealed class RegressionTests
             SimulationReport report = new ClusterRunner().Run(scenario, seed, new RunOptions());
             Assert.True(report.Violation is null, $"{file}, seed {seed}: {report.Violation}");
         }
+    }
+
+    /// <summary>Found by the decisions alone, with the seed that showed it.</summary>
+    [Theory]
+    [InlineData("late-answer-of-the-arbiter.scenario", 3412544253000913UL)]
+    public void Bug_of_the_protocol_stays_fixed(string file, ulong seed)
+    {
+        Scenario scenario = ScenarioParser.Parse(File.ReadAllText(Path.Combine(AppContext.BaseDirectory, file)), file);
+        SimulationReport report = new ProtocolRunner().Run(scenario, seed, new RunOptions());
+        Assert.True(report.Violation is null, $"{file}, seed {seed}: {report.Violation}");
     }
 }

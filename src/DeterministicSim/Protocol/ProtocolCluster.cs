@@ -167,6 +167,7 @@ internal sealed partial class ProtocolCluster
 
     public void Ask(ProtocolHost host, ulong attempt, bool claims, Func<OwnershipVerdict> question)
     {
+        Replica? asker = host.Replica;
         bool faulty = Faulty;
         long there = 5_000 + _random.Below(95_000);
         long back = 5_000 + _random.Below(95_000);
@@ -193,7 +194,14 @@ internal sealed partial class ProtocolCluster
             }
             if (host.Up)
             {
-                Schedule(host, back, () => host.Step(new ReplicaInput.ArbiterAnswered(attempt, verdict)));
+                Schedule(host, back, () =>
+                {
+                    // An answer is for the replica that asked, not for the next one on the same host, which counts its attempts anew.
+                    if (ReferenceEquals(asker, host.Replica))
+                    {
+                        host.Step(new ReplicaInput.ArbiterAnswered(attempt, verdict));
+                    }
+                });
             }
         });
     }

@@ -116,7 +116,7 @@ public sealed class ScenarioTextTests
     [InlineData("memory lots", "f:2: memory: a number of bytes, or with KiB, MiB or GiB, such as 16MiB, not 'lots'")]
     [InlineData("devices tape", "f:2: devices: disk, nic, both, or none")]
     [InlineData("auto-protect maybe", "f:2: auto-protect: yes or no, not 'maybe'")]
-    [InlineData("hosts A", "f:2: hosts: from 2 to 16 names, not 1")]
+    [InlineData("hosts", "f:2: hosts: from 1 to 16 names, not 0")]
     [InlineData("hosts A primary", "f:2: hosts: names of letters and digits, other than primary and backup, not 'primary'")]
     [InlineData("hosts A A", "f:2: hosts: each name once")]
     [InlineData("set patience 3s", "f:2: set: there is no setting 'patience': heartbeat-interval, failure-timeout, channel-timeout, lease, pause-guard")]

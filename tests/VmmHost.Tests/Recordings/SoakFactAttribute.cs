@@ -9,7 +9,7 @@ namespace FtAkka.VmmHost.Tests.Recordings;
 [AttributeUsage(AttributeTargets.Method)]
 public sealed class SoakFactAttribute : FactAttribute
 {
-    private const int SecondsInCi = 300;
+    private const int SecondsInCi = 150;
 
     public SoakFactAttribute()
     {
