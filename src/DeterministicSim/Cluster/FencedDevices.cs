@@ -20,10 +20,7 @@ internal sealed class FencedStorage(IDiskBackend storage, Fence fence) : IDiskBa
     /// <inheritdoc/>
     public async Task<DiskOutcome> ExecuteAsync(DiskRequest request)
     {
-        while (!fence.IsOpen)
-        {
-            await HeldByFence.UntilMoved(fence).ConfigureAwait(true);
-        }
+        await HeldByFence.UntilOpen(fence).ConfigureAwait(true);
         return closed ? await new TaskCompletionSource<DiskOutcome>().Task.ConfigureAwait(true) : await storage.ExecuteAsync(request).ConfigureAwait(true);
     }
 
@@ -46,10 +43,7 @@ internal sealed class FencedFrames(IFrameLink link, Fence fence) : IFrameLink
     /// <inheritdoc/>
     public async Task<int> SendAsync(ImmutableArray<ImmutableArray<byte>> frames)
     {
-        while (!fence.IsOpen)
-        {
-            await HeldByFence.UntilMoved(fence).ConfigureAwait(true);
-        }
+        await HeldByFence.UntilOpen(fence).ConfigureAwait(true);
         return closed ? 0 : await link.SendAsync(frames).ConfigureAwait(true);
     }
 
@@ -64,11 +58,14 @@ internal sealed class FencedFrames(IFrameLink link, Fence fence) : IFrameLink
 /// <summary>Waiting at a fence on the simulation's one thread.</summary>
 internal static class HeldByFence
 {
-    /// <summary>Complete when the fence may be open; whoever waited looks again.</summary>
-    public static Task UntilMoved(Fence fence)
+    /// <summary>Complete when devices may act; at once if they may now.</summary>
+    public static async Task UntilOpen(Fence fence)
     {
-        var moved = new TaskCompletionSource();
-        fence.Hold(() => moved.TrySetResult());
-        return moved.Task;
+        while (!fence.IsOpen)
+        {
+            var moved = new TaskCompletionSource();
+            fence.Hold(() => moved.TrySetResult());
+            await moved.Task.ConfigureAwait(true);
+        }
     }
 }
