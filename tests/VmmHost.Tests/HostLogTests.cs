@@ -43,6 +43,31 @@ public sealed class HostLogTests
     }
 
     [Fact]
+    public async Task What_is_said_as_soon_as_the_system_is_there_is_written()
+    {
+        // With every processor taken, what Akka does after it has called the system started comes late.
+        using var stop = new CancellationTokenSource();
+        Thread[] busy = [.. Enumerable.Range(0, 2 * Environment.ProcessorCount).Select(_ => new Thread(() => SpinWait.SpinUntil(() => stop.IsCancellationRequested)))];
+        Array.ForEach(busy, thread => thread.Start());
+        try
+        {
+            for (int round = 0; round < 20; round++)
+            {
+                string[] lines = await LogAsync(LogFormat.Text, log =>
+                {
+                    log.Info("first");
+                    log.Info("last");
+                });
+                Assert.Equal(2, lines.Length);
+            }
+        }
+        finally
+        {
+            await stop.CancelAsync();
+        }
+    }
+
+    [Fact]
     public async Task Json_is_a_document_per_line_with_the_form_of_the_message()
     {
         string[] lines = await LogAsync(LogFormat.Json, log =>

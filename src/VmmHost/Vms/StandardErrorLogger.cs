@@ -10,13 +10,24 @@ namespace FtAkka.VmmHost.Vms;
 /// </summary>
 public sealed class StandardErrorLogger : ReceiveActor
 {
+    private static readonly Akka.Event.LogLevel[] Levels =
+        [Akka.Event.LogLevel.DebugLevel, Akka.Event.LogLevel.InfoLevel, Akka.Event.LogLevel.WarningLevel, Akka.Event.LogLevel.ErrorLevel];
+
     private readonly ILoggerFactory loggers;
 
     /// <summary>Instantiated by Akka, by the name in akka.hocon.</summary>
     public StandardErrorLogger()
     {
         loggers = Context.System.Settings.Setup.Get<HostLogSetup>() is { HasValue: true } given ? given.Value.Loggers : HostLog.OnStandardError(LogFormat.Text);
-        Receive<InitializeLogger>(_ => Sender.Tell(new LoggerInitialized()));
+        Receive<InitializeLogger>(start =>
+        {
+            // The bus subscribes a logger some time after its answer, on another thread: what is said until then would be lost.
+            foreach (Akka.Event.LogLevel level in Levels.Where(level => level >= start.LoggingBus.LogLevel))
+            {
+                start.LoggingBus.Subscribe(Self, level.ClassFor());
+            }
+            Sender.Tell(new LoggerInitialized());
+        });
         Receive<LogEvent>(Write);
     }
 
