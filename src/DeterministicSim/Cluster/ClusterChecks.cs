@@ -104,10 +104,7 @@ internal sealed class ClusterChecks(ClusterWorld world)
             case HaltReason.MachineEnded:
                 _endedAt ??= world.Now;
                 break;
-            case HaltReason.Diverged when world.Faults.DigestPlanted is not null:
-                world.Faults.DigestPlanted = null;
-                break;
-            case HaltReason.Diverged:
+            case HaltReason.Diverged when !world.Digests.Explains(replica):
                 world.Fail("digests", $"the replica on {replica.Host.Name} left its primary's execution: {end.What}");
                 break;
             default:
@@ -135,11 +132,7 @@ internal sealed class ClusterChecks(ClusterWorld world)
                 world.Effect(FaultKind.BackupSlow, host.Name);
             }
         }
-        // A replica whose log was spoilt must see it within the time in which it executes what it has.
-        if (world.Faults.DigestPlanted is { } planted && world.Now - planted > TimeSpan.FromSeconds(10))
-        {
-            world.Faults.DigestPlanted = null;
-        }
+        world.Digests.Check();
     }
 
     /// <summary>The record that one failure-free guest has in a sector.</summary>

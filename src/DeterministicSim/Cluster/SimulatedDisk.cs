@@ -56,10 +56,11 @@ internal sealed class SimulatedDisk(ClusterWorld world, SimulatedHost host, long
         }
         world.Checks.DiskAct(host, incarnation, request);
         TimeSpan latency = world.Random.Between(LatencyLeast, LatencyMost) + world.Faults.Delay(FaultKind.DiskSlow, host);
-        if (request.Kind == DiskRequestKind.Write && (world.Faults.IsOn(FaultKind.DiskTornWrite, host) || world.Faults.IsOn(FaultKind.DiskLostWrite, host)))
+        if (request.Kind == DiskRequestKind.Write && world.Faults.LosesWrites(host))
         {
             // Storage that can lose a write is storage that sits on it.
             latency += world.Random.Between(LatencyMost, HeldMost);
+            world.Faults.WriteUnderWay(host, LatencyMost);
         }
         long number = _next++;
         _underWay.Add(number, request);
@@ -89,19 +90,20 @@ internal sealed class SimulatedDisk(ClusterWorld world, SimulatedHost host, long
             {
                 continue;
             }
-            if (world.Faults.IsOn(FaultKind.DiskTornWrite, host))
+            bool torn = world.Faults.IsOn(FaultKind.DiskTornWrite, host), lost = world.Faults.IsOn(FaultKind.DiskLostWrite, host);
+            if (torn && (!lost || world.Random.Below(2) == 0))
             {
                 // Power fails between two bytes: the storage has the beginning.
                 world.Disk.Write(request.Sector, request.Data.AsSpan()[..(1 + world.Random.Below(request.Data.Length - 1))]);
                 world.Effect(FaultKind.DiskTornWrite, host.Name);
             }
-            else if (!world.Faults.IsOn(FaultKind.DiskLostWrite, host) && world.Random.Below(2) == 0)
-            {
-                world.Disk.Write(request.Sector, request.Data.AsSpan());
-            }
-            else if (world.Faults.IsOn(FaultKind.DiskLostWrite, host))
+            else if (lost)
             {
                 world.Effect(FaultKind.DiskLostWrite, host.Name);
+            }
+            else if (world.Random.Below(2) == 0)
+            {
+                world.Disk.Write(request.Sector, request.Data.AsSpan());
             }
         }
         _underWay.Clear();
