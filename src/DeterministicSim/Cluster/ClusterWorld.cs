@@ -274,6 +274,7 @@ internal sealed class ClusterWorld : IDisposable
         {
             machine.Dispose();
         }
+        Disk.Dispose();
     }
 
     private static Config NodeConfig { get; } = ConfigurationFactory.ParseString("""

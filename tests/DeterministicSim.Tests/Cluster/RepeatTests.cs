@@ -21,6 +21,18 @@ public sealed class RepeatTests
         Assert.Equal(here, Elsewhere(First, Last));
     }
 
+    /// <summary>What a process keeps from seed to seed (storage, reference texts, compiled code) must not show.</summary>
+    [Fact]
+    public void A_seed_that_a_process_runs_first_runs_as_after_others()
+    {
+        const ulong Seed = 6;
+        var runner = new ClusterRunner();
+        Scenario scenario = ScenarioLibrary.Get(Mixed);
+        runner.Run(scenario, Seed + 1, new RunOptions());
+        runner.Run(ScenarioLibrary.Get("torn-write"), 1, new RunOptions());
+        Assert.Equal(Assert.Single(Elsewhere(Seed, Seed)), runner.Run(scenario, Seed, new RunOptions()).TraceHash);
+    }
+
     [Fact]
     public void A_time_line_changes_nothing()
     {
