@@ -47,7 +47,7 @@ public sealed class SimExploreCommand : ICommandModule
         ExploreRequest request = RequestOf(parsed);
         terminal.Progress(SimText.Line($"{choice.Scenario.Name} (runner {choice.Runner}): seeds {request.Seeds}, {request.Jobs} job(s)"));
         var shown = Stopwatch.StartNew();
-        var explorer = new Explorer(() => WorkerOf(choice, request.Jobs), request)
+        var explorer = new Explorer(() => WorkerOf(choice, request), request)
         {
             Progress = (tally, real) =>
             {
@@ -93,8 +93,9 @@ public sealed class SimExploreCommand : ICommandModule
     }
 
     /// <summary>Akka has state that belongs to the process: several simulations side by side need several processes.</summary>
-    private static ISeedWorker WorkerOf(SimChoice choice, int jobs) =>
-        jobs == 1 ? new LocalSeedWorker(choice.CreateRunner(), choice.Scenario, choice.Options) : new ChildSeedWorker(choice);
+    private static ISeedWorker WorkerOf(SimChoice choice, ExploreRequest request) => request.Jobs == 1
+        ? new LocalSeedWorker(choice.CreateRunner(), choice.Scenario, choice.Options)
+        : new ChildSeedWorker(choice, request.TimeLimit is null ? request.Seeds.Count / (ulong)request.Jobs : 0);
 
     private static string ProgressLine(ExploreTally tally, TimeSpan real) => SimText.Line(
         $"{tally.Seeds} seeds, {tally.Seeds / real.TotalSeconds:F1}/s, {tally.VirtualTime / real:F0} times real time, {tally.Failures.Length} failed, {tally.CrashedAt.Count} of {Enum.GetValues<NamedMoment>().Length} moments crashed at");
