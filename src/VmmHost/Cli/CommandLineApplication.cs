@@ -3,6 +3,7 @@ using System.CommandLine.Help;
 using System.CommandLine.Invocation;
 using System.Reflection;
 using FtAkka.VmmHost.Nodes;
+using FtAkka.VmmHost.Sim;
 using Spectre.Console;
 
 namespace FtAkka.VmmHost.Cli;
@@ -67,8 +68,7 @@ public sealed class CommandLineApplication
                 Output = terminal.Output,
                 Error = error,
                 EnableDefaultExceptionHandler = false,
-                // A node has signals of its own: handing its VMs over takes longer than the parser waits.
-                ProcessTerminationTimeout = parsed.CommandResult.Command.Name == HostCommandModule.Verb ? null : SignalPatience,
+                ProcessTerminationTimeout = PatienceOf(parsed.CommandResult.Command.Name),
             };
             return await parsed.InvokeAsync(configuration).ConfigureAwait(false);
         }
@@ -87,6 +87,14 @@ public sealed class CommandLineApplication
             return Fail($"unexpected {failure.GetType().Name}: {failure.Message}", failure);
         }
     }
+
+    /// <summary>A node has signals of its own: handing its VMs over takes longer than the parser waits. An exploration ends the seeds under way.</summary>
+    private static TimeSpan? PatienceOf(string verb) => verb switch
+    {
+        HostCommandModule.Verb => null,
+        SimExploreCommand.Verb => SimExploreCommand.SignalPatience,
+        _ => SignalPatience,
+    };
 
     private void Add(ICommandModule module)
     {

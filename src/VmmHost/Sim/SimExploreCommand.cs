@@ -14,8 +14,14 @@ namespace FtAkka.VmmHost.Sim;
 /// <summary><c>ftakka sim explore</c>: many seeds of a scenario.</summary>
 public sealed class SimExploreCommand : ICommandModule
 {
+    /// <summary>Name of the verb.</summary>
+    public const string Verb = "explore";
+
     private const int JobsMost = 256;
     private static readonly TimeSpan ProgressInterval = TimeSpan.FromSeconds(2);
+
+    /// <summary>How long it may take to end after a signal: seeds under way are run to their end.</summary>
+    public static TimeSpan SignalPatience { get; } = TimeSpan.FromMinutes(1);
 
     private readonly SimOptions options = new();
     private readonly Option<string?> seeds = new("--seeds") { Description = "Seeds A..B; without it fresh ones, until --time is over (60 s if it is not given).", HelpName = "A..B" };
@@ -30,14 +36,15 @@ public sealed class SimExploreCommand : ICommandModule
     /// <inheritdoc/>
     public Command Create(Terminal terminal)
     {
-        var command = new Command("explore", "Run many seeds of a scenario, and count what they met. Exits with 1 when a seed failed.");
+        var command = new Command(Verb, "Run many seeds of a scenario, and count what they met. Exits with 1 when a seed failed.");
         options.AddTo(command);
         command.Add(seeds);
         command.Add(jobs);
         command.Add(time);
         command.Add(keepGoing);
         command.Add(json);
-        command.SetAction((parsed, cancelled) => SimOptions.Guard(() => Explore(terminal, parsed, cancelled)));
+        // On another thread: signals are heard only once the action has returned to the parser.
+        command.SetAction((parsed, cancelled) => Task.Run(() => SimOptions.Guard(() => Explore(terminal, parsed, cancelled)), CancellationToken.None));
         return command;
     }
 

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Runtime.InteropServices;
 using System.Text.Json;
 using FtAkka.DeterministicSim.Exploring;
 using FtAkka.DeterministicSim.Reports;
@@ -17,7 +18,12 @@ public sealed class SimWorkCommand : ICommandModule
     public Command Create(Terminal terminal)
     {
         var command = new Command("work", "Run seeds as told on standard input: the process behind 'sim explore --jobs N', not for people.");
-        command.SetAction((_, _) => SimOptions.Guard(() => Work(Console.In, terminal.Output)));
+        command.SetAction((_, _) => SimOptions.Guard(() =>
+        {
+            // Ctrl-C reaches the whole group of processes: it is for the one that explores, which closes this one's input.
+            using var interrupted = PosixSignalRegistration.Create(PosixSignal.SIGINT, signal => signal.Cancel = true);
+            return Work(Console.In, terminal.Output);
+        }));
         return command;
     }
 
