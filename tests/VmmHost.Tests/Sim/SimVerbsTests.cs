@@ -1,3 +1,5 @@
+using System.Diagnostics;
+using System.Globalization;
 using System.Text.Json;
 using FtAkka.DeterministicSim.Scenarios;
 using FtAkka.VmmHost.Cli;
@@ -100,6 +102,28 @@ public sealed class SimVerbsTests : IDisposable
         }
         Assert.Equal(40, one.RootElement.GetProperty("seedsRun").GetInt32());
         Assert.Equal(0, one.RootElement.GetProperty("failures").GetArrayLength());
+    }
+
+    /// <summary>A process of its own, ended by a signal after its first words of progress.</summary>
+    [Fact]
+    public async Task Exploring_that_is_told_to_end_prints_what_it_has()
+    {
+        var start = new ProcessStartInfo("dotnet") { RedirectStandardOutput = true, RedirectStandardError = true };
+        string program = Path.Combine(AppContext.BaseDirectory, Path.GetFileName(typeof(CommandLineApplication).Assembly.Location));
+        foreach (string argument in (string[])["exec", program, "sim", "explore", "mixed-faults", "--protocol", "--duration", "2s", "--seeds", "1..100000000", "--jobs", "2", "--json"])
+        {
+            start.ArgumentList.Add(argument);
+        }
+        using Process process = Process.Start(start)!;
+        Task<string> said = process.StandardOutput.ReadToEndAsync();
+        while (await process.StandardError.ReadLineAsync() is { } line && !line.Contains("seeds,", StringComparison.Ordinal))
+        {
+        }
+        HostCommand.RunChecked("kill", ["-TERM", process.Id.ToString(CultureInfo.InvariantCulture)]);
+        await process.StandardError.ReadToEndAsync();
+        using JsonDocument json = JsonDocument.Parse(await said);
+        Assert.True(json.RootElement.GetProperty("interrupted").GetBoolean());
+        Assert.InRange(json.RootElement.GetProperty("seedsRun").GetInt64(), 1, 99_999_999);
     }
 
     [Fact]
