@@ -76,7 +76,15 @@ public interface INodeArbiter : IArbiter
 /// <summary>The devices of a host.</summary>
 public interface INodeDevices
 {
-    /// <summary>Opens the devices of a VM that is live here. Disks are shared between the replicas, so that none locks them; a fence keeps the replica that is not live from acting.</summary>
+    /// <summary>Opens the devices of a VM that is live here. Shared disks are not locked; a fence keeps the replica that is not live from acting.</summary>
     /// <exception cref="IOException">One cannot be opened; those opened before are closed.</exception>
     ImmutableArray<DeviceDefinition> Open(VmProfile profile, Fence fence, ConsoleScrollback console);
+
+    /// <summary>Opens this host's own copies of the separate disks of a VM whose backup is to be here. They are written to at once, and have no fence: no other replica has them.</summary>
+    /// <exception cref="IOException">One is missing, has another size, or cannot be opened; those opened before are closed.</exception>
+    ImmutableArray<DeviceDefinition> OpenOwnDisks(VmProfile profile);
+
+    /// <summary>What <see cref="OpenOwnDisks"/> opened has become the copy that a backup goes live with.</summary>
+    /// <exception cref="IOException">That cannot be noted.</exception>
+    void OwnDisksComplete(VmProfile profile);
 }

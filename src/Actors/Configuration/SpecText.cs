@@ -73,10 +73,10 @@ public static class SpecText
         ? mips
         : throw new SpecException($"{what}: {text} is out of range; allowed are 1 to {PaceMipsMax} million instructions per second.");
 
-    /// <summary><c>PATH[,format=raw][,readonly]</c></summary>
+    /// <summary><c>PATH[,format=raw][,readonly][,shared=no]</c></summary>
     public static DiskSpec Disk(string what, string text)
     {
-        (string path, List<(string Key, string? Value)> options) = Split(what, text, "PATH[,format=raw][,readonly]");
+        (string path, List<(string Key, string? Value)> options) = Split(what, text, "PATH[,format=raw][,readonly][,shared=no]");
         var disk = new DiskSpec(path);
         foreach ((string key, string? value) in options)
         {
@@ -84,7 +84,8 @@ public static class SpecText
             {
                 "format" => disk with { Format = Format($"{what}: format", value ?? "") },
                 "readonly" => disk with { ReadOnly = value is null || Switch($"{what}: readonly", value) },
-                _ => throw new SpecException($"{what}: unknown option '{key}'; allowed are format=raw and readonly."),
+                "shared" => disk with { Shared = Switch($"{what}: shared", value ?? "") },
+                _ => throw new SpecException($"{what}: unknown option '{key}'; allowed are format=raw, readonly and shared=yes|no."),
             };
         }
         return disk;

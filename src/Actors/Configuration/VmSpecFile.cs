@@ -15,7 +15,7 @@ public static class VmSpecFile
 
     private static readonly string[] LimitKeys = ["pace", "max-icount"];
 
-    private static readonly string[] DiskKeys = ["path", "format", "readonly"];
+    private static readonly string[] DiskKeys = ["path", "format", "readonly", "shared"];
 
     private static readonly string[] NicKeys = ["connect", "mac", "mtu", "listen"];
 
@@ -104,8 +104,12 @@ public static class VmSpecFile
             {
                 disk = disk with { ReadOnly = SpecText.Switch($"{what}.readonly", readOnly) };
             }
+            if (Optional(what, item, "shared") is { } shared)
+            {
+                disk = disk with { Shared = SpecText.Switch($"{what}.shared", shared) };
+            }
         }
-        return disk with { Path = PathIn(folder, disk.Path) };
+        return disk with { Path = PathIn(folder, disk.Path), NodePath = disk.Shared ? null : disk.Path };
     }
 
     private static NicSpec Nic(string what, string folder, HoconValue value)

@@ -3,6 +3,7 @@ using FtAkka.Actors.Machines;
 using FtAkka.Machine.Events;
 using FtAkka.Machine.Virtio.Block;
 using FtAkka.Replication.Devices;
+using FtAkka.Replication.Disks;
 using FtAkka.Replication.Protection;
 
 namespace FtAkka.Actors.Protection;
@@ -14,13 +15,17 @@ namespace FtAkka.Actors.Protection;
 /// </summary>
 internal sealed class OutputPerformer(IActorRef machine, IReadOnlyList<DeviceLink> devices)
 {
-    private readonly Dictionary<(int Disk, ulong Id), ulong> disks = [];
+    /// <summary>The output's number; 0 for a request issued again, which is no new output.</summary>
+    private readonly Dictionary<(int Disk, ulong Id), (ulong Number, DiskRequest Request)> disks = [];
     private readonly Queue<(ulong End, ulong Number)>[] consoles =
         [.. Enum.GetValues<ConsoleKind>().Select(_ => new Queue<(ulong End, ulong Number)>())];
     private readonly DeviceLinks links = new(devices);
 
     /// <summary>Disk requests handed over and not completed.</summary>
     public int OutstandingDiskRequests => disks.Count;
+
+    /// <summary>Told of changes of separate disks that have ended; null while nobody asks.</summary>
+    public DirtyBlocks? Dirty { get; set; }
 
     /// <summary>The network cards.</summary>
     public IEnumerable<DeviceLink> Nics => links.All.Where(link => link.Kind == DeviceKind.Nic);
@@ -35,7 +40,7 @@ internal sealed class OutputPerformer(IActorRef machine, IReadOnlyList<DeviceLin
             switch (output.Effect)
             {
                 case DiskRequested request when links.For(request) is not null:
-                    disks[(request.Disk, request.Request.Id)] = output.Number;
+                    disks[(request.Disk, request.Request.Id)] = (output.Number, request.Request);
                     break;
                 case ConsoleOutput text when links.For(text) is not null:
                     consoles[(int)text.Console].Enqueue((text.StreamOffset + (ulong)text.Bytes.Length, output.Number));
@@ -57,6 +62,7 @@ internal sealed class OutputPerformer(IActorRef machine, IReadOnlyList<DeviceLin
     {
         foreach ((int disk, DiskRequest request) in requests)
         {
+            disks.TryAdd((disk, request.Id), (0, request));
             Hand(new DiskRequested(icount, disk, request));
         }
     }
@@ -68,9 +74,13 @@ internal sealed class OutputPerformer(IActorRef machine, IReadOnlyList<DeviceLin
         List<ulong>? performed = null;
         foreach (InputEvent input in news.Inputs)
         {
-            if (input is DiskCompleted completed && disks.Remove((completed.Disk, completed.Completion.Id), out ulong number))
+            if (input is DiskCompleted completed && disks.Remove((completed.Disk, completed.Completion.Id), out (ulong Number, DiskRequest Request) ended))
             {
-                (performed ??= []).Add(number);
+                Dirty?.Mark(completed.Disk, ended.Request);
+                if (ended.Number > 0)
+                {
+                    (performed ??= []).Add(ended.Number);
+                }
             }
         }
         if (news.ConsoleTakenTo is { } position)

@@ -82,6 +82,7 @@ public sealed partial class ReplicaShell : IMachineObserver
     private GuestMachine? guest;
     private OutputPerformer? performer;
     private IActorRef? replay;
+    private IActorRef? disks;
     private GoLivePlan? plan;
     private (StopReasons Stop, int Share) pace = (StopReasons.None, 100);
     private long fence;
@@ -212,6 +213,7 @@ public sealed partial class ReplicaShell : IMachineObserver
             (this.machine, this.guest) = (machine, guest);
             copy = null;   // The machine actor's from here on.
             performer = new OutputPerformer(machine, devices);
+            disks?.Tell(new ReplicaDisksProtocol.Use([.. devices.Where(device => device.Kind == DeviceKind.Disk)]));
             ApplyPace();
             if (plan is not null)
             {
@@ -513,7 +515,18 @@ public sealed partial class ReplicaShell : IMachineObserver
     {
         if (performer is null)
         {
-            goLiveOutputs.AddRange(outputs);
+            foreach (GatedOutput output in outputs)
+            {
+                // In replay no other output leaves; going live, no disk request is among them.
+                if (output.Effect is DiskRequested own)
+                {
+                    disks!.Tell(new ReplicaDisksProtocol.Perform(output.Number, own.Disk, own.Request));
+                }
+                else
+                {
+                    goLiveOutputs.Add(output);
+                }
+            }
         }
         else
         {

@@ -38,4 +38,12 @@ internal sealed class SimulatedDevices(ClusterWorld world, SimulatedHost host, l
         { DrainRequest = new ConsoleProtocol.Drain() });
         return devices.ToImmutable();
     }
+
+    /// <inheritdoc/>
+    public ImmutableArray<DeviceDefinition> OpenOwnDisks(VmProfile profile) => [];
+
+    /// <inheritdoc/>
+    public void OwnDisksComplete(VmProfile profile)
+    {
+    }
 }

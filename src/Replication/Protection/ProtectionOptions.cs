@@ -1,14 +1,6 @@
+using System.Collections.Immutable;
+
 namespace FtAkka.Replication.Protection;
-
-/// <summary>Where a VM's disks are (the paper, 4.1).</summary>
-public enum DiskSharing
-{
-    /// <summary>One disk that both hosts reach; only the live replica touches it, and writes obey the output rule.</summary>
-    Shared,
-
-    /// <summary>Each replica has its own copy and writes it itself; disk requests are no outputs and wait for nothing.</summary>
-    Separate,
-}
 
 /// <summary>Every limit and interval of a protected VM. Both replicas must use the same values.</summary>
 public sealed record ProtectionOptions
@@ -85,8 +77,11 @@ public sealed record ProtectionOptions
     /// <summary>The share never falls below this.</summary>
     public int ShareMinPercent { get; init; } = 10;
 
-    /// <summary>Where the disks are.</summary>
-    public DiskSharing Disks { get; init; } = DiskSharing.Shared;
+    /// <summary>The VM's disks by index; one that is not there is shared.</summary>
+    public ImmutableArray<ProtectedDisk> Disks { get; init; } = [];
+
+    /// <summary>Whether each replica has its own copy of the disk.</summary>
+    public bool IsSeparate(int disk) => disk >= 0 && disk < Disks.Length && Disks[disk].Sharing == DiskSharing.Separate;
 
     /// <summary>The lease as it may last on the slower of two clocks.</summary>
     public TimeSpan LeasePromise => new(LeaseDuration.Ticks + (LeaseDuration.Ticks * ClockDriftPerMille / 1000));

@@ -33,6 +33,13 @@ public sealed partial class Replica
             case ReplicaInput.Replayed replayed when _receive is not null:
                 Replay(replayed);
                 break;
+            case ReplicaInput.OutputPerformed performed:
+                _gate.Performed(performed.Number);
+                break;
+            case ReplicaInput.OwnDiskFailed failed:
+                Close(ChannelCloseReason.Gone, $"a disk of {_id.Node} failed: {failed.What}");
+                Halt(HaltReason.DiskFailed, $"this replica's own disk is no copy any more: {failed.What}");
+                break;
             case ReplicaInput.Diverged diverged:
                 Close(ChannelCloseReason.Diverged, $"diverged at icount {diverged.Divergence.Icount}: {diverged.Divergence.What}");
                 Halt(HaltReason.Diverged, $"replay left the recording at entry {diverged.Divergence.Lsn}, icount {diverged.Divergence.Icount}: {diverged.Divergence.What}");
@@ -140,7 +147,7 @@ public sealed partial class Replica
             return;
         }
         // An ended machine has nothing to take over, once all it said has left.
-        if (_ended && Role == ReplicaRole.Backup && _gate.PeerLastReleased >= _gate.LastAdded)
+        if (_ended && Role == ReplicaRole.Backup && _gate.PeerLastReleased >= _gate.LastAdded && _gate.OwnPending == 0)
         {
             Acknowledge(now);
             Halt(HaltReason.MachineEnded, "the machine ended");
@@ -152,7 +159,8 @@ public sealed partial class Replica
             Report(_yielded ? $"{_peer} hands over" : $"{_peer} is silent");
             Emit(new ReplicaEffect.DrainThenGoLive(_receive!.LastReceived));
         }
-        if (Role == ReplicaRole.GoingLive && !_arbiter.IsClaiming && _receive!.LastExecuted >= _receive.LastReceived)
+        // A replica whose own disk is not where its machine is could not go on, and must not keep another from it.
+        if (Role == ReplicaRole.GoingLive && !_arbiter.IsClaiming && _receive!.LastExecuted >= _receive.LastReceived && _gate.OwnPending == 0)
             Ask(now, _arbiter.Claim(now, Generation + 1));
         bool reportDue = _receive is not null && _receive.LastExecuted > _reported && now - _lastAck >= _options.ExecutionReportInterval;
         if (Role != ReplicaRole.GoingLive && _receive is not null && (_ackDue || reportDue))

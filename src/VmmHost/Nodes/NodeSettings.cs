@@ -36,6 +36,9 @@ internal sealed record NodeSettings
     /// <summary>Folder that all nodes mount, for the arbiter.</summary>
     public required string SharedDirectory { get; init; }
 
+    /// <summary>Folder of this host's copies of disks that are not shared, where their paths are relative.</summary>
+    public required string DiskDirectory { get; init; }
+
     /// <summary>Path of the control socket.</summary>
     public required string ControlSocket { get; init; }
 
@@ -87,7 +90,7 @@ internal sealed record NodeSettings
             EvidenceLogBytes = DivergenceLogBytes,
             KeepEvidence = report => new EvidenceFolder(DivergenceDirectory, DivergenceReportsMax).Keep(report, line => log?.Log(LogLevel.Warning, default, line, null, (text, _) => text)),
             Arbiter = new FileArbiter(SharedDirectory),
-            Devices = new HostDevices(),
+            Devices = new HostDevices(DiskDirectory),
         };
     }
 
@@ -122,6 +125,7 @@ internal sealed record NodeSettings
             Name = name,
             Peers = ReadPeers(given),
             SharedDirectory = Path.Combine(folder, shared),
+            DiskDirectory = Path.Combine(folder, given.GetString("ftakka.node.disk-directory", Path.Combine("disks", name))),
             ControlSocket = given.GetString("ftakka.node.control-socket") is { Length: > 0 } path ? Path.Combine(folder, path) : DefaultSocket(name),
             Protection = ReadProtection(given, file),
             AutoProtect = ReadAutoProtect(given, file),
