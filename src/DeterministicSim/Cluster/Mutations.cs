@@ -81,7 +81,7 @@ internal sealed class ForgottenBounceBuffer(ClusterWorld world) : Mutant(world)
         {
             if (request.Kind == DiskRequestKind.Read && host.Replica?.Machine is { } machine)
             {
-                machine.Memory.TryWrite(GuestLayout.BlockBuffer, world.Disk.Read(request.Sector, request.LengthBytes).AsSpan());
+                machine.Memory.TryWrite(GuestLayout.BlockBuffer, world.DiskOf(host).Read(request.Sector, request.LengthBytes).AsSpan());
             }
             return storage.ExecuteAsync(request);
         }
@@ -94,4 +94,31 @@ internal sealed class ForgottenBounceBuffer(ClusterWorld world) : Mutant(world)
 internal sealed class IgnoredFence(ClusterWorld world) : Mutant(world)
 {
     public override Fence Fence(Fence fence) => DeviceActors.Fencing.Fence.None;
+}
+
+/// <summary>A backup leaves out one in sixteen of the guest's writes to its own disk, and says that it was done.</summary>
+internal sealed class ForgottenOwnWrite(ClusterWorld world) : Mutant(world)
+{
+    public override IDiskBackend OwnDisk(IDiskBackend storage) =>
+        new LazyStorage(storage, request => request.Kind == DiskRequestKind.Write && request.Id % 16 == 3 && request.Id < 1UL << 63);
+}
+
+/// <summary>A new backup says that it has written the blocks of the copy, and has not.</summary>
+internal sealed class UnfinishedResync(ClusterWorld world) : Mutant(world)
+{
+    public override IDiskBackend OwnDisk(IDiskBackend storage) =>
+        new LazyStorage(storage, request => request.Kind == DiskRequestKind.Write && request.Id >= 1UL << 63);
+}
+
+/// <summary>Storage that leaves out some requests.</summary>
+internal sealed class LazyStorage(IDiskBackend storage, Func<DiskRequest, bool> leavesOut) : IDiskBackend
+{
+    public ulong CapacitySectors => storage.CapacitySectors;
+
+    public bool ReadOnly => storage.ReadOnly;
+
+    public Task<DiskOutcome> ExecuteAsync(DiskRequest request) => leavesOut(request)
+        ? Task.FromResult(new DiskOutcome(new DiskCompletion(request.Id, DiskStatus.Ok, []), null)) : storage.ExecuteAsync(request);
+
+    public void Dispose() => storage.Dispose();
 }

@@ -145,11 +145,12 @@ public sealed class ScenarioParser
 
     private void ReadDevices(string[] words)
     {
-        if (words is not ["none"] && (words.Length == 0 || words.Except(["disk", "nic"]).Any()))
+        if (words is not ["none"] && (words.Length == 0 || words.Except(["disk", "own-disk", "nic"]).Any() || (words.Contains("disk") && words.Contains("own-disk"))))
         {
-            throw Wrong("devices: disk, nic, both, or none");
+            throw Wrong("devices: disk or own-disk, nic, both, or none");
         }
-        _scenario = _scenario with { Guest = _scenario.Guest with { Disk = words.Contains("disk"), Nic = words.Contains("nic") } };
+        bool own = words.Contains("own-disk");
+        _scenario = _scenario with { Guest = _scenario.Guest with { Disk = own || words.Contains("disk"), Nic = words.Contains("nic"), OwnDisk = own } };
     }
 
     private void ReadSetting(string[] words)

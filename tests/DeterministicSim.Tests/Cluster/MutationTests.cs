@@ -23,9 +23,16 @@ public sealed class MutationTests
 
     [Theory]
     [MemberData(nameof(Mutations))]
-    public void Planted_mistake_is_seen(string mutation, ulong seeds, string[] by)
+    public void Planted_mistake_is_seen(string mutation, ulong seeds, string[] by) => Seen("mixed-faults", mutation, seeds, by);
+
+    [Theory]
+    [InlineData("forgotten-own-write", 20, "durability")]
+    [InlineData("unfinished-resync", 20, "durability")]
+    public void Planted_mistake_with_own_disks_is_seen(string mutation, ulong seeds, string by) => Seen("own-disks-mixed", mutation, seeds, [by]);
+
+    private static void Seen(string name, string mutation, ulong seeds, string[] by)
     {
-        Scenario scenario = ScenarioLibrary.Get("mixed-faults");
+        Scenario scenario = ScenarioLibrary.Get(name);
         var runner = new ClusterRunner();
         for (ulong seed = 1; seed <= seeds; seed++)
         {

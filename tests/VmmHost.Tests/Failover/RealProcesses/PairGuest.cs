@@ -66,17 +66,20 @@ internal static class PairGuest
     /// <param name="folder">Folder of the test.</param>
     /// <param name="variant">Initramfs it stands on; fio needs <see cref="GuestImage.Test"/>.</param>
     /// <param name="fioSize">Size of fio's file.</param>
+    /// <param name="ownDisks">Where each host has its own copy of the file system, the first host's first; null: all share one.</param>
     /// <returns>The VM file.</returns>
-    public static string Write(string folder, string variant, string fioSize = "12m")
+    public static string Write(string folder, string variant, string fioSize = "12m", IReadOnlyList<string>? ownDisks = null)
     {
         string script = Script
             .Replace("MEGABYTES", DataMegabytes.ToString(CultureInfo.InvariantCulture), StringComparison.Ordinal)
             .Replace("SLOTS", RingDisk.Slots.ToString(CultureInfo.InvariantCulture), StringComparison.Ordinal)
             .Replace("FIOSIZE", fioSize, StringComparison.Ordinal);
         string initramfs = GuestImage.Write(folder, variant, script, ["ftproof", "ftpair"]);
-        string disk = FileSystem(folder);
-        using (FileStream image = File.Create(disk))
+        string disk = ownDisks is null ? FileSystem(folder) : ownDisks[0];
+        foreach (string path in ownDisks ?? [disk])
         {
+            Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+            using FileStream image = File.Create(path);
             image.SetLength(FileSystemBytes);
         }
         HostCommand.RunChecked("mkfs.ext4", ["-q", disk]);
@@ -86,7 +89,7 @@ internal static class PairGuest
             memory = {{(variant == GuestImage.Test ? "384M" : "128M")}}
             kernel = "{{GuestImage.Kernel}}"
             initrd = "{{initramfs}}"
-            disks = [ "{{Ring(folder)}}", "{{disk}}" ]
+            disks = [ "{{Ring(folder)}}", {{(ownDisks is null ? $"\"{disk}\"" : $"{{ path = {Path.GetFileName(disk)}, shared = no }}")}} ]
             nics = [ "tap:{{PairNetwork.Tap}}" ]
             append = "{{GuestImage.KernelArguments.Replace("\"", "\\\"", StringComparison.Ordinal)}} ftakka.ip={{PairNetwork.GuestAddress}}/24"
             """);
