@@ -23,7 +23,8 @@ public sealed record VmProfile
     /// <param name="ReadOnly">The guest may not write.</param>
     /// <param name="CapacitySectors">Size in sectors of 512 bytes.</param>
     /// <param name="Separate">Each node has its own copy.</param>
-    public sealed record Disk(string Path, bool ReadOnly, ulong CapacitySectors, bool Separate = false);
+    /// <param name="BackupReads">The backup reads from its own copy.</param>
+    public sealed record Disk(string Path, bool ReadOnly, ulong CapacitySectors, bool Separate = false, bool BackupReads = false);
 
     /// <summary>A network card.</summary>
     public sealed record Nic(NicTarget Target, string? Name, bool Listen, string Mac, ushort Mtu);
@@ -58,7 +59,7 @@ public sealed record VmProfile
     /// <summary>The disks as the protocol knows them.</summary>
     [JsonIgnore]
     public ImmutableArray<ProtectedDisk> ProtectedDisks =>
-        [.. Disks.Select(disk => new ProtectedDisk(disk.CapacitySectors, disk.Separate ? DiskSharing.Separate : DiskSharing.Shared))];
+        [.. Disks.Select(disk => new ProtectedDisk(disk.CapacitySectors, disk.Separate ? DiskSharing.Separate : DiskSharing.Shared, disk.BackupReads))];
 
     /// <summary>The machine to build.</summary>
     [JsonIgnore]

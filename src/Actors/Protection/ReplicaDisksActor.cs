@@ -34,6 +34,9 @@ internal static class ReplicaDisksProtocol
 
     /// <summary>Backup: perform a request that replay made.</summary>
     public sealed record Perform(ulong Number, int Disk, DiskRequest Request);
+
+    /// <summary>Backup: the log has the end of a request, with its data or error; if it is a read, it need not be performed, or not any more.</summary>
+    public sealed record Forget(int Disk, ulong Id);
 }
 
 /// <summary>
@@ -45,9 +48,15 @@ internal sealed class ReplicaDisksActor : ReceiveActor
     /// <summary>Numbers of the guest's requests are below this.</summary>
     private const ulong FirstOwnId = 1UL << 63;
 
+    /// <summary>Wait before a backup's failed read is tried again.</summary>
+    private static readonly TimeSpan ReadRetry = TimeSpan.FromMilliseconds(50);
+
+    private sealed record Again(Action Try);
+
     private readonly ReplicaShell shell;
     private readonly ImmutableArray<ProtectedDisk> disks;
     private readonly SortedDictionary<(int Disk, ulong Id), Action<DiskCompletion, string?>> waiting = [];
+    private readonly ReplayedRequests replayed;
     private DeviceLinks links;
     private ulong nextId = FirstOwnId;
 
@@ -65,8 +74,11 @@ internal sealed class ReplicaDisksActor : ReceiveActor
         Receive<ReplicaDisksProtocol.Compare>(message => Compare(message.What));
         Receive<ReplicaDisksProtocol.Write>(message => Write(message.What));
         Receive<ReplicaDisksProtocol.Pending>(PerformPending);
-        Receive<ReplicaDisksProtocol.Perform>(message => Issue(message.Disk, message.Request, (completion, error) => shell.FromDisks(
-            completion.Status == DiskStatus.Ok ? new ReplicaInput.OutputPerformed(message.Number) : new ReplicaInput.OwnDiskFailed(Why(message.Disk, message.Request, error)))));
+        replayed = new ReplayedRequests(this.disks.Length, shell, (request, then) => Issue(request.Disk, request.Request, then), (request, again) =>
+            Context.System.Scheduler.ScheduleTellOnce(ReadRetry, Self, new Again(again), Self));
+        Receive<ReplicaDisksProtocol.Perform>(message => replayed.Perform(message));
+        Receive<ReplicaDisksProtocol.Forget>(message => replayed.Forget(message.Disk, message.Id));
+        Receive<Again>(message => message.Try());
         ReceiveAny(HearDisk);
     }
 
@@ -213,6 +225,6 @@ internal sealed class ReplicaDisksActor : ReceiveActor
         }
     }
 
-    private static string Why(int disk, DiskRequest request, string? error) =>
+    internal static string Why(int disk, DiskRequest request, string? error) =>
         $"disk {disk}, {request.Kind} of {request.LengthBytes} bytes at sector {request.Sector}: {error ?? "it failed"}";
 }

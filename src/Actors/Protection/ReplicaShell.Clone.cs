@@ -52,15 +52,6 @@ public sealed partial class ReplicaShell
         return shell;
     }
 
-    /// <summary>Who reads and writes separate disks beside the machine: of a live replica those of its machine, of a backup its own.</summary>
-    public void UseDisks(IActorRef actor)
-    {
-        lock (sync)
-        {
-            disks = actor;
-        }
-    }
-
     /// <summary>The replay of this backup runs.</summary>
     public void ReplayStarted(IActorRef actor)
     {
@@ -221,30 +212,6 @@ public sealed partial class ReplicaShell
         pauseTime = options.Clock() - begin;
         Post(new CloneSenderInput.Captured(capture));
     }
-
-    /// <summary>On the machine's thread, which is told of completions on it: each is either collected here or still awaited by the machine.</summary>
-    private IReadOnlyList<BlockPlace>? CollectBlocks()
-    {
-        lock (sync)
-        {
-            return performer?.Dirty?.Collect();
-        }
-    }
-
-    /// <summary>What a disk has done for a copy.</summary>
-    internal void FromDisks(CloneSender of, CloneSenderInput input)
-    {
-        lock (sync)
-        {
-            if (ReferenceEquals(of, sender))
-            {
-                Post(input);
-            }
-        }
-    }
-
-    /// <summary>What a backup's own disk has done.</summary>
-    internal void FromDisks(object input) => Post(input);
 
     private void StopSender()
     {

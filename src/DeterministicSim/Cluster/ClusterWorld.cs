@@ -55,7 +55,7 @@ internal sealed class ClusterWorld : IDisposable
             CommandLine = scenario.Guest.CommandLine,
             BootUnixSeconds = 946_684_800,
             RngSeed = simulation.Seed,
-            Disks = scenario.Guest.Disk ? [new VmProfile.Disk("disk", ReadOnly: false, DiskSectors, scenario.Guest.OwnDisk)] : [],
+            Disks = scenario.Guest.Disk ? [new VmProfile.Disk("disk", ReadOnly: false, DiskSectors, scenario.Guest.OwnDisk, scenario.Guest.BackupReads)] : [],
             Nics = scenario.Guest.Nic
                 ? [new VmProfile.Nic(FtAkka.Actors.Configuration.NicTarget.Unix, "lan", Listen: true, Convert.ToHexString(GuestMac), 1500)] : [],
         };

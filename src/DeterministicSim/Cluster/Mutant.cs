@@ -23,6 +23,7 @@ internal class Mutant(ClusterWorld world)
         ["forgotten-bounce-buffer"] = world => new ForgottenBounceBuffer(world),
         ["ignored-fence"] = world => new IgnoredFence(world),
         ["forgotten-own-write"] = world => new ForgottenOwnWrite(world),
+        ["stale-own-read"] = world => new StaleOwnRead(world),
         ["unfinished-resync"] = world => new UnfinishedResync(world),
     };
 

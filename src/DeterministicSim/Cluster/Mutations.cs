@@ -110,6 +110,28 @@ internal sealed class UnfinishedResync(ClusterWorld world) : Mutant(world)
         new LazyStorage(storage, request => request.Kind == DiskRequestKind.Write && request.Id >= 1UL << 63);
 }
 
+/// <summary>What a backup reads from its own disk may be what stood there before.</summary>
+internal sealed class StaleOwnRead(ClusterWorld world) : Mutant(world)
+{
+    public override IDiskBackend OwnDisk(IDiskBackend storage) => new Stale(storage);
+
+    private sealed class Stale(IDiskBackend storage) : IDiskBackend
+    {
+        public ulong CapacitySectors => storage.CapacitySectors;
+
+        public bool ReadOnly => storage.ReadOnly;
+
+        public async Task<DiskOutcome> ExecuteAsync(DiskRequest request)
+        {
+            DiskOutcome outcome = await storage.ExecuteAsync(request).ConfigureAwait(true);
+            return request is { Kind: DiskRequestKind.Read, Id: < 1UL << 63 } && request.Id % 16 < 4
+                ? outcome with { Completion = outcome.Completion with { Data = [.. new byte[outcome.Completion.Data.Length]] } } : outcome;
+        }
+
+        public void Dispose() => storage.Dispose();
+    }
+}
+
 /// <summary>Storage that leaves out some requests.</summary>
 internal sealed class LazyStorage(IDiskBackend storage, Func<DiskRequest, bool> leavesOut) : IDiskBackend
 {

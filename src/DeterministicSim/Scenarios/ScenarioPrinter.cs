@@ -117,7 +117,7 @@ public static class ScenarioPrinter
 
     private static string DevicesOf(GuestSpec guest)
     {
-        string[] words = [.. guest.Disk ? new[] { guest.OwnDisk ? "own-disk" : "disk" } : [], .. guest.Nic ? new[] { "nic" } : []];
+        string[] words = [.. guest.Disk ? new[] { guest.BackupReads ? "read-disk" : guest.OwnDisk ? "own-disk" : "disk" } : [], .. guest.Nic ? new[] { "nic" } : []];
         return words.Length == 0 ? "none" : string.Join(' ', words);
     }
 

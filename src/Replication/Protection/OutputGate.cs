@@ -105,9 +105,10 @@ public sealed class OutputGate
         ArgumentNullException.ThrowIfNull(output);
         ArgumentOutOfRangeException.ThrowIfNotEqual(output.Number, LastAdded + 1);
         bool passes = Passes(output.Effect);
-        bool own = Mode == GateMode.Replaying && passes;
+        // A read that fails here is no loss while nobody needs its data: it is not owed.
+        bool own = Mode == GateMode.Replaying && passes && output.Effect is DiskRequested { Request.Kind: not DiskRequestKind.Read };
         // Other disk requests are not performed in replay: shared disks are the primary's, and what it reads is in the log.
-        bool performed = Mode == GateMode.Replaying && !passes && output.Effect is DiskRequested;
+        bool performed = Mode == GateMode.Replaying && !own && output.Effect is DiskRequested;
         _items.Add(new Item { Output = output, Passed = passes || performed, Performed = performed, Own = own });
         OwnPending += own ? 1 : 0;
         LastAdded = output.Number;
@@ -191,7 +192,7 @@ public sealed class OutputGate
         if (effect is not DiskRequested request)
             return false;
         if (_options.IsSeparate(request.Disk))
-            return Mode != GateMode.Replaying || request.Request.Kind != DiskRequestKind.Read;
+            return Mode != GateMode.Replaying || request.Request.Kind != DiskRequestKind.Read || _options.BackupReads(request.Disk);
         if (Mode == GateMode.Replaying || request.Request.Kind != DiskRequestKind.Read)
             return false;
         for (int index = _handed; index < _items.Count; index++)

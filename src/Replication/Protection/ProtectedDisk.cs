@@ -16,4 +16,5 @@ public enum DiskSharing
 /// <summary>A disk as the protocol knows it.</summary>
 /// <param name="CapacitySectors">Size in sectors of 512 bytes.</param>
 /// <param name="Sharing">Where it is.</param>
-public sealed record ProtectedDisk(ulong CapacitySectors, DiskSharing Sharing = DiskSharing.Shared);
+/// <param name="BackupReads">The backup reads from its own copy of a separate disk what the primary reads, and the log has no data (the paper, 4.2).</param>
+public sealed record ProtectedDisk(ulong CapacitySectors, DiskSharing Sharing = DiskSharing.Shared, bool BackupReads = false);

@@ -83,6 +83,9 @@ public sealed record ProtectionOptions
     /// <summary>Whether each replica has its own copy of the disk.</summary>
     public bool IsSeparate(int disk) => disk >= 0 && disk < Disks.Length && Disks[disk].Sharing == DiskSharing.Separate;
 
+    /// <summary>Whether the backup reads from its own copy what the primary reads from its.</summary>
+    public bool BackupReads(int disk) => IsSeparate(disk) && Disks[disk].BackupReads;
+
     /// <summary>The lease as it may last on the slower of two clocks.</summary>
     public TimeSpan LeasePromise => new(LeaseDuration.Ticks + (LeaseDuration.Ticks * ClockDriftPerMille / 1000));
 

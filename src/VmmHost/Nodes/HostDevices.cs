@@ -139,7 +139,7 @@ internal sealed class HostDevices(string diskDirectory) : INodeDevices
         try
         {
             using RawDiskImage image = RawDiskImage.Open(new RawDiskOptions(path) { ReadOnly = spec.ReadOnly, Exclusive = false, ConcurrentRequests = 1, RefuseOtherFormats = spec.Format is null });
-            return new VmProfile.Disk(spec.NodePath ?? path, spec.ReadOnly, image.CapacitySectors, Separate: !spec.Shared);
+            return new VmProfile.Disk(spec.NodePath ?? path, spec.ReadOnly, image.CapacitySectors, Separate: !spec.Shared, spec.BackupReads);
         }
         catch (Exception refused) when (refused is IOException or UnauthorizedAccessException)
         {

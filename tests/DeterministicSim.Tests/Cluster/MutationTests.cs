@@ -26,9 +26,11 @@ public sealed class MutationTests
     public void Planted_mistake_is_seen(string mutation, ulong seeds, string[] by) => Seen("mixed-faults", mutation, seeds, by);
 
     [Theory]
-    [InlineData("forgotten-own-write", 20, "durability")]
-    [InlineData("unfinished-resync", 20, "durability")]
-    public void Planted_mistake_with_own_disks_is_seen(string mutation, ulong seeds, string by) => Seen("own-disks-mixed", mutation, seeds, [by]);
+    [InlineData("own-disks-mixed", "forgotten-own-write", 20, "durability")]
+    [InlineData("own-disks-mixed", "unfinished-resync", 20, "durability")]
+    [InlineData("own-reads-mixed", "forgotten-own-write", 20, "digests")]
+    [InlineData("own-reads-mixed", "stale-own-read", 10, "digests")]
+    public void Planted_mistake_with_own_disks_is_seen(string scenario, string mutation, ulong seeds, string by) => Seen(scenario, mutation, seeds, [by]);
 
     private static void Seen(string name, string mutation, ulong seeds, string[] by)
     {

@@ -34,6 +34,25 @@ public sealed class OwnDiskTests(ITestOutputHelper output)
         cluster.Passed = true;
     }
 
+    [GuestFact("gcc", "curl", "e2fsck", "mkfs.ext4", Variant = GuestImage.Test, Tap = true)]
+    public async Task Backup_that_reads_its_own_disk_needs_no_data_in_the_log_and_takes_over()
+    {
+        var log = new PairLog(output);
+        await using var cluster = new PairCluster(["A", "B"], 500);
+        await cluster.BootAsync(GuestImage.Test, ownDisks: true, backupReads: true);
+        await ProtectAsync(cluster, "A", "B");
+        long before = (await cluster.StatusAsync("A"))!.LogBytesSent;
+        await cluster.DoAsync("read", 1);
+        await cluster.UntilAsync("all to be read", () => Task.FromResult(cluster.Console.Has("READ 1 done")));
+        long sent = (await cluster.StatusAsync("A"))!.LogBytesSent - before;
+        log.Say($"{PairGuest.FileSystemBytes} bytes read, {sent} bytes of log");
+        Assert.InRange(sent, 1, PairGuest.FileSystemBytes / 20);
+
+        await KillUnderFioAsync(cluster, "A", "B", job: 1);
+        await cluster.EndAsync(cluster.OwnDisk("B"));
+        cluster.Passed = true;
+    }
+
     private static async Task ProtectAsync(PairCluster cluster, string primary, string backup)
     {
         // A copy may fail, where the machine is so slow that a host is taken for dead.

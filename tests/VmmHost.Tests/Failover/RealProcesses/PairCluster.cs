@@ -90,10 +90,11 @@ internal sealed class PairCluster : IAsyncDisposable
     /// <summary>Starts hosts, and the guest on the first of them; it counts when this returns.</summary>
     /// <param name="variant">See <see cref="PairGuest.Write"/>.</param>
     /// <param name="fioSize">The same.</param>
+    /// <param name="backupReads">The same.</param>
     /// <param name="ownDisks">Each host has its own copy of the file system; all but the first host's are empty.</param>
-    public async Task BootAsync(string variant, string fioSize = "12m", bool ownDisks = false)
+    public async Task BootAsync(string variant, string fioSize = "12m", bool ownDisks = false, bool backupReads = false)
     {
-        string file = PairGuest.Write(Folder, variant, fioSize, ownDisks ? [.. Names.Select(OwnDisk)] : null);
+        string file = PairGuest.Write(Folder, variant, fioSize, ownDisks ? [.. Names.Select(OwnDisk)] : null, backupReads);
         await Task.WhenAll(Names.Select(StartAsync));
         await AskAsync(Names[0], new ControlRequest("start", File: file));
         await UntilAsync(Names[0], "running", ControlClient.IsLive);
