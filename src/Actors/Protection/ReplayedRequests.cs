@@ -12,9 +12,10 @@ internal sealed class ReplayedRequests
 {
     private const int RequestsMax = 16 * 1024;
 
-    private readonly ReplicaShell shell;
+    private readonly Action<object> tell;
+    private readonly Action<int, DiskCompletion> read;
     private readonly Action<ReplicaDisksProtocol.Perform, Action<DiskCompletion, string?>> issue;
-    private readonly Action<ReplicaDisksProtocol.Perform, Action> tryLater;
+    private readonly Action<Action> tryLater;
     private readonly RequestSerializer[] order;
     private readonly Dictionary<(int Disk, ulong Id), ReplicaDisksProtocol.Perform> pending = [];
     private readonly HashSet<(int Disk, ulong Id)> notNeeded = [];
@@ -23,13 +24,14 @@ internal sealed class ReplayedRequests
 
     /// <summary>None yet.</summary>
     /// <param name="disks">Number of disks.</param>
-    /// <param name="shell">Told of what was done.</param>
+    /// <param name="tell">Told of changes: <see cref="ReplicaInput.OutputPerformed"/> or <see cref="ReplicaInput.OwnDiskFailed"/>.</param>
+    /// <param name="read">Given what was read, by disk.</param>
     /// <param name="issue">Gives a request to its disk, and calls back.</param>
     /// <param name="tryLater">Calls back after a while.</param>
-    public ReplayedRequests(int disks, ReplicaShell shell, Action<ReplicaDisksProtocol.Perform, Action<DiskCompletion, string?>> issue,
-        Action<ReplicaDisksProtocol.Perform, Action> tryLater)
+    public ReplayedRequests(int disks, Action<object> tell, Action<int, DiskCompletion> read,
+        Action<ReplicaDisksProtocol.Perform, Action<DiskCompletion, string?>> issue, Action<Action> tryLater)
     {
-        (this.shell, this.issue, this.tryLater, next) = (shell, issue, tryLater, new ulong[disks]);
+        (this.tell, this.read, this.issue, this.tryLater, next) = (tell, read, issue, tryLater, new ulong[disks]);
         order = [.. Enumerable.Range(0, disks).Select(_ => new RequestSerializer(RequestsMax))];
     }
 
@@ -51,7 +53,7 @@ internal sealed class ReplayedRequests
             case RequestAdmission.Held:
                 break;
             default:
-                shell.FromDisks(new ReplicaInput.OwnDiskFailed($"disk {message.Disk}: more than {RequestsMax} requests are outstanding"));
+                tell(new ReplicaInput.OwnDiskFailed($"disk {message.Disk}: more than {RequestsMax} requests are outstanding"));
                 break;
         }
     }
@@ -79,19 +81,19 @@ internal sealed class ReplayedRequests
     {
         if (message.Request.Kind != DiskRequestKind.Read)
         {
-            shell.FromDisks(completion.Status == DiskStatus.Ok
+            tell(completion.Status == DiskStatus.Ok
                 ? new ReplicaInput.OutputPerformed(message.Number)
                 : new ReplicaInput.OwnDiskFailed(ReplicaDisksActor.Why(message.Disk, message.Request, error)));
             End(message);
         }
         else if (completion.Status == DiskStatus.Ok)
         {
-            shell.OwnRead(message.Disk, completion);
+            read(message.Disk, completion);
             End(message);
         }
         else
         {
-            tryLater(message, () => Begin(message));
+            tryLater(() => Begin(message));
         }
     }
 

@@ -74,8 +74,8 @@ internal sealed class ReplicaDisksActor : ReceiveActor
         Receive<ReplicaDisksProtocol.Compare>(message => Compare(message.What));
         Receive<ReplicaDisksProtocol.Write>(message => Write(message.What));
         Receive<ReplicaDisksProtocol.Pending>(PerformPending);
-        replayed = new ReplayedRequests(this.disks.Length, shell, (request, then) => Issue(request.Disk, request.Request, then), (request, again) =>
-            Context.System.Scheduler.ScheduleTellOnce(ReadRetry, Self, new Again(again), Self));
+        replayed = new ReplayedRequests(disks.Length, shell.FromDisks, shell.OwnRead, (request, then) => Issue(request.Disk, request.Request, then),
+            again => Context.System.Scheduler.ScheduleTellOnce(ReadRetry, Self, new Again(again), Self));
         Receive<ReplicaDisksProtocol.Perform>(message => replayed.Perform(message));
         Receive<ReplicaDisksProtocol.Forget>(message => replayed.Forget(message.Disk, message.Id));
         Receive<Again>(message => message.Try());

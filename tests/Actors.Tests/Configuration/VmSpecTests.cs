@@ -66,6 +66,8 @@ public sealed class VmSpecTests
     [InlineData("disks = [ { path = x, fmt = raw } ]", "disks[0].fmt: unknown key; allowed are path, format, readonly")]
     [InlineData("disks = [ a, { path = x, format = qcow2 } ]", "disks[1].format: 'qcow2' is not supported; allowed is raw")]
     [InlineData("disks = [ \"a,rw\" ]", "disks[0]: unknown option 'rw'; allowed are format=raw, readonly, shared=yes|no and backup-reads=yes|no")]
+    [InlineData("disks = [ \"a,backup-reads=yes\" ]", "disks[0]: backup-reads needs shared = no")]
+    [InlineData("disks = [ { path = a, backup-reads = yes } ]", "disks[0]: backup-reads needs shared = no")]
     [InlineData("disks = [ \"a,shared=maybe\" ]", "disks[0]: shared: 'maybe' is neither on nor off")]
     [InlineData("nics = [ \"bridge:br0\" ]", "nics[0]: 'bridge:br0' is no network")]
     [InlineData("nics = [ \"tap:\" ]", "is no network")]

@@ -103,6 +103,14 @@ public sealed class OutputGateTests
     }
 
     [Fact]
+    public void Backup_that_reads_performs_reads_and_owes_none()
+    {
+        var gate = new OutputGate(Options with { Disks = [new ProtectedDisk(1024, DiskSharing.Separate, BackupReads: true)] }, GateMode.Replaying, 0);
+        Assert.True(gate.Add(Disk(1, DiskRequestKind.Read, 8)));
+        Assert.Equal((0, 1ul), (gate.OwnPending, gate.LastReleased));
+    }
+
+    [Fact]
     public void A_write_to_the_own_disk_is_owed_until_it_is_performed_whatever_the_primary_has_done()
     {
         var gate = new OutputGate(SeparateDisk, GateMode.Replaying, 0);
