@@ -216,6 +216,7 @@ public sealed partial class NodeActor : ReceiveActor
                 Replayed = outputs => Show(entry.Console, outputs),
             },
             Machine = machine,
+            DigestInterval = settings.DigestInterval,
             Generation = generation,
             ProtectOn = protectOn,
             Offer = offer,

@@ -38,6 +38,9 @@ public sealed record NodeOptions
     /// <summary>Keeps reports of divergences; must not block. Null: they are only logged.</summary>
     public Action<DivergenceReport>? KeepEvidence { get; init; }
 
+    /// <summary>Instructions between the digests by which a backup is compared with its primary.</summary>
+    public ulong DigestInterval { get; init; } = ReplicaDefinition.DefaultDigestInterval;
+
     /// <summary>How much of the log is kept for them, in bytes for each replica.</summary>
     public long EvidenceLogBytes { get; init; } = 8 << 20;
 

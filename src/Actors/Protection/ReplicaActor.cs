@@ -23,8 +23,14 @@ public sealed record ReplicaDefinition
     /// <summary>Opens the devices when the replica is live: not before, since the other replica has them.</summary>
     public required Func<ReplicaShell, ImmutableArray<DeviceDefinition>> OpenDevices { get; init; }
 
-    /// <summary>Instructions between digests in the log.</summary>
-    public ulong DigestInterval { get; init; } = 50_000_000;
+    /// <summary>
+    /// Instructions between digests in the log. Each digest hashes the pages written since the one before, and makes the next store to each
+    /// of them a miss: a guest that writes much pays for short intervals.
+    /// </summary>
+    public ulong DigestInterval { get; init; } = DefaultDigestInterval;
+
+    /// <summary>A few hundred milliseconds of a busy guest.</summary>
+    public const ulong DefaultDigestInterval = 500_000_000;
 
     /// <summary>How often the shell is told that time passes.</summary>
     public TimeSpan TickInterval { get; init; } = TimeSpan.FromMilliseconds(10);

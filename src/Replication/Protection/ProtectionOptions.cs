@@ -39,7 +39,7 @@ public sealed record ProtectionOptions
     public TimeSpan ResendAfter { get; init; } = TimeSpan.FromMilliseconds(100);
 
     /// <summary>Entries that are not urgent wait at most so long for company.</summary>
-    public TimeSpan BatchDelayMax { get; init; } = TimeSpan.FromMilliseconds(2);
+    public TimeSpan BatchDelayMax { get; init; } = TimeSpan.FromMilliseconds(5);
 
     /// <summary>Bytes of entries that are sent at once; also the size of a batch.</summary>
     public int BatchBytesMax { get; init; } = 64 << 10;
@@ -56,7 +56,7 @@ public sealed record ProtectionOptions
     /// <summary>Bytes of the same.</summary>
     public long OutputBytesMax { get; init; } = 64 << 20;
 
-    /// <summary>The backup reports execution at most so often.</summary>
+    /// <summary>The backup reports execution, and acknowledges entries that no output waits for, at most so often.</summary>
     public TimeSpan ExecutionReportInterval { get; init; } = TimeSpan.FromMilliseconds(10);
 
     /// <summary>Execution lag above which the primary is slowed down.</summary>
