@@ -186,10 +186,10 @@ public sealed class ReplicaActor : ReceiveActor
 
     private void UseDisks(ImmutableArray<DeviceDefinition> own)
     {
-        ImmutableArray<ProtectedDisk> all = definition.Shell.Protection.Disks;
-        if (all.Any(disk => disk.Sharing == DiskSharing.Separate))
+        ProtectionOptions protection = definition.Shell.Protection;
+        if (protection.HasSeparateDisks)
         {
-            disks = Context.ActorOf(ReplicaDisksActor.Props(shell!, all, own), own.IsEmpty ? "disks" : "own-disks");
+            disks = Context.ActorOf(ReplicaDisksActor.Props(shell!, protection.Disks, own), own.IsEmpty ? "disks" : "own-disks");
             Context.Watch(disks);
             shell!.UseDisks(disks);
         }

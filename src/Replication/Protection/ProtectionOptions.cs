@@ -83,6 +83,20 @@ public sealed record ProtectionOptions
     /// <summary>Whether each replica has its own copy of the disk.</summary>
     public bool IsSeparate(int disk) => disk >= 0 && disk < Disks.Length && Disks[disk].Sharing == DiskSharing.Separate;
 
+    /// <summary>Whether any disk is separate.</summary>
+    public bool HasSeparateDisks
+    {
+        get
+        {
+            foreach (var disk in Disks)
+            {
+                if (disk.Sharing == DiskSharing.Separate)
+                    return true;
+            }
+            return false;
+        }
+    }
+
     /// <summary>Whether the backup reads from its own copy what the primary reads from its.</summary>
     public bool BackupReads(int disk) => IsSeparate(disk) && Disks[disk].BackupReads;
 
