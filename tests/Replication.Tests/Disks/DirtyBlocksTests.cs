@@ -43,6 +43,15 @@ public sealed class DirtyBlocksTests
     }
 
     [Fact]
+    public void Hashes_tell_contents_apart_and_zeroes_from_all_others()
+    {
+        byte[] zeroes = new byte[DiskBlocks.BlockBytes], one = new byte[DiskBlocks.BlockBytes], other = new byte[DiskBlocks.BlockBytes];
+        (one[0], other[^1]) = (1, 1);
+        Assert.Equal(default, BlockHash.Of(zeroes));
+        Assert.Equal(4, new[] { BlockHash.Of(zeroes), BlockHash.Of(one), BlockHash.Of(other), BlockHash.Of(one.AsSpan(0, 512)) }.Distinct().Count());
+    }
+
+    [Fact]
     public void Blocks_and_hashes_come_back_and_nonsense_does_not()
     {
         var last = new byte[DiskBlocks.LengthOf(Separate, 7)];
