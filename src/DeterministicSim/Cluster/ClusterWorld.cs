@@ -67,6 +67,7 @@ internal sealed class ClusterWorld : IDisposable
         Outside = new OutsideWorld(this, scenario.Guest.CommandLine);
         Lan = new SimulatedLan(this, GuestMac);
         Checks = new ClusterChecks(this);
+        Digests = new PlantedDigests(this);
         Recording = options.Recording is null ? null : new VmRecording(Profile, Kernel, DigestInterval);
         Faults = new FaultInjector(this, plan);
         Moments = new MomentWatch(this);
@@ -100,6 +101,8 @@ internal sealed class ClusterWorld : IDisposable
     public VmRecording? Recording { get; }
 
     public FaultInjector Faults { get; }
+
+    public PlantedDigests Digests { get; }
 
     public MomentWatch Moments { get; }
 
@@ -271,6 +274,7 @@ internal sealed class ClusterWorld : IDisposable
         {
             machine.Dispose();
         }
+        Disk.Dispose();
     }
 
     private static Config NodeConfig { get; } = ConfigurationFactory.ParseString("""
