@@ -226,7 +226,7 @@ public sealed class Simulation : INetworkObserver
         }
 
         _watchFrames?.Invoke(fate, from, to);
-        _loop.Trace.Add(string.Create(CultureInfo.InvariantCulture, $"frame {fate} {from}>{to} {envelope.Length} {hash:x16}"));
+        _loop.Trace.Add($"frame {fate} {from}>{to} {envelope.Length} {hash:x16}");
     }
 
     private static SimulationResult RunHere(ulong seed, Action<Simulation> scenario, bool keepTrace)

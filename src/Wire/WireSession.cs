@@ -8,6 +8,7 @@ namespace FtAkka.Wire;
 internal sealed class WireSession(WireActorRefProvider provider, WirePeer peer) : IWireSession
 {
     private readonly TextCache<Target> _targets = new();
+    private readonly TextCache<ActorPath> _paths = new();
     private readonly TextCache<WireActorRef> _senders = new();
     private readonly TextCache<ManifestEntry> _manifests = new();
     private readonly string _peerAddress = peer.Address.ToString();
@@ -166,16 +167,22 @@ internal sealed class WireSession(WireActorRefProvider provider, WirePeer peer) 
             return known;
         }
 
-        var path = reader.Decode(text);
-        if (reader.Refusal != WireRefusal.None)
+        // A path without UID is looked up each time, but parsed once.
+        if (_paths.Find(text) is not { } parsed)
         {
-            return Target.Nowhere;
-        }
+            var path = reader.Decode(text);
+            if (reader.Refusal != WireRefusal.None)
+            {
+                return Target.Nowhere;
+            }
 
-        if (!WireEnvelope.TryParsePath(provider.LocalAddressText, path, out var parsed))
-        {
-            reader.Refuse(WireRefusal.BadField);
-            return Target.Nowhere;
+            if (!WireEnvelope.TryParsePath(provider.LocalAddressText, path, out parsed))
+            {
+                reader.Refuse(WireRefusal.BadField);
+                return Target.Nowhere;
+            }
+
+            _paths.Store(text, parsed);
         }
 
         var actor = provider.ResolveLocal(parsed);

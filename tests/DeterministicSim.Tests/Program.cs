@@ -14,18 +14,31 @@ internal static class Program
         switch (args)
         {
             case ["trace-hash", var seed]:
-                var (result, _) = ClusterScenario.Run(ulong.Parse(seed, CultureInfo.InvariantCulture));
+                var (result, _) = ClusterScenario.Run(Number(seed));
                 Console.WriteLine($"{result.TraceHash} {result.TraceLines}");
                 return 0;
-            case ["cluster-hashes", var scenario, var first, var last]:
-                for (ulong seed = ulong.Parse(first, CultureInfo.InvariantCulture); seed <= ulong.Parse(last, CultureInfo.InvariantCulture); seed++)
-                {
-                    Console.WriteLine(new ClusterRunner().Run(ScenarioLibrary.Get(scenario), seed, new RunOptions()).TraceHash);
-                }
+            case ["cluster-hashes", var scenario, var first, var last, .. var seconds]:
+                WriteHashes(ScenarioLibrary.Get(scenario), Number(first), Number(last), seconds is [var duration] ? TimeSpan.FromSeconds(Number(duration)) : null);
                 return 0;
             default:
-                Console.Error.WriteLine("usage: trace-hash SEED | cluster-hashes SCENARIO FIRST LAST");
+                Console.Error.WriteLine("usage: trace-hash SEED | cluster-hashes SCENARIO FIRST LAST [SECONDS]");
                 return 2;
         }
     }
+
+    /// <summary>One line for each seed, upwards or downwards.</summary>
+    private static void WriteHashes(Scenario scenario, ulong first, ulong last, TimeSpan? duration)
+    {
+        var runner = new ClusterRunner();
+        for (ulong seed = first; ; seed = first < last ? seed + 1 : seed - 1)
+        {
+            Console.WriteLine(runner.Run(scenario, seed, new RunOptions { Duration = duration }).TraceHash);
+            if (seed == last)
+            {
+                return;
+            }
+        }
+    }
+
+    private static ulong Number(string text) => ulong.Parse(text, CultureInfo.InvariantCulture);
 }

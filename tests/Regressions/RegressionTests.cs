@@ -31,6 +31,7 @@ public sealed class RegressionTests
     /// <summary>Found by the decisions alone, with the seed that showed it.</summary>
     [Theory]
     [InlineData("late-answer-of-the-arbiter.scenario", 3412544253000913UL)]
+    [InlineData("stopped-machine-with-many-requests.scenario", 45392UL)]
     public void Bug_of_the_protocol_stays_fixed(string file, ulong seed)
     {
         Scenario scenario = ScenarioParser.Parse(File.ReadAllText(Path.Combine(AppContext.BaseDirectory, file)), file);

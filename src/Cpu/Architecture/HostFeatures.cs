@@ -37,7 +37,11 @@ public static class HostFeatures
     internal static IReadOnlyList<string> RequiredByV1 { get; } = [.. Known.Select(position => position.Name)];
 
     /// <summary>Names of the known features this host has; sorted. Empty on a host that is not x86.</summary>
-    public static IReadOnlyList<string> Detect() => X86Base.IsSupported ? [.. Known.Where(IsPresent).Select(position => position.Name)] : [];
+    public static IReadOnlyList<string> Detect() => Detected.Value;
+
+    /// <summary>Asked once: under a hypervisor each CPUID leaves the virtual machine.</summary>
+    private static readonly Lazy<IReadOnlyList<string>> Detected =
+        new(() => X86Base.IsSupported ? [.. Known.Where(IsPresent).Select(position => position.Name)] : []);
 
     private static bool IsPresent(Position position)
     {

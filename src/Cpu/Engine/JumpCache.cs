@@ -29,8 +29,10 @@ internal sealed unsafe class JumpCache
         public const int Max = 16384;
         private const int PageHashes = 4096;
 
-        public readonly ushort[] Slots = new ushort[Max];
-        public readonly int[] Next = new int[Max];
+        private const int FirstLength = 1024;
+
+        public ushort[] Slots = new ushort[FirstLength];
+        public int[] Next = new int[FirstLength];
         private readonly int[] _heads = new int[PageHashes];
         private readonly uint[] _stamps = new uint[PageHashes];
         private uint _generation = 1;
@@ -39,6 +41,11 @@ internal sealed unsafe class JumpCache
 
         public void Add(ushort slot, ulong target)
         {
+            if (Count == Slots.Length)
+            {
+                Array.Resize(ref Slots, Math.Min(2 * Count, Max));
+                Array.Resize(ref Next, Math.Min(2 * Count, Max));
+            }
             int hash = HashOf(target);
             Next[Count] = _stamps[hash] == _generation ? _heads[hash] : -1;
             Slots[Count] = slot;
@@ -64,11 +71,14 @@ internal sealed unsafe class JumpCache
         private static int HashOf(ulong target) => (int)((target >> 12) ^ (target >> 24)) & (PageHashes - 1);
     }
 
+    /// <summary>An empty table.</summary>
+    /// <param name="lowData">Zero-filled.</param>
     public JumpCache(byte* lowData)
     {
         _data = (long*)lowData;
-        ClearSet(0);
-        ClearSet(1);
+        // Fresh memory is zero: the target 0, which selects slot 0 and so matches in no other.
+        Forget(0, 0);
+        Forget(1, 0);
     }
 
     /// <summary>Address of the table of negated targets.</summary>
@@ -154,12 +164,8 @@ internal sealed unsafe class JumpCache
     /// <summary>Forgets everything in one set.</summary>
     public void ClearSet(int set)
     {
-        for (int slot = 0; slot < Slots; slot++)
-        {
-            Forget(set, slot);
-        }
-        _local[set].Clear();
-        _global[set].Clear();
+        ForgetLogged(_local[set], set);
+        ForgetLogged(_global[set], set);
     }
 
     private void Forget(int set, int slot) => Targets(set)[slot] = Unused(slot);

@@ -19,7 +19,6 @@ internal sealed class ClusterChecks(ClusterWorld world)
     private const long SlackBytes = 4 << 20;
 
     private readonly SortedDictionary<ulong, (string Host, long Incarnation)> _issued = [];
-    private readonly List<byte[]> _journal = [];
     private readonly SortedSet<ulong> _durable = [];
     private TimeSpan? _endedAt;
 
@@ -59,7 +58,7 @@ internal sealed class ClusterChecks(ClusterWorld world)
         {
             world.Tell(host.Name, TimelineKind.Outside, string.Create(CultureInfo.InvariantCulture, $"disk {request.Kind} {request.Id}, sector {request.Sector}"));
         }
-        world.Simulation.Trace.Add(string.Create(CultureInfo.InvariantCulture, $"disk {host.Name} {request.Kind} {request.Id} {request.Sector}"));
+        world.Simulation.Trace.Add($"disk {host.Name} {request.Kind} {request.Id} {request.Sector}");
         if (!world.HasOwnDisks)
         {
             Act(host, incarnation, $"{request.Kind} {request.Id} of sector {request.Sector}");
@@ -77,7 +76,7 @@ internal sealed class ClusterChecks(ClusterWorld world)
 
     /// <summary>A write has reached the storage.</summary>
     public void DiskWritten(DiskRequest request) =>
-        world.Simulation.Trace.Add(string.Create(CultureInfo.InvariantCulture, $"written {request.Id} {request.Sector}"));
+        world.Simulation.Trace.Add($"written {request.Id} {request.Sector}");
 
     /// <summary>A replica sends frames.</summary>
     public void NetAct(SimulatedHost host, long incarnation, ImmutableArray<ImmutableArray<byte>> frames)
@@ -137,10 +136,7 @@ internal sealed class ClusterChecks(ClusterWorld world)
             case HaltReason.MachineEnded:
                 _endedAt ??= world.Now;
                 break;
-            case HaltReason.Diverged when world.Faults.DigestPlanted is not null:
-                world.Faults.DigestPlanted = null;
-                break;
-            case HaltReason.Diverged:
+            case HaltReason.Diverged when !world.Digests.Explains(replica):
                 world.Fail("digests", $"the replica on {replica.Host.Name} left its primary's execution: {end.What}");
                 break;
             default:
@@ -168,25 +164,11 @@ internal sealed class ClusterChecks(ClusterWorld world)
                 world.Effect(FaultKind.BackupSlow, host.Name);
             }
         }
-        // A replica whose log was spoilt must see it within the time in which it executes what it has.
-        if (world.Faults.DigestPlanted is { } planted && world.Now - planted > TimeSpan.FromSeconds(10))
-        {
-            world.Faults.DigestPlanted = null;
-        }
+        world.Digests.Check();
     }
 
     /// <summary>The record that one failure-free guest has in a sector.</summary>
-    private byte[] Record(ulong sector)
-    {
-        if ((int)sector >= _journal.Count)
-        {
-            int records = Math.Max(64, ((int)sector + 1) * 2);
-            byte[] all = JournalRecord.Expected(world.Outside.JournalSeed, records);
-            _journal.Clear();
-            _journal.AddRange(Enumerable.Range(0, records).Select(i => all.AsSpan(i * JournalRecord.SizeBytes, JournalRecord.SizeBytes).ToArray()));
-        }
-        return _journal[(int)sector];
-    }
+    private ReadOnlySpan<byte> Record(ulong sector) => GuestReference.Record(world.Outside.JournalSeed, (int)sector);
 
     private void Act(SimulatedHost host, long incarnation, string what)
     {

@@ -86,9 +86,10 @@ public sealed class ClusterRunner : IScenarioRunner
     {
         ulong console = world.Outside.BytesRead;
         ulong answered = world.Lan.Answered;
-        bool IsWell() => world.Primary is { } primary && (!world.Scenario.AutoProtect || primary.Status.Protected)
-            && (world.Outside.BytesRead > console || world.Outside.IsComplete)
-            && (world.Profile.Nics.Length == 0 || world.Lan.Answered > answered);
+        // Asked at every step: what costs least is asked first.
+        bool IsWell() => (world.Outside.BytesRead > console || world.Outside.IsComplete)
+            && (world.Profile.Nics.Length == 0 || world.Lan.Answered > answered)
+            && world.Primary is { } primary && (!world.Scenario.AutoProtect || primary.Status.Protected);
         bool well = world.Simulation.RunUntil(() => isOver() || IsWell(), world.Scenario.LivenessBound);
         if (well && !isOver())
         {

@@ -68,6 +68,7 @@ internal sealed class ClusterWorld : IDisposable
         Outside = new OutsideWorld(this, scenario.Guest.CommandLine);
         Lan = new SimulatedLan(this, GuestMac);
         Checks = new ClusterChecks(this);
+        Digests = new PlantedDigests(this);
         Recording = options.Recording is null ? null : new VmRecording(Profile, Kernel, DigestInterval);
         Faults = new FaultInjector(this, plan);
         Moments = new MomentWatch(this);
@@ -105,6 +106,8 @@ internal sealed class ClusterWorld : IDisposable
     public VmRecording? Recording { get; }
 
     public FaultInjector Faults { get; }
+
+    public PlantedDigests Digests { get; }
 
     public MomentWatch Moments { get; }
 
@@ -275,6 +278,11 @@ internal sealed class ClusterWorld : IDisposable
         foreach (GuestMachine machine in _machines)
         {
             machine.Dispose();
+        }
+        _sharedDisk.Dispose();
+        foreach (SimulatedHost host in Hosts)
+        {
+            host.OwnDisk?.Dispose();
         }
     }
 

@@ -18,6 +18,7 @@ internal sealed class FaultInjector
     private static readonly TimeSpan FlapMost = TimeSpan.FromMilliseconds(400);
     private const int MessagesMost = 60;
     private static readonly TimeSpan SoonAtTheLatest = TimeSpan.FromMilliseconds(120);
+    private static readonly TimeSpan WriteAtTheLatest = TimeSpan.FromMilliseconds(600);
     private static readonly TimeSpan NoDuration = TimeSpan.Zero;
 
     private sealed record Active(Fault Fault, string Target, string Other)
@@ -26,11 +27,14 @@ internal sealed class FaultInjector
         public bool IsCut { get; set; } = true;
     }
 
-    private sealed class Pending(Active active, int messages)
+    private sealed class Pending(Active active, int messages, bool atWrite)
     {
         public Active Active { get; } = active;
 
         public int Messages { get; set; } = messages;
+
+        /// <summary>It waits for a write to be under way, not for messages.</summary>
+        public bool AtWrite { get; } = atWrite;
     }
 
     private readonly ClusterWorld _world;
@@ -38,12 +42,12 @@ internal sealed class FaultInjector
     private readonly List<Active> _active = [];
     private readonly List<Fault> _armed = [];
     private readonly List<Pending> _pending = [];
-    private readonly SortedSet<string> _skewed = new(StringComparer.Ordinal);
     private bool _over;
 
     public FaultInjector(ClusterWorld world, ImmutableArray<Fault> plan)
     {
         (_world, _plan) = (world, plan);
+        BuffersAreSmall = plan.Any(fault => fault.Kind == FaultKind.LogBufferFull);
         foreach (Fault fault in plan)
         {
             if (fault.At > TimeSpan.Zero)
@@ -64,9 +68,6 @@ internal sealed class FaultInjector
 
     /// <summary>A wrong digest is wanted in the log.</summary>
     public bool DigestDue { get; set; }
-
-    /// <summary>When a wrong digest was planted and not seen yet.</summary>
-    public TimeSpan? DigestPlanted { get; set; }
 
     /// <summary>Faults stop: hosts are up, processes run, links are whole.</summary>
     public void StopAll()
@@ -114,19 +115,28 @@ internal sealed class FaultInjector
         return _world.Random.Between(delay / 2, delay * 1.5);
     }
 
-    /// <summary>Limits of a replica that is made now.</summary>
-    public ProtectionOptions Limit(ProtectionOptions protection) =>
-        Find(FaultKind.LogBufferFull, null) is { } active ? protection with { LogBytesMax = active.Fault.Magnitude > 0 ? active.Fault.Magnitude : 1024 } : protection;
+    /// <summary>Whether the log's buffers are as small as a fault asks: for the whole run, since a replica has its limits from the beginning.</summary>
+    public bool BuffersAreSmall { get; }
+
+    /// <summary>Limits of a replica.</summary>
+    public ProtectionOptions Limit(ProtectionOptions protection) => BuffersAreSmall
+        ? protection with { LogBytesMax = _plan.Where(fault => fault.Kind == FaultKind.LogBufferFull).Min(FaultCatalog.Of(FaultKind.LogBufferFull).MagnitudeOf) }
+        : protection;
 
     /// <summary>Speed of a backup that is made now, in per cent.</summary>
     public int BackupPercent => Find(FaultKind.BackupSlow, null) is { } active ? (int)(active.Fault.Magnitude > 0 ? active.Fault.Magnitude : 10) : 100;
 
-    /// <summary>A host is about to start: its clock has its skew from the beginning.</summary>
+    /// <summary>A host is about to start. Clocks are off from the beginning, when the roles are those that the hosts are about to have.</summary>
     public void BeforeStart(SimulatedHost host)
     {
-        foreach (Fault fault in _plan)
+        if (host.Incarnation > 0)
         {
-            if (fault.Kind == FaultKind.ClockSkew && fault.At <= _world.Now && fault.Target == host.Name && _skewed.Add($"{host.Name} {fault.At}"))
+            return;
+        }
+        foreach (Fault fault in _plan.Where(fault => fault.Kind == FaultKind.ClockSkew))
+        {
+            int role = fault.Target switch { FaultCatalog.Primary => 0, FaultCatalog.Backup => 1, _ => -1 };
+            if (fault.Target == host.Name || (role >= 0 && _world.Hosts.IndexOf(host) == role))
             {
                 host.Clock.Skew(TimeSpan.FromMicroseconds(fault.Magnitude == 0 ? 50_000 : fault.Magnitude));
                 _world.Effect(FaultKind.ClockSkew, host.Name);
@@ -229,19 +239,34 @@ internal sealed class FaultInjector
 
     /// <summary>
     /// Everything that follows from one event happens at one virtual time. A host that dies or stands still does so between any two messages as
-    /// well, not only between events: after some more of them, or soon if there are none.
+    /// well, not only between events: after some more of them, or soon if there are none. Where storage tears or loses writes, it dies in one.
     /// </summary>
     private void StrikeInTheMiddle(Active active)
     {
-        var pending = new Pending(active, 1 + _world.Random.Below(MessagesMost));
+        bool atWrite = active.Fault.Kind == FaultKind.HostCrash && LosesWrites(_world.Host(active.Target));
+        var pending = new Pending(active, 1 + _world.Random.Below(MessagesMost), atWrite);
         _pending.Add(pending);
-        _world.Simulation.Schedule(SoonAtTheLatest, () =>
+        _world.Simulation.Schedule(atWrite ? WriteAtTheLatest : SoonAtTheLatest, () => StrikePending(pending));
+    }
+
+    private void StrikePending(Pending pending)
+    {
+        if (_pending.Remove(pending) && !_over)
         {
-            if (_pending.Remove(pending) && !_over)
-            {
-                Strike(active);
-            }
-        });
+            Strike(pending.Active);
+        }
+    }
+
+    /// <summary>Whether a crash of this host would leave a part of a write, or nothing of it.</summary>
+    public bool LosesWrites(SimulatedHost host) => IsOn(FaultKind.DiskTornWrite, host) || IsOn(FaultKind.DiskLostWrite, host);
+
+    /// <summary>A write of this host is under way, for at least a time.</summary>
+    public void WriteUnderWay(SimulatedHost host, TimeSpan least)
+    {
+        foreach (Pending pending in _pending.Where(pending => pending.AtWrite && pending.Active.Target == host.Name).ToArray())
+        {
+            _world.Simulation.Schedule(_world.Random.Between(TimeSpan.Zero, least), () => StrikePending(pending));
+        }
     }
 
     /// <summary>A message was put into a mailbox of this host.</summary>
@@ -251,12 +276,11 @@ internal sealed class FaultInjector
         {
             return;
         }
-        foreach (Pending pending in _pending.Where(pending => pending.Active.Target == host.Name).ToArray())
+        foreach (Pending pending in _pending.Where(pending => !pending.AtWrite && pending.Active.Target == host.Name).ToArray())
         {
             if (--pending.Messages == 0)
             {
-                _pending.Remove(pending);
-                Strike(pending.Active);
+                StrikePending(pending);
             }
         }
     }
@@ -284,7 +308,7 @@ internal sealed class FaultInjector
                     }
                 });
                 return;
-            case FaultKind.HostCrash or FaultKind.HostPause or FaultKind.ClockSkew:
+            case FaultKind.HostCrash or FaultKind.HostPause or FaultKind.ClockSkew or FaultKind.LogBufferFull:
                 return;
             case FaultKind.ClockJump:
                 host!.Clock.Jump(TimeSpan.FromMicroseconds(fault.Magnitude == 0 ? 500_000 : fault.Magnitude));

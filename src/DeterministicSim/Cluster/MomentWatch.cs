@@ -34,13 +34,12 @@ internal sealed class MomentWatch(ClusterWorld world)
             case ReplicaEvents.RoleChanged changed:
                 Changed(host, changed);
                 break;
-            case ReplayProtocol.Feed when host.Replica is { Replay: null } replica:
-                replica.Replay = receiver;
-                SetBackupPace();
+            case ReplayProtocol.Feed feed when host.Replica is { } replica:
+                Found(replica, receiver);
+                world.Digests.Given(replica, feed.Entries);
                 break;
-            case ReplayProtocol.Hold when host.Replica is { Replay: null } replica:
-                replica.Replay = receiver;
-                SetBackupPace();
+            case ReplayProtocol.Hold when host.Replica is { } replica:
+                Found(replica, receiver);
                 break;
             // A replica that has gone live hands pending requests to its disk, and greets its console only then.
             case DiskProtocol.Execute or ConsoleProtocol.Attach when _handingOver.Remove(host.Name):
@@ -50,7 +49,7 @@ internal sealed class MomentWatch(ClusterWorld world)
                 world.Fail("no-failure", $"the replica on {host.Name} failed: {failed.Mistake}");
                 break;
             case MachineProtocol.SetShare { Percent: 0 } when host.Replica is { } stopped && stopped.Status.Stopped.HasFlag(StopReasons.LogFull):
-                if (world.Faults.IsOn(FaultKind.LogBufferFull, null))
+                if (world.Faults.BuffersAreSmall)
                 {
                     world.Effect(FaultKind.LogBufferFull, host.Name);
                 }
@@ -117,6 +116,16 @@ internal sealed class MomentWatch(ClusterWorld world)
                 replica.Pace = pace;
                 replay.Tell(new ReplayProtocol.SetPace(pace), ActorRefs.NoSender);
             }
+        }
+    }
+
+    /// <summary>A replica's replay shows itself by its first message.</summary>
+    private void Found(TrackedReplica replica, IActorRef replay)
+    {
+        if (replica.Replay is null)
+        {
+            replica.Replay = replay;
+            SetBackupPace();
         }
     }
 

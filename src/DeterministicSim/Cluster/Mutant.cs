@@ -1,6 +1,5 @@
 using FtAkka.DeviceActors.Disks;
 using FtAkka.DeviceActors.Fencing;
-using FtAkka.DeterministicSim.Scenarios;
 using FtAkka.Machine.Digest;
 using FtAkka.Replication.Log;
 using FtAkka.Replication.Messages;
@@ -22,6 +21,7 @@ internal class Mutant(ClusterWorld world)
         ["off-by-one-icount"] = world => new OffByOneIcount(world),
         ["forgotten-bounce-buffer"] = world => new ForgottenBounceBuffer(world),
         ["ignored-fence"] = world => new IgnoredFence(world),
+        ["ignored-digest"] = world => new IgnoredDigest(world),
         ["forgotten-own-write"] = world => new ForgottenOwnWrite(world),
         ["stale-own-read"] = world => new StaleOwnRead(world),
         ["unfinished-resync"] = world => new UnfinishedResync(world),
@@ -60,16 +60,16 @@ internal class Mutant(ClusterWorld world)
                 return entry;
             }
             spoilt = true;
-            return entry with { Payload = new DigestPayload(digest with { Cpu = digest.Cpu ^ 1 }) };
+            MachineDigest wrong = Wrong(digest);
+            world.Digests.Sent(entry.Lsn, wrong);
+            return entry with { Payload = new DigestPayload(wrong) };
         });
-        if (spoilt)
-        {
-            world.Faults.DigestDue = false;
-            world.Faults.DigestPlanted = world.Now;
-            world.Effect(FaultKind.DigestWrong, "");
-        }
+        world.Faults.DigestDue &= !spoilt;
         return changed;
     }
+
+    /// <summary>What a wrong digest says.</summary>
+    protected virtual MachineDigest Wrong(MachineDigest digest) => digest with { Cpu = digest.Cpu ^ 1 };
 
     /// <summary>The same message with each entry replaced by what <paramref name="change"/> makes of it.</summary>
     protected static LogAppend Rewrite(LogAppend append, Func<LogEntry, LogEntry> change)

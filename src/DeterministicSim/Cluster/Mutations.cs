@@ -1,5 +1,6 @@
 using FtAkka.DeviceActors.Disks;
 using FtAkka.DeviceActors.Fencing;
+using FtAkka.Machine.Digest;
 using FtAkka.Machine.Events;
 using FtAkka.Machine.Virtio.Block;
 using FtAkka.Replication.Log;
@@ -59,9 +60,20 @@ internal sealed class LostEntry(ClusterWorld world) : Mutant(world)
 /// <summary>One input in some hundred is delivered an instruction late on the backup.</summary>
 internal sealed class OffByOneIcount(ClusterWorld world) : Mutant(world)
 {
-    public override IChannelMessage Sending(TrackedReplica? from, IChannelMessage message) => message is LogAppend { Frames.Length: > 0 } append
-        ? Rewrite(append, entry => IsChosen(entry) ? entry with { Icount = entry.Icount + 1 } : entry)
-        : base.Sending(from, message);
+    public override IChannelMessage Sending(TrackedReplica? from, IChannelMessage message)
+    {
+        if (message is not LogAppend { Frames.Length: > 0 } append)
+        {
+            return base.Sending(from, message);
+        }
+        // What follows at the same instruction is late with it: a log goes forward.
+        ulong least = 0;
+        return Rewrite(append, entry =>
+        {
+            least = Math.Max(least, entry.Icount + (IsChosen(entry) ? 1u : 0));
+            return entry with { Icount = least };
+        });
+    }
 
     private static bool IsChosen(LogEntry entry) => entry.Payload is InputPayload && entry.Lsn.Value % 199 == 7;
 }
@@ -94,6 +106,12 @@ internal sealed class ForgottenBounceBuffer(ClusterWorld world) : Mutant(world)
 internal sealed class IgnoredFence(ClusterWorld world) : Mutant(world)
 {
     public override Fence Fence(Fence fence) => DeviceActors.Fencing.Fence.None;
+}
+
+/// <summary>The backup does not see a wrong digest. Replay has no seam to plant that at: the digest that counts as wrong is the right one.</summary>
+internal sealed class IgnoredDigest(ClusterWorld world) : Mutant(world)
+{
+    protected override MachineDigest Wrong(MachineDigest digest) => digest;
 }
 
 /// <summary>A backup leaves out one in sixteen of the guest's writes to its own disk, and says that it was done.</summary>

@@ -90,6 +90,7 @@ internal sealed class OutsideWorld
 /// <summary>What the tiny guest prints, computed on the host.</summary>
 internal sealed class GuestText
 {
+    private readonly string _guest;
     private readonly bool _disk;
     private readonly string _workload;
     private readonly int _count;
@@ -112,7 +113,8 @@ internal sealed class GuestText
         _rounds = Number(words, "rounds", TinyGuest.DefaultRounds);
         Seed = (ulong)Number(words, "seed", 1);
         HasNic = nic;
-        _text = Compose(0);
+        _guest = $"{commandLine} disk={disk} nic={nic}";
+        _text = GuestReference.Text(_guest, 0, Compose);
     }
 
     /// <summary>The guest's seed.</summary>
@@ -126,7 +128,7 @@ internal sealed class GuestText
     /// <summary>The last line of the echo depends on the client.</summary>
     private bool EndsSilently => _workload is "echo" || (_workload is "all" && HasNic);
 
-    public void Restart(int records) => _text = Compose(records);
+    public void Restart(int records) => _text = GuestReference.Text(_guest, records, Compose);
 
     /// <summary>The byte at a position; -1 behind the end.</summary>
     public int At(ulong position) => position < (ulong)_text.Length ? _text[(int)position] : -1;

@@ -9,14 +9,25 @@ namespace FtAkka.DeterministicSim.Cluster;
 /// A disk: one that all hosts share, or a host's own copy. A host's writes are durable when they have completed, as those of an image opened for write-through; while
 /// they are under way a crash of the host may lose them, or leave a part.
 /// </summary>
-internal sealed class StoredDisk(ulong sectors)
+internal sealed class StoredDisk : IDisposable
 {
     /// <summary>Bytes of a sector.</summary>
     public const int SectorBytes = 512;
 
-    private readonly byte[] _content = new byte[sectors * SectorBytes];
+    /// <summary>The content of a disk that is no longer used, all zero: a megabyte for each seed would cost a collection of all generations now and then.</summary>
+    private static byte[]? s_spare;
 
-    public ulong Sectors { get; } = sectors;
+    private readonly byte[] _content;
+    private int _written;
+
+    public StoredDisk(ulong sectors)
+    {
+        Sectors = sectors;
+        byte[]? spare = Interlocked.Exchange(ref s_spare, null);
+        _content = spare?.Length == (int)sectors * SectorBytes ? spare : new byte[sectors * SectorBytes];
+    }
+
+    public ulong Sectors { get; }
 
     public ReadOnlySpan<byte> Sector(ulong number) => _content.AsSpan((int)number * SectorBytes, SectorBytes);
 
@@ -24,7 +35,19 @@ internal sealed class StoredDisk(ulong sectors)
 
     public ImmutableArray<byte> Read(ulong sector, ulong bytes) => [.. _content.AsSpan((int)sector * SectorBytes, (int)bytes)];
 
-    public void Write(ulong sector, ReadOnlySpan<byte> data) => data.CopyTo(_content.AsSpan((int)sector * SectorBytes));
+    public void Write(ulong sector, ReadOnlySpan<byte> data)
+    {
+        int offset = (int)sector * SectorBytes;
+        data.CopyTo(_content.AsSpan(offset));
+        _written = Math.Max(_written, offset + data.Length);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _content.AsSpan(0, _written).Clear();
+        s_spare = _content;
+    }
 }
 
 /// <summary>A host's way to a disk, for one replica: a live one, or one that replays to its own copy.</summary>
@@ -58,10 +81,11 @@ internal sealed class SimulatedDisk(ClusterWorld world, SimulatedHost host, long
         }
         world.Checks.DiskAct(host, incarnation, request);
         TimeSpan latency = world.Random.Between(LatencyLeast, LatencyMost) + world.Faults.Delay(FaultKind.DiskSlow, host);
-        if (request.Kind == DiskRequestKind.Write && (world.Faults.IsOn(FaultKind.DiskTornWrite, host) || world.Faults.IsOn(FaultKind.DiskLostWrite, host)))
+        if (request.Kind == DiskRequestKind.Write && world.Faults.LosesWrites(host))
         {
             // Storage that can lose a write is storage that sits on it.
             latency += world.Random.Between(LatencyMost, HeldMost);
+            world.Faults.WriteUnderWay(host, LatencyMost);
         }
         long number = _next++;
         _underWay.Add(number, request);
@@ -91,19 +115,20 @@ internal sealed class SimulatedDisk(ClusterWorld world, SimulatedHost host, long
             {
                 continue;
             }
-            if (world.Faults.IsOn(FaultKind.DiskTornWrite, host))
+            bool torn = world.Faults.IsOn(FaultKind.DiskTornWrite, host), lost = world.Faults.IsOn(FaultKind.DiskLostWrite, host);
+            if (torn && (!lost || world.Random.Below(2) == 0))
             {
                 // Power fails between two bytes: the storage has the beginning.
                 Stored.Write(request.Sector, request.Data.AsSpan()[..(1 + world.Random.Below(request.Data.Length - 1))]);
                 world.Effect(FaultKind.DiskTornWrite, host.Name);
             }
-            else if (!world.Faults.IsOn(FaultKind.DiskLostWrite, host) && world.Random.Below(2) == 0)
-            {
-                Stored.Write(request.Sector, request.Data.AsSpan());
-            }
-            else if (world.Faults.IsOn(FaultKind.DiskLostWrite, host))
+            else if (lost)
             {
                 world.Effect(FaultKind.DiskLostWrite, host.Name);
+            }
+            else if (world.Random.Below(2) == 0)
+            {
+                Stored.Write(request.Sector, request.Data.AsSpan());
             }
         }
         _underWay.Clear();

@@ -26,7 +26,8 @@ public sealed record ExploreRequest
 /// <param name="Tally">What the seeds came to.</param>
 /// <param name="RealTime">How long it took.</param>
 /// <param name="NextSeed">The first seed that was not begun.</param>
-public sealed record ExploreResult(ExploreTally Tally, TimeSpan RealTime, ulong NextSeed);
+/// <param name="Interrupted">It was asked to end before it was through.</param>
+public sealed record ExploreResult(ExploreTally Tally, TimeSpan RealTime, ulong NextSeed, bool Interrupted);
 
 /// <summary>
 /// Runs many seeds on several workers. Seeds are handed out in ascending order, in pieces of about half a second; without
@@ -47,17 +48,20 @@ public sealed class Explorer(Func<ISeedWorker> makeWorker, ExploreRequest reques
     /// <summary>Called now and then with what there is so far, by one worker at a time.</summary>
     public Action<ExploreTally, TimeSpan>? Progress { get; init; }
 
-    /// <summary>Explores, and waits for the end.</summary>
-    /// <exception cref="OperationCanceledException">It was interrupted.</exception>
+    /// <summary>Explores, and waits for the end. Interrupted, it gives what it has after the pieces under way.</summary>
     public ExploreResult Run(CancellationToken cancelled = default)
     {
         _watch.Start();
         Thread[] threads = [.. Enumerable.Range(0, request.Jobs).Select(number => new Thread(() => Work(cancelled)) { Name = $"explore {number}", IsBackground = true })];
         Array.ForEach(threads, thread => thread.Start());
         Array.ForEach(threads, thread => thread.Join());
-        cancelled.ThrowIfCancellationRequested();
-        _broken?.Throw();
-        return new ExploreResult(_tally, _watch.Elapsed, _next);
+        bool interrupted = cancelled.IsCancellationRequested;
+        if (!interrupted)
+        {
+            // An interruption may have ended worker processes as well: what they had told counts.
+            _broken?.Throw();
+        }
+        return new ExploreResult(_tally, _watch.Elapsed, _next, interrupted);
     }
 
     private void Work(CancellationToken cancelled)

@@ -31,8 +31,9 @@ public sealed class Shrinker(IScenarioRunner runner, RunOptions options, Action<
     {
         ArgumentNullException.ThrowIfNull(scenario);
         _seed = seed;
-        ImmutableArray<Fault> plan = options.Plan ?? FaultPlanner.Plan(scenario, seed);
-        Scenario current = scenario with { Duration = options.Duration ?? scenario.Duration, Rates = [], Faults = plan };
+        TimeSpan duration = options.Duration ?? scenario.Duration;
+        ImmutableArray<Fault> plan = Within(duration, options.Plan ?? FaultPlanner.Plan(scenario, seed));
+        Scenario current = scenario with { Duration = duration, Rates = [], Faults = plan };
         _best = Run(current);
         if (_best.Violation is not { } violation)
         {
@@ -54,6 +55,13 @@ public sealed class Shrinker(IScenarioRunner runner, RunOptions options, Action<
         };
         return new ShrinkResult(current, _best with { Scenario = current.Name }, plan.Length, _runs);
     }
+
+    /// <summary>A shorter run's faults: those that strike in it, and those that hold from the beginning whenever they are due.</summary>
+    private static ImmutableArray<Fault> Within(TimeSpan duration, ImmutableArray<Fault> plan) =>
+    [
+        .. plan.Where(fault => fault.At <= duration || fault.Kind is FaultKind.ClockSkew or FaultKind.LogBufferFull)
+            .Select(fault => fault.At <= duration ? fault : fault with { At = TimeSpan.Zero }),
+    ];
 
     private static string NameOf(string name, ulong seed)
     {

@@ -1,4 +1,3 @@
-using System.Globalization;
 using Akka.Actor;
 using FtAkka.Wire.Simulated;
 
@@ -198,7 +197,7 @@ public sealed class SimulationLoop : ISimulatedTime
             throw new SimulationException($"{StepsAtOneTimeMax} steps at virtual time {Now}: a livelock. The last was {work.Key}.");
         }
 
-        Trace.Add(string.Create(CultureInfo.InvariantCulture, $"{Now.Ticks} {(work.System == NoSystem ? -1 : work.System)} {work.Key}"));
+        Trace.Add($"{Now.Ticks} {(work.System == NoSystem ? -1 : work.System)} {work.Key}");
         work.Action();
     }
 

@@ -25,6 +25,9 @@ internal sealed partial class ProtocolHost
     private bool _resending;
     private bool _marksArrived;
 
+    /// <summary>Disk requests under way when the machine was stopped: how they end is recorded all the same.</summary>
+    private int _pendingAtStop;
+
     private bool DevicesBusy => _inFlight > 0 || _ready.Count > 0 || _serializer.Held > 0;
 
     private void ForgetDevices()
@@ -32,7 +35,7 @@ internal sealed partial class ProtocolHost
         _ready.Clear();
         _numbers.Clear();
         _serializer = new RequestSerializer(DiskRequestsMost);
-        (_deviceBusy, _inFlight, _resending, _marksArrived) = (false, 0, false, false);
+        (_deviceBusy, _inFlight, _resending, _marksArrived, _pendingAtStop) = (false, 0, false, false, 0);
     }
 
     private void Perform(ReplicaEffect effect)
@@ -115,6 +118,10 @@ internal sealed partial class ProtocolHost
 
     private void SetPace(StopReasons stop)
     {
+        if (_stop == StopReasons.None)
+        {
+            _pendingAtStop = stop == StopReasons.None ? 0 : Machine!.Pending.Count;
+        }
         _stop = stop;
         if (stop != StopReasons.None)
         {

@@ -128,8 +128,8 @@ internal sealed partial class ProtocolHost(string name, ProtocolCluster cluster)
         }
         ReplicaStatus status = Replica.Status(Now);
         // What one quantum makes is taken nonetheless, and a machine that stands still goes on recording how its disk requests end.
-        const int Slack = (4 * QuantumInstructionsMost) + ProtocolCluster.PendingMost;
-        if (status.LogEntries > cluster.Options.LogEntriesMax + Slack || status.HeldOutputs > cluster.Options.OutputsMax + Slack || Machine?.Pending.Count > 4096)
+        int slack = (4 * QuantumInstructionsMost) + Math.Max(ProtocolCluster.PendingMost, _pendingAtStop);
+        if (status.LogEntries > cluster.Options.LogEntriesMax + slack || status.HeldOutputs > cluster.Options.OutputsMax + slack || Machine?.Pending.Count > 4096)
         {
             throw new InvariantException(Invariant.Bounded,
                 $"{Name} keeps {status.LogEntries} entries, {status.HeldOutputs} outputs, {Machine?.Pending.Count} disk requests");

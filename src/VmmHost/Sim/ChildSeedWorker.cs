@@ -71,7 +71,7 @@ internal sealed class ChildSeedWorker : ISeedWorker
     private static ProcessStartInfo StartInfo()
     {
         string assembly = typeof(ChildSeedWorker).Assembly.Location;
-        bool own = Environment.ProcessPath is { } path && Path.GetFileNameWithoutExtension(path) == Path.GetFileNameWithoutExtension(assembly);
+        bool own = Environment.ProcessPath is { } path && Path.GetFileName(path) == Path.GetFileNameWithoutExtension(assembly);
         var start = new ProcessStartInfo(own ? Environment.ProcessPath! : "dotnet") { RedirectStandardInput = true, RedirectStandardOutput = true };
         if (!own)
         {

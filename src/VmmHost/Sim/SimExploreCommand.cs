@@ -105,6 +105,10 @@ public sealed class SimExploreCommand : ICommandModule
         SimText.WriteTables(output, tally, kind => choice.Runner != ScenarioRunners.Protocol || ProtocolRunner.Knows(kind));
         output.WriteLine(SimText.Line(
             $"{tally.Seeds} seeds, {tally.Failures.Length} failed; {SimText.Seconds(tally.VirtualTime)} s of virtual time in {SimText.Seconds(result.RealTime)} s: {tally.Seeds / result.RealTime.TotalSeconds:F1} seeds/s, {tally.VirtualTime / result.RealTime:F0} times real time"));
+        if (result.Interrupted)
+        {
+            output.WriteLine(SimText.Line($"interrupted: seeds from {result.NextSeed} on were not begun"));
+        }
         output.WriteLine(SimText.Line($"{tally.Generations} generations, at most {tally.GenerationsMost} in a seed; sum of traces {tally.TraceSum:x16}"));
         if (tally.Failures.IsEmpty)
         {
@@ -134,6 +138,7 @@ public sealed class SimExploreCommand : ICommandModule
                 choice.Runner,
                 Seeds = request.Seeds.ToString(),
                 SeedsRun = tally.Seeds,
+                result.Interrupted,
                 Failures = tally.Failures.Select(failure => new { failure.Seed, failure.Violation, Repeat = choice.RepeatCommand(failure.Seed) }),
                 VirtualSeconds = tally.VirtualTime,
                 RealSeconds = result.RealTime,

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using System.Runtime;
 using FtAkka.DeterministicSim.Exploring;
 using FtAkka.DeterministicSim.Reports;
 using FtAkka.DeterministicSim.Scenarios;
@@ -59,6 +60,8 @@ internal sealed class SimOptions
     /// <summary>Runs an action whose failures a user can understand.</summary>
     public static Task<int> Guard(Func<int> action)
     {
+        // One thread does everything: collecting side by side with it only costs.
+        GCSettings.LatencyMode = GCLatencyMode.Batch;
         try
         {
             return Task.FromResult(action());

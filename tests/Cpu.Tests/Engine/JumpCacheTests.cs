@@ -17,7 +17,7 @@ public sealed unsafe class JumpCacheTests
     public void What_is_found_was_entered_and_not_dropped_since(int seed)
     {
         var random = new Random(seed);
-        void* data = NativeMemory.Alloc(JumpCache.DataBytes);
+        void* data = NativeMemory.AllocZeroed(JumpCache.DataBytes);
         try
         {
             var cache = new JumpCache((byte*)data);
@@ -65,7 +65,7 @@ public sealed unsafe class JumpCacheTests
     [Fact]
     public void Dropping_a_page_leaves_its_neighbours()
     {
-        void* data = NativeMemory.Alloc(JumpCache.DataBytes);
+        void* data = NativeMemory.AllocZeroed(JumpCache.DataBytes);
         try
         {
             var cache = new JumpCache((byte*)data);

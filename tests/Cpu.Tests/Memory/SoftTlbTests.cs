@@ -39,6 +39,31 @@ public sealed unsafe class SoftTlbTests
     }
 
     [Fact]
+    public void Fresh_one_matches_no_address_not_even_over_the_end_of_the_address_space()
+    {
+        const int LongestString = 64 * 1024;
+        using var tlb = new SoftTlb();
+        var random = new Random(11);
+        for (int slot = 0; slot < SoftTlb.SlotCount; slot++)
+        {
+            foreach (ulong upper in (ulong[])[0, 1, 0xF_FFFF_FFFF, (ulong)random.NextInt64() >> 28])
+            {
+                foreach (int size in (int[])[1, 64, 4096, LongestString])
+                {
+                    ulong va = upper << 28 | (ulong)slot << 12 | (uint)random.Next(4096);
+                    for (int set = 0; set < 2; set++)
+                    {
+                        Assert.True((ulong)(tlb.ReadTags(set)[slot] + (long)va + size - 1) >> 12 != 0, $"slot {slot:x} va {va:x} size {size}");
+                        Assert.True((ulong)(tlb.WriteTags(set)[slot] + (long)va + size - 1) >> 12 != 0, $"slot {slot:x} va {va:x} size {size}");
+                    }
+                }
+            }
+            Assert.False(tlb.IsValid(0, slot, out _));
+            Assert.False(tlb.HasWriteTag(1, slot, (byte*)0x10000));
+        }
+    }
+
+    [Fact]
     public void Local_flush_keeps_global_entries_and_the_ones_that_replaced_local_ones()
     {
         using var tlb = new SoftTlb();
@@ -71,11 +96,15 @@ public sealed unsafe class SoftTlbTests
 
         for (int slot = 0; slot < SoftTlb.SlotCount; slot++)
         {
-            Assert.Equal(SoftTlb.InvalidTag(slot), tlb.ReadTags(slot & 1)[slot]);
-            Assert.Equal(SoftTlb.InvalidTag(slot), tlb.WriteTags(slot & 1)[slot]);
+            Assert.False(tlb.IsValid(slot & 1, slot, out _));
+            Assert.True(IsNone(tlb.ReadTags(slot & 1)[slot], slot));
+            Assert.True(IsNone(tlb.WriteTags(slot & 1)[slot], slot));
         }
         tlb.Enter(0, 0x5000, (byte*)0x10000, writable: false, global: false);
         tlb.FlushLocal();
         Assert.False(tlb.IsValid(0, 5, out _));
     }
+
+    /// <summary>Dropped, or never filled.</summary>
+    private static bool IsNone(long tag, int slot) => tag == SoftTlb.InvalidTag(slot) || (tag == 0 && slot != 0);
 }

@@ -19,6 +19,7 @@ public sealed class MutationTests
         { "off-by-one-icount", 10, ["digests"] },
         { "forgotten-bounce-buffer", 10, ["digests", "console"] },
         { "ignored-fence", 60, ["one-actor"] },
+        { "ignored-digest", 40, ["digest-seen"] },
     };
 
     [Theory]

@@ -10,6 +10,7 @@ namespace FtAkka.DeterministicSim.Tests.Cluster;
 public sealed class RepeatTests
 {
     private const string Mixed = "mixed-faults";
+    private const int Seconds = 10;
 
     [Fact]
     public void Same_seed_gives_the_same_trace_in_another_process()
@@ -19,6 +20,29 @@ public sealed class RepeatTests
             .Select(seed => new ClusterRunner().Run(ScenarioLibrary.Get(Mixed), (ulong)seed, new RunOptions()).TraceHash)];
         Assert.Equal(here.Length, here.Distinct().Count());
         Assert.Equal(here, Elsewhere(First, Last));
+    }
+
+    /// <summary>Two processes side by side, one from the first seed to the last and one back: 1,000 seeds with FTAKKA_LONG_TESTS=1.</summary>
+    [Fact]
+    public async Task Many_seeds_have_the_same_traces_in_two_processes_and_in_any_order()
+    {
+        int seeds = Environment.GetEnvironmentVariable("FTAKKA_LONG_TESTS") == "1" ? 1000 : 10;
+        Task<string[]> upwards = Task.Run(() => Elsewhere(1, (ulong)seeds, Seconds)), downwards = Task.Run(() => Elsewhere((ulong)seeds, 1, Seconds));
+        string[] there = await upwards, back = await downwards;
+        Assert.Equal(seeds, there.Distinct().Count());
+        Assert.Equal(there, back.Reverse());
+    }
+
+    /// <summary>What a process keeps from seed to seed (storage, reference texts, compiled code) must not show.</summary>
+    [Fact]
+    public void A_seed_that_a_process_runs_first_runs_as_after_others()
+    {
+        const ulong Seed = 6;
+        var runner = new ClusterRunner();
+        Scenario scenario = ScenarioLibrary.Get(Mixed);
+        runner.Run(scenario, Seed + 1, new RunOptions());
+        runner.Run(ScenarioLibrary.Get("torn-write"), 1, new RunOptions());
+        Assert.Equal(Assert.Single(Elsewhere(Seed, Seed)), runner.Run(scenario, Seed, new RunOptions()).TraceHash);
     }
 
     [Fact]
@@ -41,7 +65,7 @@ public sealed class RepeatTests
         Assert.Equal(report.TraceHash, new ClusterRunner().Run(scenario with { Rates = [] }, 9, new RunOptions { Plan = report.Plan }).TraceHash);
     }
 
-    private static string[] Elsewhere(ulong first, ulong last)
+    private static string[] Elsewhere(ulong first, ulong last, int? seconds = null)
     {
         string assembly = typeof(RepeatTests).Assembly.Location;
         var start = new ProcessStartInfo(Environment.ProcessPath is { } path && Path.GetFileNameWithoutExtension(path) == "dotnet" ? path : "dotnet")
@@ -54,6 +78,10 @@ public sealed class RepeatTests
         start.ArgumentList.Add(Mixed);
         start.ArgumentList.Add(first.ToString(CultureInfo.InvariantCulture));
         start.ArgumentList.Add(last.ToString(CultureInfo.InvariantCulture));
+        if (seconds is { } duration)
+        {
+            start.ArgumentList.Add(duration.ToString(CultureInfo.InvariantCulture));
+        }
         using var child = Process.Start(start)!;
         string output = child.StandardOutput.ReadToEnd();
         child.WaitForExit();

@@ -58,6 +58,21 @@ public sealed class ExplorerTests
     }
 
     [Fact]
+    public void Interruption_keeps_what_there_is()
+    {
+        using var interrupt = new CancellationTokenSource();
+        var request = new ExploreRequest { Seeds = new SeedRange(1, ulong.MaxValue), KeepGoing = true };
+        var explorer = new Explorer(() => new LocalSeedWorker(new Planted([2], breaksAt: null), Any, new RunOptions()), request)
+        {
+            Progress = (_, _) => interrupt.Cancel(),
+        };
+        ExploreResult result = explorer.Run(interrupt.Token);
+        Assert.True(result.Interrupted);
+        Assert.InRange(result.Tally.Seeds, 1, 1000);
+        Assert.Equal((ulong)result.Tally.Seeds + 1, result.NextSeed);
+    }
+
+    [Fact]
     public void Last_seed_there_is_ends_it()
     {
         Assert.Equal(3, Explore(new ExploreRequest { Seeds = new SeedRange(ulong.MaxValue - 2, ulong.MaxValue) }, []).Tally.Seeds);

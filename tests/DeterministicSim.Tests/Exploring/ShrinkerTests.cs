@@ -42,16 +42,28 @@ public sealed class ShrinkerTests
     }
 
     [Fact]
+    public void Seed_of_a_shorter_run_is_shrunk_without_the_faults_behind_its_end()
+    {
+        RunOptions shorter = TwoWinners with { Duration = TimeSpan.FromSeconds(10) };
+        ulong seed = FirstFailing(shorter);
+        ShrinkResult result = new Shrinker(new ProtocolRunner(), shorter).Shrink(Mixed, seed);
+        Assert.Equal(new ProtocolRunner().Run(Mixed, seed, shorter).Violation!.Invariant, result.Report.Violation!.Invariant);
+        Assert.All(result.Scenario.Faults, fault => Assert.True(fault.At <= TimeSpan.FromSeconds(10)));
+    }
+
+    [Fact]
     public void Seed_that_does_not_fail_is_refused()
     {
         var refused = Assert.Throws<ScenarioException>(() => new Shrinker(new ProtocolRunner(), new RunOptions()).Shrink(ScenarioLibrary.Get("primary-dies"), 1));
         Assert.Equal("seed 1 of primary-dies does not fail: there is nothing to shrink", refused.Message);
     }
 
-    private static ulong FirstFailing()
+    private static ulong FirstFailing() => FirstFailing(TwoWinners);
+
+    private static ulong FirstFailing(RunOptions options)
     {
         var request = new ExploreRequest { Seeds = new SeedRange(1, 200) };
-        ExploreResult result = new Explorer(() => new LocalSeedWorker(new ProtocolRunner(), Mixed, TwoWinners), request).Run();
+        ExploreResult result = new Explorer(() => new LocalSeedWorker(new ProtocolRunner(), Mixed, options), request).Run();
         return Assert.Single(result.Tally.Failures).Seed;
     }
 }
