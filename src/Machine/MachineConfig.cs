@@ -25,7 +25,10 @@ public sealed record MachineConfig
     public ulong RngSeed { get; init; }
 
     /// <summary>TSC frequency as CPUID shows it. With the default one tick is a nanosecond.</summary>
-    public ulong TscHz { get; init; } = 1_000_000_000;
+    public ulong TscHz { get; init; } = DefaultTscHz;
+
+    /// <summary>Ticks of the virtual TSC per second unless a machine is given another rate.</summary>
+    public const ulong DefaultTscHz = 1_000_000_000;
 
     /// <summary>TSC ticks per tick of the APIC timer's input clock, the crystal of CPUID leaf 15H.</summary>
     public uint TscTicksPerTimerTick { get; init; } = 1;

@@ -1,8 +1,10 @@
+using System.Collections.Immutable;
 using System.Globalization;
 using Akka.Actor;
 using Akka.Event;
 using FtAkka.Actors.Machines;
 using FtAkka.Actors.Protection;
+using FtAkka.Actors.Vms;
 using FtAkka.Cpu.Memory;
 using FtAkka.DeviceActors.Consoles;
 using FtAkka.DeviceActors.Fencing;
@@ -144,7 +146,7 @@ public sealed partial class NodeActor : ReceiveActor
         {
             RequirePeer(backup);
         }
-        ulong generation = TakeGeneration(profile.Name, message.TakeOver);
+        ulong generation = TakeGeneration(profile, message.TakeOver);
         Add(profile, default, new MachineOptions
         {
             Config = profile.Machine,
@@ -155,13 +157,19 @@ public sealed partial class NodeActor : ReceiveActor
     }
 
     /// <summary>The arbiter must know this replica as the owner before it runs.</summary>
-    private ulong TakeGeneration(string vm, bool takeOver)
+    private ulong TakeGeneration(VmProfile profile, bool takeOver)
     {
+        string vm = profile.Name;
         OwnershipRecord? newest = arbiter.Newest(vm);
         if (newest is not null && !takeOver && !arbiter.HasEnded(vm, newest.Generation))
         {
             throw new NodeRefusedException($"The arbiter knows {newest.Node} as the owner of {vm} (generation {newest.Generation}, since {newest.TakenAt}), and not that it "
                 + "ended in order. If it is certain that it runs nowhere, start it with --take-over.");
+        }
+        if (newest is not null && !takeOver && newest.Node != settings.Name && profile.Disks.Any(disk => disk.Separate))
+        {
+            throw new NodeRefusedException($"{vm} ran on {newest.Node} last, and has disks of which each node has its own copy: the copy of {settings.Name} may be older. "
+                + $"Start it on {newest.Node}; or, if the copy here is known to be the newest, with --take-over.");
         }
         ulong generation = (newest?.Generation ?? 0) + 1;
         OwnershipVerdict verdict = arbiter.ClaimNow(new OwnershipClaim(Identity(vm), generation));
@@ -172,7 +180,8 @@ public sealed partial class NodeActor : ReceiveActor
 
     private ReplicaIdentity Identity(string vm) => new(vm, settings.Name, settings.Incarnation);
 
-    private NodeEntry Add(VmProfile profile, ChannelSession session, MachineOptions machine, ulong generation, CloneOffer? offer, string? protectOn = null)
+    private NodeEntry Add(VmProfile profile, ChannelSession session, MachineOptions machine, ulong generation, CloneOffer? offer, string? protectOn = null,
+        ImmutableArray<DeviceDefinition> ownDisks = default)
     {
         if (entries.TryGetValue(profile.Name, out NodeEntry? former))
         {
@@ -193,7 +202,7 @@ public sealed partial class NodeActor : ReceiveActor
             Shell = new ReplicaShellOptions
             {
                 Id = Identity(profile.Name),
-                Protection = settings.Protection,
+                Protection = settings.Protection with { Disks = profile.ProtectedDisks },
                 Profile = profile.Write(),
                 Port = new NodePort(Context.System, settings, profile.Name),
                 Arbiter = arbiter,
@@ -207,9 +216,11 @@ public sealed partial class NodeActor : ReceiveActor
                 Replayed = outputs => Show(entry.Console, outputs),
             },
             Machine = machine,
+            DigestInterval = settings.DigestInterval,
             Generation = generation,
             ProtectOn = protectOn,
             Offer = offer,
+            OwnDisks = ownDisks.IsDefault ? [] : ownDisks,
             OpenDevices = shell =>
             {
                 var fence = new Fence(() => shell.MayAct);
@@ -217,6 +228,7 @@ public sealed partial class NodeActor : ReceiveActor
                 return settings.Devices.Open(profile, fence, entry.Console);
             },
             Created = shell => entry.Shell = shell,
+            Synced = () => settings.Devices.OwnDisksComplete(profile),
             Dropped = what => self.Tell(new Dropped(entry, what)),
             Ended = end => self.Tell(new ReplicaEnded(entry, end)),
         };
@@ -254,8 +266,18 @@ public sealed partial class NodeActor : ReceiveActor
             Refuse(offer, refusal);
             return;
         }
+        ImmutableArray<DeviceDefinition> ownDisks;
+        try
+        {
+            ownDisks = settings.Devices.OpenOwnDisks(profile!);
+        }
+        catch (IOException refused)
+        {
+            Refuse(offer, $"{settings.Name} cannot take its copy of a disk: {refused.Message}");
+            return;
+        }
         log.Info("{0}: takes a copy from {1}, generation {2}", offer.Vm, offer.Node, offer.Generation);
-        Add(profile!, session, new MachineOptions { Config = profile!.Machine, Kernel = default }, 0, offer);
+        Add(profile!, session, new MachineOptions { Config = profile!.Machine, Kernel = default }, 0, offer, ownDisks: ownDisks);
     }
 
     private string Check(CloneOffer offer, out VmProfile? profile)

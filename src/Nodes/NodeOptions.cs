@@ -38,6 +38,9 @@ public sealed record NodeOptions
     /// <summary>Keeps reports of divergences; must not block. Null: they are only logged.</summary>
     public Action<DivergenceReport>? KeepEvidence { get; init; }
 
+    /// <summary>Instructions between the digests by which a backup is compared with its primary.</summary>
+    public ulong DigestInterval { get; init; } = ReplicaDefinition.DefaultDigestInterval;
+
     /// <summary>How much of the log is kept for them, in bytes for each replica.</summary>
     public long EvidenceLogBytes { get; init; } = 8 << 20;
 
@@ -76,7 +79,15 @@ public interface INodeArbiter : IArbiter
 /// <summary>The devices of a host.</summary>
 public interface INodeDevices
 {
-    /// <summary>Opens the devices of a VM that is live here. Disks are shared between the replicas, so that none locks them; a fence keeps the replica that is not live from acting.</summary>
+    /// <summary>Opens the devices of a VM that is live here. Shared disks are not locked; a fence keeps the replica that is not live from acting.</summary>
     /// <exception cref="IOException">One cannot be opened; those opened before are closed.</exception>
     ImmutableArray<DeviceDefinition> Open(VmProfile profile, Fence fence, ConsoleScrollback console);
+
+    /// <summary>Opens this host's own copies of the separate disks of a VM whose backup is to be here. They are written to at once, and have no fence: no other replica has them.</summary>
+    /// <exception cref="IOException">One is missing, has another size, or cannot be opened; those opened before are closed.</exception>
+    ImmutableArray<DeviceDefinition> OpenOwnDisks(VmProfile profile);
+
+    /// <summary>What <see cref="OpenOwnDisks"/> opened has become the copy that a backup goes live with.</summary>
+    /// <exception cref="IOException">That cannot be noted.</exception>
+    void OwnDisksComplete(VmProfile profile);
 }

@@ -6,6 +6,7 @@ using FtAkka.Actors.Configuration;
 using FtAkka.Machine;
 using FtAkka.Machine.Virtio.Block;
 using FtAkka.Machine.Virtio.Net;
+using FtAkka.Replication.Protection;
 
 namespace FtAkka.Nodes;
 
@@ -18,7 +19,12 @@ public sealed record VmProfile
     private static readonly JsonSerializerOptions Format = new() { UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow };
 
     /// <summary>A disk: where it is, and what the guest was told of it.</summary>
-    public sealed record Disk(string Path, bool ReadOnly, ulong CapacitySectors);
+    /// <param name="Path">Image file or device. Of a separate disk it may be relative: each node has a folder for those.</param>
+    /// <param name="ReadOnly">The guest may not write.</param>
+    /// <param name="CapacitySectors">Size in sectors of 512 bytes.</param>
+    /// <param name="Separate">Each node has its own copy.</param>
+    /// <param name="BackupReads">The backup reads from its own copy.</param>
+    public sealed record Disk(string Path, bool ReadOnly, ulong CapacitySectors, bool Separate = false, bool BackupReads = false);
 
     /// <summary>A network card.</summary>
     public sealed record Nic(NicTarget Target, string? Name, bool Listen, string Mac, ushort Mtu);
@@ -49,6 +55,11 @@ public sealed record VmProfile
 
     /// <summary>Network cards in order.</summary>
     public ImmutableArray<Nic> Nics { get; init; } = [];
+
+    /// <summary>The disks as the protocol knows them.</summary>
+    [JsonIgnore]
+    public ImmutableArray<ProtectedDisk> ProtectedDisks =>
+        [.. Disks.Select(disk => new ProtectedDisk(disk.CapacitySectors, disk.Separate ? DiskSharing.Separate : DiskSharing.Shared, disk.BackupReads))];
 
     /// <summary>The machine to build.</summary>
     [JsonIgnore]

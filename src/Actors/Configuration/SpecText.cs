@@ -73,10 +73,10 @@ public static class SpecText
         ? mips
         : throw new SpecException($"{what}: {text} is out of range; allowed are 1 to {PaceMipsMax} million instructions per second.");
 
-    /// <summary><c>PATH[,format=raw][,readonly]</c></summary>
+    /// <summary><c>PATH[,format=raw][,readonly][,shared=no[,backup-reads=yes]]</c></summary>
     public static DiskSpec Disk(string what, string text)
     {
-        (string path, List<(string Key, string? Value)> options) = Split(what, text, "PATH[,format=raw][,readonly]");
+        (string path, List<(string Key, string? Value)> options) = Split(what, text, "PATH[,format=raw][,readonly][,shared=no[,backup-reads=yes]]");
         var disk = new DiskSpec(path);
         foreach ((string key, string? value) in options)
         {
@@ -84,10 +84,22 @@ public static class SpecText
             {
                 "format" => disk with { Format = Format($"{what}: format", value ?? "") },
                 "readonly" => disk with { ReadOnly = value is null || Switch($"{what}: readonly", value) },
-                _ => throw new SpecException($"{what}: unknown option '{key}'; allowed are format=raw and readonly."),
+                "shared" => disk with { Shared = Switch($"{what}: shared", value ?? "") },
+                "backup-reads" => disk with { BackupReads = Switch($"{what}: backup-reads", value ?? "") },
+                _ => throw new SpecException($"{what}: unknown option '{key}'; allowed are format=raw, readonly, shared=yes|no and backup-reads=yes|no."),
             };
         }
+        CheckDisk(what, disk);
         return disk;
+    }
+
+    /// <summary>Refuses options of a disk that do not go together.</summary>
+    internal static void CheckDisk(string what, DiskSpec disk)
+    {
+        if (disk.BackupReads && disk.Shared)
+        {
+            throw new SpecException($"{what}: backup-reads needs shared = no: only a disk of which the backup has its own copy can be read by it.");
+        }
     }
 
     /// <summary><c>none</c>, <c>tap:NAME</c> or <c>unix:PATH</c>, followed by <c>[,mac=..][,mtu=..][,listen]</c>.</summary>

@@ -61,7 +61,17 @@ public sealed record VmLimits(ulong? PaceMips = null, ulong? IcountMax = null);
 /// <param name="Path">Image file or block device.</param>
 /// <param name="Format">Format of the image; null: it was not said, and a file that looks like an image of another format is refused.</param>
 /// <param name="ReadOnly">The guest may not write, and the image is opened for reading.</param>
-public sealed record DiskSpec(string Path, DiskFormat? Format = null, bool ReadOnly = false);
+public sealed record DiskSpec(string Path, DiskFormat? Format = null, bool ReadOnly = false)
+{
+    /// <summary>Whether all nodes reach the same image. Otherwise each has its own copy.</summary>
+    public bool Shared { get; init; } = true;
+
+    /// <summary>Of a disk that is not shared: the backup reads from its own copy, and the log has no data.</summary>
+    public bool BackupReads { get; init; }
+
+    /// <summary>Of a disk that is not shared, from a file: the path as it was written, which each node reads for itself. Otherwise null.</summary>
+    public string? NodePath { get; init; }
+}
 
 /// <summary>Formats of disk images.</summary>
 public enum DiskFormat

@@ -15,7 +15,7 @@ public static class VmSpecFile
 
     private static readonly string[] LimitKeys = ["pace", "max-icount"];
 
-    private static readonly string[] DiskKeys = ["path", "format", "readonly"];
+    private static readonly string[] DiskKeys = ["path", "format", "readonly", "shared", "backup-reads"];
 
     private static readonly string[] NicKeys = ["connect", "mac", "mtu", "listen"];
 
@@ -104,8 +104,17 @@ public static class VmSpecFile
             {
                 disk = disk with { ReadOnly = SpecText.Switch($"{what}.readonly", readOnly) };
             }
+            if (Optional(what, item, "shared") is { } shared)
+            {
+                disk = disk with { Shared = SpecText.Switch($"{what}.shared", shared) };
+            }
+            if (Optional(what, item, "backup-reads") is { } reads)
+            {
+                disk = disk with { BackupReads = SpecText.Switch($"{what}.backup-reads", reads) };
+            }
+            SpecText.CheckDisk(what, disk);
         }
-        return disk with { Path = PathIn(folder, disk.Path) };
+        return disk with { Path = PathIn(folder, disk.Path), NodePath = disk.Shared ? null : disk.Path };
     }
 
     private static NicSpec Nic(string what, string folder, HoconValue value)

@@ -1,6 +1,7 @@
 using Akka.Actor;
 using FtAkka.Actors.Machines;
 using FtAkka.Machine;
+using FtAkka.Machine.Virtio.Block;
 using FtAkka.Replication.Log;
 using FtAkka.Replication.Protection;
 using FtAkka.Replication.Replay;
@@ -15,6 +16,9 @@ public static class ReplayProtocol
 
     /// <summary>Shell to replay: stop or go on; replay with nothing to do waits by itself.</summary>
     public sealed record Hold(bool On);
+
+    /// <summary>Shell to replay: what was read from this replica's own disk.</summary>
+    public sealed record OwnRead(int Disk, DiskCompletion Completion);
 
     /// <summary>Operator to replay: execute no more than this from now on. Not answered.</summary>
     /// <param name="InstructionsPerMillisecond">On average; null for no limit, 0 to execute nothing.</param>
@@ -64,6 +68,11 @@ public sealed class ReplayActor : ReceiveActor
         player = new MachinePlayer(machine, position);
         told = position.LastLsn;
         Receive<ReplayProtocol.Feed>(Take);
+        Receive<ReplayProtocol.OwnRead>(message =>
+        {
+            player.SupplyRead(message.Disk, message.Completion.Id, message.Completion.Data);
+            Start();
+        });
         Receive<ReplayProtocol.Hold>(message =>
         {
             held = message.On;

@@ -23,8 +23,14 @@ public sealed record ReplicaDefinition
     /// <summary>Opens the devices when the replica is live: not before, since the other replica has them.</summary>
     public required Func<ReplicaShell, ImmutableArray<DeviceDefinition>> OpenDevices { get; init; }
 
-    /// <summary>Instructions between digests in the log.</summary>
-    public ulong DigestInterval { get; init; } = 50_000_000;
+    /// <summary>
+    /// Instructions between digests in the log. Each digest hashes the pages written since the one before, and makes the next store to each
+    /// of them a miss: a guest that writes much pays for short intervals.
+    /// </summary>
+    public ulong DigestInterval { get; init; } = DefaultDigestInterval;
+
+    /// <summary>A few hundred milliseconds of a busy guest.</summary>
+    public const ulong DefaultDigestInterval = 500_000_000;
 
     /// <summary>How often the shell is told that time passes.</summary>
     public TimeSpan TickInterval { get; init; } = TimeSpan.FromMilliseconds(10);
@@ -38,8 +44,14 @@ public sealed record ReplicaDefinition
     /// <summary>For a backup: the offer it has accepted.</summary>
     public CloneOffer? Offer { get; init; }
 
+    /// <summary>For a backup: its separate disks, opened. The replica closes them.</summary>
+    public ImmutableArray<DeviceDefinition> OwnDisks { get; init; } = [];
+
     /// <summary>Given the shell as soon as there is one.</summary>
     public required Action<ReplicaShell> Created { get; init; }
+
+    /// <summary>Told when a backup is complete: it could take over. An <see cref="IOException"/> ends the replica.</summary>
+    public Action Synced { get; init; } = () => { };
 
     /// <summary>Told when a live replica goes on without its backup.</summary>
     public Action<ReplicaEvents.BackupDropped> Dropped { get; init; } = _ => { };
@@ -80,6 +92,8 @@ public sealed class ReplicaActor : ReceiveActor
     private ReplicaShell? shell;
     private IActorRef? vm;
     private IActorRef? replay;
+    private IActorRef? disks;
+    private GuestMachine? taken;
     private GoLivePlan? plan;
     private ICancelable? ticks;
     private int devicesRefused;
@@ -94,7 +108,14 @@ public sealed class ReplicaActor : ReceiveActor
         Receive<Tick>(_ => shell!.Tick());
         Receive<OpenDevicesAgain>(message => StartVm(message.Machine));
         Receive<ReplicaEvents.Reported>(message => log.Info("{0}: {1}", Name, message.What));
-        Receive<ReplicaEvents.RoleChanged>(message => log.Info("{0}: {1} -> {2}, generation {3}", Name, message.From, message.To, message.Generation));
+        Receive<ReplicaEvents.RoleChanged>(message =>
+        {
+            log.Info("{0}: {1} -> {2}, generation {3}", Name, message.From, message.To, message.Generation);
+            if (message is { From: ReplicaRole.BackupSyncing, To: ReplicaRole.Backup })
+            {
+                NoteSynced();
+            }
+        });
         Receive<ReplicaEvents.BackupDropped>(message =>
         {
             log.Warning("{0}: goes on without a backup: {1}", Name, message.Why);
@@ -137,11 +158,14 @@ public sealed class ReplicaActor : ReceiveActor
         {
             shell = ReplicaShell.StartBackup(options, offer, definition.Machine.CreateMachine(definition.Machine));
             definition.Created(shell);
+            UseDisks(definition.OwnDisks);
+            shell.Received(offer);
         }
         else
         {
             shell = ReplicaShell.StartSolo(options, definition.Generation);
             definition.Created(shell);
+            UseDisks([]);
             if (definition.ProtectOn is { } backup)
             {
                 shell.Protect(backup);
@@ -158,6 +182,17 @@ public sealed class ReplicaActor : ReceiveActor
         shell?.Die();
         shell?.Release();
         definition.Ended(new ReplicaEnd(endReason, shell?.View().Status.Generation ?? definition.Generation, endText ?? "stopped"));
+    }
+
+    private void UseDisks(ImmutableArray<DeviceDefinition> own)
+    {
+        ProtectionOptions protection = definition.Shell.Protection;
+        if (protection.HasSeparateDisks)
+        {
+            disks = Context.ActorOf(ReplicaDisksActor.Props(shell!, protection.Disks, own), own.IsEmpty ? "disks" : "own-disks");
+            Context.Watch(disks);
+            shell!.UseDisks(disks);
+        }
     }
 
     private void StartVm(MachineOptions machine)
@@ -210,6 +245,19 @@ public sealed class ReplicaActor : ReceiveActor
         shell!.ReplayStarted(replay);
     }
 
+    private void NoteSynced()
+    {
+        try
+        {
+            definition.Synced();
+        }
+        catch (Exception failed) when (failed is IOException or UnauthorizedAccessException)
+        {
+            shell!.Die();
+            End(null, $"The copy cannot be noted as complete: {failed.Message}");
+        }
+    }
+
     private void StopReplay(ReplicaEvents.GoLive message)
     {
         plan = message.Plan;
@@ -222,7 +270,14 @@ public sealed class ReplicaActor : ReceiveActor
         replay = null;
         shell!.ReplayStopped();
         log.Info("{0}: live from icount {1} on, generation {2}, log entry {3}", Name, machine.Icount, plan!.Generation, plan.Position.LastLsn);
-        StartVm(definition.Machine with { Existing = machine });
+        if (disks is null)
+        {
+            StartVm(definition.Machine with { Existing = machine });
+            return;
+        }
+        // All that this replica owes its own disks is done; they are opened again with the other devices.
+        taken = machine;
+        Context.Stop(disks);
     }
 
     private void OnVmEnded(VmProtocol.Ended message)
@@ -243,6 +298,17 @@ public sealed class ReplicaActor : ReceiveActor
 
     private void OnTerminated(IActorRef actor)
     {
+        if (actor.Equals(disks) && taken is { } machine)
+        {
+            taken = null;
+            UseDisks([]);
+            StartVm(definition.Machine with { Existing = machine });
+        }
+        else if (actor.Equals(disks))
+        {
+            shell!.Die();
+            End(null, "The actor of the separate disks failed; the log has the error.");
+        }
         if (actor.Equals(replay))
         {
             shell!.Die();

@@ -6,6 +6,8 @@ using FtAkka.Cpu.Memory;
 using FtAkka.Machine;
 using FtAkka.Machine.Digest;
 using FtAkka.Machine.Snapshots;
+using FtAkka.Machine.Virtio.Block;
+using FtAkka.Replication.Disks;
 using FtAkka.Replication.Log;
 using FtAkka.Replication.Messages;
 using FtAkka.Replication.Protection;
@@ -29,7 +31,7 @@ public sealed partial class ReplicaShell
     /// <summary>A piece of the console's history in a message; others must not wait long behind it.</summary>
     private const int HistoryPieceBytes = 64 << 10;
 
-    private CloneView? CloneProgress => progress is null ? null : new CloneView(progress.Round, progress.Sent, progress.Of, pauseTime, progress.Bytes, progress.Elapsed);
+    private CloneView? CloneProgress => progress is null ? null : new CloneView(progress.Round, progress.Sent, progress.Of, pauseTime, progress.Bytes, progress.Elapsed, progress.Disks);
 
     /// <summary>A backup that has accepted an offer. It owns the machine until that runs live; <see cref="Release()"/> frees it otherwise.</summary>
     /// <param name="options">What it works with.</param>
@@ -45,9 +47,8 @@ public sealed partial class ReplicaShell
         {
             peer = offer.Node,
             copy = machine,
-            receiver = new CloneReceiver(offer, options.CloneLimits, now),
+            receiver = new CloneReceiver(offer, options.CloneLimits, now, options.Protection.Disks),
         };
-        shell.Received(offer);
         return shell;
     }
 
@@ -82,7 +83,7 @@ public sealed partial class ReplicaShell
         progress = null;
         var offer = new CloneOffer(open.Session.Generation, open.Session.Attempt, options.Id.Vm, options.Id.Node, options.Profile,
             LogFrame.Version, GuestMemory.PageSizeBytes, guest!.Memory.PageCount);
-        sender = new CloneSender(offer, options.CloneLimits, Now);
+        sender = new CloneSender(offer, options.CloneLimits, Now, options.Protection.Disks);
         Post(new CloneSenderInput.Tick());
     }
 
@@ -155,7 +156,16 @@ public sealed partial class ReplicaShell
                 Inspect(stepped, (source, _) => Post(new CloneSenderInput.PagesRead(source.Read(read.Pages))));
                 break;
             case CloneSenderEffect.CollectDirty:
-                Inspect(stepped, (source, _) => Post(new CloneSenderInput.DirtyCollected(source.Collect())));
+                Inspect(stepped, (source, _) => Post(new CloneSenderInput.DirtyCollected(source.Collect(), CollectBlocks())));
+                break;
+            case CloneSenderEffect.StartBlockLog:
+                performer!.Dirty = new DirtyBlocks(options.Protection.Disks);
+                break;
+            case CloneSenderEffect.HashBlocks hash:
+                disks!.Tell(new ReplicaDisksProtocol.Hash(stepped, hash.Disk, hash.First, hash.Count));
+                break;
+            case CloneSenderEffect.ReadBlocks blocks:
+                disks!.Tell(new ReplicaDisksProtocol.Read(stepped, blocks.Disk, blocks.Blocks));
                 break;
             case CloneSenderEffect.PauseAndCapture capture:
                 Inspect(stepped, (source, runner) => Capture(source, runner, capture.AlsoPages));
@@ -198,7 +208,7 @@ public sealed partial class ReplicaShell
         TimeSpan begin = options.Clock();
         // What was injected and not run yet may have outputs, which belong before the copy.
         runner.Run(0);
-        FinalCapture capture = from.Capture(runner.Position, alsoPages);
+        FinalCapture capture = from.Capture(runner.Position, alsoPages) with { Blocks = CollectBlocks() };
         pauseTime = options.Clock() - begin;
         Post(new CloneSenderInput.Captured(capture));
     }
@@ -206,6 +216,7 @@ public sealed partial class ReplicaShell
     private void StopSender()
     {
         sender = null;
+        performer?.Dirty = null;
         if (source is { } ended)
         {
             source = null;
@@ -224,6 +235,12 @@ public sealed partial class ReplicaShell
                     break;
                 case CloneReceiverEffect.WritePages write:
                     Write(write.Pages);
+                    break;
+                case CloneReceiverEffect.CompareBlocks compare:
+                    disks!.Tell(new ReplicaDisksProtocol.Compare(compare));
+                    break;
+                case CloneReceiverEffect.WriteBlocks write:
+                    disks!.Tell(new ReplicaDisksProtocol.Write(write));
                     break;
                 case CloneReceiverEffect.Restore restore:
                     Restore(restore);
@@ -267,6 +284,9 @@ public sealed partial class ReplicaShell
             CloneReceiverInput result = error == SnapshotError.None
                 ? new CloneReceiverInput.Restored(restored.ComputeFullDigest())
                 : new CloneReceiverInput.RestoreFailed($"The copied state cannot be restored: {error}.");
+            // Requests from before the switch stand in no entry that this replica replays.
+            ImmutableArray<(int Disk, DiskRequest Request)> pending = result is CloneReceiverInput.Restored
+                ? [.. restored.OutstandingDiskRequests.Where(request => options.Protection.IsSeparate(request.Disk) && request.Request.Kind != DiskRequestKind.Read)] : [];
             lock (sync)
             {
                 restoring = false;
@@ -276,7 +296,14 @@ public sealed partial class ReplicaShell
                     return;
                 }
             }
-            Post(result);
+            if (result is CloneReceiverInput.Restored && pending.Length > 0)
+            {
+                disks!.Tell(new ReplicaDisksProtocol.Pending(pending, result));
+            }
+            else
+            {
+                Post(result);
+            }
         });
     }
 
@@ -347,7 +374,8 @@ public sealed partial class ReplicaShell
 /// <param name="Pause">How long the machine stood for the final copy; zero before.</param>
 /// <param name="Bytes">Bytes confirmed by the other side.</param>
 /// <param name="Elapsed">Time they took.</param>
-public sealed record CloneView(int Round, long Sent, long Of, TimeSpan Pause, long Bytes, TimeSpan Elapsed);
+/// <param name="Disks">How far separate disks are; null where there are none.</param>
+public sealed record CloneView(int Round, long Sent, long Of, TimeSpan Pause, long Bytes, TimeSpan Elapsed, DiskProgress? Disks);
 
 /// <summary>A replica as operators see it.</summary>
 /// <param name="Status">The protocol's state.</param>

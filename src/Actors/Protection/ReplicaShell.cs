@@ -82,6 +82,7 @@ public sealed partial class ReplicaShell : IMachineObserver
     private GuestMachine? guest;
     private OutputPerformer? performer;
     private IActorRef? replay;
+    private IActorRef? disks;
     private GoLivePlan? plan;
     private (StopReasons Stop, int Share) pace = (StopReasons.None, 100);
     private long fence;
@@ -92,12 +93,14 @@ public sealed partial class ReplicaShell : IMachineObserver
     private FailoverTimes times = new();
     private bool quiescing;
     private string? protectWhenStarted;
+    private readonly bool readsOnBackup;
 
     private ReplicaShell(ReplicaShellOptions options, Replica replica)
     {
         (this.options, this.replica) = (options, replica);
         fence = replica.Fence.Ticks;
         evidence = new DivergenceEvidence(options.EvidenceLogBytes);
+        readsOnBackup = options.Protection.Disks.Any(disk => disk.BackupReads);
     }
 
     /// <summary>A live replica without a backup, whose generation the arbiter has granted.</summary>
@@ -211,7 +214,8 @@ public sealed partial class ReplicaShell : IMachineObserver
         {
             (this.machine, this.guest) = (machine, guest);
             copy = null;   // The machine actor's from here on.
-            performer = new OutputPerformer(machine, devices);
+            performer = new OutputPerformer(machine, devices, options.Protection);
+            disks?.Tell(new ReplicaDisksProtocol.Use([.. devices.Where(device => device.Kind == DeviceKind.Disk)]));
             ApplyPace();
             if (plan is not null)
             {
@@ -271,7 +275,7 @@ public sealed partial class ReplicaShell : IMachineObserver
                 evidence.Keep(entries);
             }
         }
-        Post(new ReplicaInput.Recorded(entries, outputs, icount));
+        Post(new ReplicaInput.Recorded(WithoutOwnReads(entries), outputs, icount));
     }
 
     internal void Replayed(Lsn executed, ulong icount, IReadOnlyList<MachineEffect> outputs, ulong digests, ulong lastDigest)
@@ -479,6 +483,7 @@ public sealed partial class ReplicaShell : IMachineObserver
                 {
                     SendConsoleHistory();
                 }
+                performer?.ReadEpoch = changed.To == ReplicaRole.ProtectedPrimary ? ++readEpochs : 0;
                 options.Tell(new ReplicaEvents.RoleChanged(changed.From, changed.To, changed.Generation));
                 break;
             case ReplicaEffect.ReportStatus report:
@@ -513,7 +518,18 @@ public sealed partial class ReplicaShell : IMachineObserver
     {
         if (performer is null)
         {
-            goLiveOutputs.AddRange(outputs);
+            foreach (GatedOutput output in outputs)
+            {
+                // In replay no other output leaves; going live, no disk request is among them.
+                if (output.Effect is DiskRequested own)
+                {
+                    disks!.Tell(new ReplicaDisksProtocol.Perform(output.Number, own.Disk, own.Request));
+                }
+                else
+                {
+                    goLiveOutputs.Add(output);
+                }
+            }
         }
         else
         {
@@ -532,6 +548,7 @@ public sealed partial class ReplicaShell : IMachineObserver
     private void Feed(IReadOnlyList<LogEntry> entries)
     {
         evidence.Keep(entries);
+        ForgetOwnReads(entries);
         if (replay is null)
         {
             unfed.AddRange(entries);

@@ -31,14 +31,17 @@ public sealed class LogFileReader : IDisposable
     private readonly string path;
     private readonly Queue<LogEntry> entries = new();
     private byte[] buffer = new byte[64 << 10];
-    private long offset = LogFileHeader.SizeBytes;
+    private readonly long start;
+    private long offset;
     private Lsn skipThrough;
+    private bool beginsAnywhere;
 
-    private LogFileReader(string path, FileStream file, FileStream? index)
+    private LogFileReader(string path, FileStream file, FileStream? index, long start)
     {
         this.path = path;
         this.file = file;
         this.index = index;
+        this.start = offset = start;
     }
 
     /// <summary>Set once reading has met a damaged tail.</summary>
@@ -76,13 +79,33 @@ public sealed class LogFileReader : IDisposable
             }
             FileStream? index = File.Exists(indexPath)
                 ? new FileStream(indexPath, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete) : null;
-            return new LogFileReader(path, file, index);
+            return new LogFileReader(path, file, index, LogFileHeader.SizeBytes);
         }
         catch (Exception refused) when (refused is IOException or UnauthorizedAccessException)
         {
-            throw new RecordingException($"The log cannot be opened: {refused.Message}", refused);
+            throw Refused(refused);
         }
     }
+
+    /// <summary>Opens frames without a header, as a report of a divergence keeps them: the newest part of a log, from any entry on.</summary>
+    /// <param name="path">The file.</param>
+    /// <exception cref="RecordingException">It cannot be opened.</exception>
+    public static LogFileReader OpenFrames(string path)
+    {
+        try
+        {
+            return new LogFileReader(path, new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, 256 << 10), index: null, start: 0)
+            {
+                beginsAnywhere = true,
+            };
+        }
+        catch (Exception refused) when (refused is IOException or UnauthorizedAccessException)
+        {
+            throw Refused(refused);
+        }
+    }
+
+    private static RecordingException Refused(Exception why) => new($"The log cannot be opened: {why.Message}", why);
 
     /// <summary>Goes to the entry behind <paramref name="after"/>.</summary>
     public void SeekBehind(Lsn after)
@@ -136,13 +159,13 @@ public sealed class LogFileReader : IDisposable
         index?.Dispose();
     }
 
-    private void Reset(LogIndexRecord? start)
+    private void Reset(LogIndexRecord? at)
     {
         entries.Clear();
         Tail = null;
-        offset = LogFileHeader.SizeBytes;
+        offset = start;
         (LastLsn, LastIcount) = (Lsn.None, 0);
-        if (start is { } record && HasFrameAt(record))
+        if (at is { } record && HasFrameAt(record))
         {
             offset = record.Offset;
             (LastLsn, LastIcount) = (new Lsn(record.FirstLsn.Value - 1), record.Icount);
@@ -216,6 +239,10 @@ public sealed class LogFileReader : IDisposable
         if (error != LogFrameError.None)
         {
             return Cut(Explain(error), error == LogFrameError.Incomplete);
+        }
+        if (beginsAnywhere)
+        {
+            (beginsAnywhere, LastLsn) = (false, new Lsn(frame[0].Lsn.Value - 1));
         }
         if (frame[0].Lsn != LastLsn.Next || frame[0].Icount < LastIcount)
         {

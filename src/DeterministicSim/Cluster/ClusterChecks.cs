@@ -19,6 +19,7 @@ internal sealed class ClusterChecks(ClusterWorld world)
     private const long SlackBytes = 4 << 20;
 
     private readonly SortedDictionary<ulong, (string Host, long Incarnation)> _issued = [];
+    private readonly SortedSet<ulong> _durable = [];
     private TimeSpan? _endedAt;
 
     /// <summary>Disk requests that a replica issued again for another.</summary>
@@ -37,13 +38,20 @@ internal sealed class ClusterChecks(ClusterWorld world)
     public TimeSpan EndedFor => _endedAt is { } at ? world.Now - at : TimeSpan.Zero;
 
     /// <summary>The guest begins anew: so do the numbers of its requests.</summary>
-    public void Restart() => _issued.Clear();
+    public void Restart()
+    {
+        _issued.Clear();
+        _durable.Clear();
+    }
 
     /// <summary>Whether another replica has issued this very request.</summary>
     public bool WasIssuedElsewhere(SimulatedHost host, DiskRequest request) =>
         _issued.TryGetValue(request.Id, out var before) && before != (host.Name, host.Incarnation);
 
-    /// <summary>A replica issues a request to the shared disk.</summary>
+    /// <summary>Requests of copies of disks, which are no guest's.</summary>
+    private const ulong FirstIdOfCopies = 1UL << 63;
+
+    /// <summary>A replica issues a request to a disk.</summary>
     public void DiskAct(SimulatedHost host, long incarnation, DiskRequest request)
     {
         if (world.KeepsTimeline)
@@ -51,13 +59,16 @@ internal sealed class ClusterChecks(ClusterWorld world)
             world.Tell(host.Name, TimelineKind.Outside, string.Create(CultureInfo.InvariantCulture, $"disk {request.Kind} {request.Id}, sector {request.Sector}"));
         }
         world.Simulation.Trace.Add($"disk {host.Name} {request.Kind} {request.Id} {request.Sector}");
-        Act(host, incarnation, $"{request.Kind} {request.Id} of sector {request.Sector}");
-        if (_issued.TryGetValue(request.Id, out var before) && before != (host.Name, incarnation))
+        if (!world.HasOwnDisks)
         {
-            Reissued++;
+            Act(host, incarnation, $"{request.Kind} {request.Id} of sector {request.Sector}");
+            if (_issued.TryGetValue(request.Id, out var before) && before != (host.Name, incarnation))
+            {
+                Reissued++;
+            }
+            _issued[request.Id] = (host.Name, incarnation);
         }
-        _issued[request.Id] = (host.Name, incarnation);
-        if (request.Kind == DiskRequestKind.Write && !request.Data.AsSpan().SequenceEqual(Record(request.Sector)))
+        if (request.Kind == DiskRequestKind.Write && request.Id < FirstIdOfCopies && !request.Data.AsSpan().SequenceEqual(Record(request.Sector)))
         {
             world.Fail("disk-content", $"{host.Name} writes to sector {request.Sector} what one failure-free guest does not");
         }
@@ -78,15 +89,37 @@ internal sealed class ClusterChecks(ClusterWorld world)
     }
 
     /// <summary>The console's reader has a whole line.</summary>
-    public void ConsoleLine(string line)
+    public void ConsoleLine(SimulatedHost host, string line)
     {
         string[] words = line.Split(' ');
         if (words is ["journal", var number, _]
             && ulong.TryParse(number, NumberStyles.HexNumber, CultureInfo.InvariantCulture, out ulong record)
-            && !world.Disk.Sector(record).SequenceEqual(Record(record)))
+            && CheckDurable(host, record))
         {
-            world.Fail("durability", $"the guest has said that record {record} is durable, and it is not on the disk");
+            _durable.Add(record);
         }
+    }
+
+    /// <summary>A replica goes live with its host's own copy of the disk: what the guest has called durable, wherever it ran, must be there.</summary>
+    public void GoesLiveOn(SimulatedHost host)
+    {
+        foreach (ulong record in _durable)
+        {
+            if (!CheckDurable(host, record))
+            {
+                return;
+            }
+        }
+    }
+
+    private bool CheckDurable(SimulatedHost host, ulong record)
+    {
+        bool there = world.DiskOf(host).Sector(record).SequenceEqual(Record(record));
+        if (!there)
+        {
+            world.Fail("durability", $"the guest has said that record {record} is durable, and it is not on the disk of {host.Name}");
+        }
+        return there;
     }
 
     public void ReplicaEnded(TrackedReplica replica, ReplicaEnd end)

@@ -107,7 +107,7 @@ internal sealed class ClusterOperator(ClusterWorld world)
         _presentAt = world.Now;
         if (world.Profile.Disks.Length > 0)
         {
-            world.Outside.Restart(JournalRecord.CountGood(world.Disk.Content, world.Outside.JournalSeed));
+            world.Outside.Restart(JournalRecord.CountGood(world.DiskOf(chosen).Content, world.Outside.JournalSeed));
         }
         else
         {

@@ -40,6 +40,7 @@ internal sealed class ClusterWorld : IDisposable
     private readonly List<SimulatedDisk> _openDisks = [];
     private readonly List<TimelineEvent> _timeline = [];
     private readonly bool _keepTimeline;
+    private readonly StoredDisk _sharedDisk;
 
     public ClusterWorld(Simulation simulation, Scenario scenario, ImmutableArray<Fault> plan, RunOptions options)
     {
@@ -54,7 +55,7 @@ internal sealed class ClusterWorld : IDisposable
             CommandLine = scenario.Guest.CommandLine,
             BootUnixSeconds = 946_684_800,
             RngSeed = simulation.Seed,
-            Disks = scenario.Guest.Disk ? [new VmProfile.Disk("shared", ReadOnly: false, DiskSectors)] : [],
+            Disks = scenario.Guest.Disk ? [new VmProfile.Disk("disk", ReadOnly: false, DiskSectors, scenario.Guest.OwnDisk, scenario.Guest.BackupReads)] : [],
             Nics = scenario.Guest.Nic
                 ? [new VmProfile.Nic(FtAkka.Actors.Configuration.NicTarget.Unix, "lan", Listen: true, Convert.ToHexString(GuestMac), 1500)] : [],
         };
@@ -62,7 +63,7 @@ internal sealed class ClusterWorld : IDisposable
         {
             throw new ArgumentException($"The guest of {scenario.Name} cannot be built: {wrong}", nameof(scenario));
         }
-        Disk = new SharedDisk(DiskSectors);
+        _sharedDisk = new StoredDisk(DiskSectors);
         Mutant = Mutant.Of(options.Mutation, this);
         Outside = new OutsideWorld(this, scenario.Guest.CommandLine);
         Lan = new SimulatedLan(this, GuestMac);
@@ -89,7 +90,11 @@ internal sealed class ClusterWorld : IDisposable
 
     public ArbiterRecords Records { get; } = new();
 
-    public SharedDisk Disk { get; }
+    /// <summary>Whether each host has its own copy of the disk.</summary>
+    public bool HasOwnDisks => Scenario.Guest.OwnDisk;
+
+    /// <summary>The guest's disk as a host has it.</summary>
+    public StoredDisk DiskOf(SimulatedHost host) => HasOwnDisks ? host.OwnDisk ??= new StoredDisk(DiskSectors) : _sharedDisk;
 
     public SimulatedLan Lan { get; }
 
@@ -274,7 +279,11 @@ internal sealed class ClusterWorld : IDisposable
         {
             machine.Dispose();
         }
-        Disk.Dispose();
+        _sharedDisk.Dispose();
+        foreach (SimulatedHost host in Hosts)
+        {
+            host.OwnDisk?.Dispose();
+        }
     }
 
     private static Config NodeConfig { get; } = ConfigurationFactory.ParseString("""

@@ -22,6 +22,9 @@ internal class Mutant(ClusterWorld world)
         ["forgotten-bounce-buffer"] = world => new ForgottenBounceBuffer(world),
         ["ignored-fence"] = world => new IgnoredFence(world),
         ["ignored-digest"] = world => new IgnoredDigest(world),
+        ["forgotten-own-write"] = world => new ForgottenOwnWrite(world),
+        ["stale-own-read"] = world => new StaleOwnRead(world),
+        ["unfinished-resync"] = world => new UnfinishedResync(world),
     };
 
     /// <summary>The mistakes that can be planted.</summary>
@@ -39,6 +42,9 @@ internal class Mutant(ClusterWorld world)
 
     /// <summary>The storage of a replica that is live.</summary>
     public virtual IDiskBackend Disk(IDiskBackend storage, SimulatedHost host) => storage;
+
+    /// <summary>A backup's own copy of a disk.</summary>
+    public virtual IDiskBackend OwnDisk(IDiskBackend storage) => storage;
 
     /// <summary>What a replica sends.</summary>
     public virtual IChannelMessage Sending(TrackedReplica? from, IChannelMessage message) =>

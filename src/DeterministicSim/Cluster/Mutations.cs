@@ -93,7 +93,7 @@ internal sealed class ForgottenBounceBuffer(ClusterWorld world) : Mutant(world)
         {
             if (request.Kind == DiskRequestKind.Read && host.Replica?.Machine is { } machine)
             {
-                machine.Memory.TryWrite(GuestLayout.BlockBuffer, world.Disk.Read(request.Sector, request.LengthBytes).AsSpan());
+                machine.Memory.TryWrite(GuestLayout.BlockBuffer, world.DiskOf(host).Read(request.Sector, request.LengthBytes).AsSpan());
             }
             return storage.ExecuteAsync(request);
         }
@@ -112,4 +112,53 @@ internal sealed class IgnoredFence(ClusterWorld world) : Mutant(world)
 internal sealed class IgnoredDigest(ClusterWorld world) : Mutant(world)
 {
     protected override MachineDigest Wrong(MachineDigest digest) => digest;
+}
+
+/// <summary>A backup leaves out one in sixteen of the guest's writes to its own disk, and says that it was done.</summary>
+internal sealed class ForgottenOwnWrite(ClusterWorld world) : Mutant(world)
+{
+    public override IDiskBackend OwnDisk(IDiskBackend storage) =>
+        new LazyStorage(storage, request => request.Kind == DiskRequestKind.Write && request.Id % 16 == 3 && request.Id < 1UL << 63);
+}
+
+/// <summary>A new backup says that it has written the blocks of the copy, and has not.</summary>
+internal sealed class UnfinishedResync(ClusterWorld world) : Mutant(world)
+{
+    public override IDiskBackend OwnDisk(IDiskBackend storage) =>
+        new LazyStorage(storage, request => request.Kind == DiskRequestKind.Write && request.Id >= 1UL << 63);
+}
+
+/// <summary>What a backup reads from its own disk may be what stood there before.</summary>
+internal sealed class StaleOwnRead(ClusterWorld world) : Mutant(world)
+{
+    public override IDiskBackend OwnDisk(IDiskBackend storage) => new Stale(storage);
+
+    private sealed class Stale(IDiskBackend storage) : IDiskBackend
+    {
+        public ulong CapacitySectors => storage.CapacitySectors;
+
+        public bool ReadOnly => storage.ReadOnly;
+
+        public async Task<DiskOutcome> ExecuteAsync(DiskRequest request)
+        {
+            DiskOutcome outcome = await storage.ExecuteAsync(request).ConfigureAwait(true);
+            return request is { Kind: DiskRequestKind.Read, Id: < 1UL << 63 } && request.Id % 16 < 4
+                ? outcome with { Completion = outcome.Completion with { Data = [.. new byte[outcome.Completion.Data.Length]] } } : outcome;
+        }
+
+        public void Dispose() => storage.Dispose();
+    }
+}
+
+/// <summary>Storage that leaves out some requests.</summary>
+internal sealed class LazyStorage(IDiskBackend storage, Func<DiskRequest, bool> leavesOut) : IDiskBackend
+{
+    public ulong CapacitySectors => storage.CapacitySectors;
+
+    public bool ReadOnly => storage.ReadOnly;
+
+    public Task<DiskOutcome> ExecuteAsync(DiskRequest request) => leavesOut(request)
+        ? Task.FromResult(new DiskOutcome(new DiskCompletion(request.Id, DiskStatus.Ok, []), null)) : storage.ExecuteAsync(request);
+
+    public void Dispose() => storage.Dispose();
 }

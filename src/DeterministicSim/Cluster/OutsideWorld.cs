@@ -77,7 +77,7 @@ internal sealed class OutsideWorld
                 _line.Clear();
                 _world.Tell(host.Name, TimelineKind.Outside, $"console: {line}");
                 _world.Simulation.Trace.Add(line);
-                _world.Checks.ConsoleLine(line);
+                _world.Checks.ConsoleLine(host, line);
             }
             else
             {

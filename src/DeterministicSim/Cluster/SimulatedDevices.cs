@@ -21,13 +21,17 @@ internal sealed class SimulatedDevices(ClusterWorld world, SimulatedHost host, l
         for (int i = 0; i < profile.Disks.Length; i++)
         {
             IDiskBackend storage = world.Mutant.Disk(world.OpenDisk(host, incarnation), host);
-            var disk = new FencedStorage(storage, fence);
+            IDiskBackend disk = profile.Disks[i].Separate ? storage : new FencedStorage(storage, fence);
             devices.Add(new DeviceDefinition(DeviceKind.Disk, i, DiskActor.Props(disk), new DiskDialect(i)) { DrainRequest = new DiskProtocol.Drain() });
         }
         for (int i = 0; i < profile.Nics.Length; i++)
         {
             var link = new FencedFrames(world.Lan.Open(host, incarnation), fence);
             devices.Add(new DeviceDefinition(DeviceKind.Nic, i, NicActor.Props(link), new NicDialect(i, [.. Convert.FromHexString(profile.Nics[i].Mac)])));
+        }
+        if (world.HasOwnDisks)
+        {
+            world.Checks.GoesLiveOn(host);
         }
         world.Moments.DevicesOpened(host);
         // A client that was attached elsewhere attaches here, and reads on from where it was.
@@ -37,5 +41,25 @@ internal sealed class SimulatedDevices(ClusterWorld world, SimulatedHost host, l
             ConsoleActor.Props(new SimulatedConsole(world, host, incarnation, console), options), new ConsoleDialect(ConsoleKind.Serial))
         { DrainRequest = new ConsoleProtocol.Drain() });
         return devices.ToImmutable();
+    }
+
+    /// <inheritdoc/>
+    public ImmutableArray<DeviceDefinition> OpenOwnDisks(VmProfile profile)
+    {
+        var devices = ImmutableArray.CreateBuilder<DeviceDefinition>();
+        for (int i = 0; i < profile.Disks.Length; i++)
+        {
+            if (profile.Disks[i].Separate)
+            {
+                IDiskBackend storage = world.Mutant.OwnDisk(world.OpenDisk(host, incarnation));
+                devices.Add(new DeviceDefinition(DeviceKind.Disk, i, DiskActor.Props(storage), new DiskDialect(i)));
+            }
+        }
+        return devices.ToImmutable();
+    }
+
+    /// <inheritdoc/>
+    public void OwnDisksComplete(VmProfile profile)
+    {
     }
 }

@@ -6,10 +6,10 @@ using FtAkka.Machine.Virtio.Block;
 namespace FtAkka.DeterministicSim.Cluster;
 
 /// <summary>
-/// The disk that all hosts share. A host's writes are durable when they have completed, as those of an image opened for write-through; while
+/// A disk: one that all hosts share, or a host's own copy. A host's writes are durable when they have completed, as those of an image opened for write-through; while
 /// they are under way a crash of the host may lose them, or leave a part.
 /// </summary>
-internal sealed class SharedDisk : IDisposable
+internal sealed class StoredDisk : IDisposable
 {
     /// <summary>Bytes of a sector.</summary>
     public const int SectorBytes = 512;
@@ -20,7 +20,7 @@ internal sealed class SharedDisk : IDisposable
     private readonly byte[] _content;
     private int _written;
 
-    public SharedDisk(ulong sectors)
+    public StoredDisk(ulong sectors)
     {
         Sectors = sectors;
         byte[]? spare = Interlocked.Exchange(ref s_spare, null);
@@ -50,7 +50,7 @@ internal sealed class SharedDisk : IDisposable
     }
 }
 
-/// <summary>A host's way to the shared disk, for one replica that is live.</summary>
+/// <summary>A host's way to a disk, for one replica: a live one, or one that replays to its own copy.</summary>
 internal sealed class SimulatedDisk(ClusterWorld world, SimulatedHost host, long incarnation) : IDiskBackend
 {
     private static readonly TimeSpan LatencyLeast = TimeSpan.FromMicroseconds(50);
@@ -62,8 +62,10 @@ internal sealed class SimulatedDisk(ClusterWorld world, SimulatedHost host, long
 
     public SimulatedHost Host => host;
 
+    private StoredDisk Stored => world.DiskOf(host);
+
     /// <inheritdoc/>
-    public ulong CapacitySectors => world.Disk.Sectors;
+    public ulong CapacitySectors => Stored.Sectors;
 
     /// <inheritdoc/>
     public bool ReadOnly => false;
@@ -117,7 +119,7 @@ internal sealed class SimulatedDisk(ClusterWorld world, SimulatedHost host, long
             if (torn && (!lost || world.Random.Below(2) == 0))
             {
                 // Power fails between two bytes: the storage has the beginning.
-                world.Disk.Write(request.Sector, request.Data.AsSpan()[..(1 + world.Random.Below(request.Data.Length - 1))]);
+                Stored.Write(request.Sector, request.Data.AsSpan()[..(1 + world.Random.Below(request.Data.Length - 1))]);
                 world.Effect(FaultKind.DiskTornWrite, host.Name);
             }
             else if (lost)
@@ -126,7 +128,7 @@ internal sealed class SimulatedDisk(ClusterWorld world, SimulatedHost host, long
             }
             else if (world.Random.Below(2) == 0)
             {
-                world.Disk.Write(request.Sector, request.Data.AsSpan());
+                Stored.Write(request.Sector, request.Data.AsSpan());
             }
         }
         _underWay.Clear();
@@ -141,12 +143,17 @@ internal sealed class SimulatedDisk(ClusterWorld world, SimulatedHost host, long
         switch (request.Kind)
         {
             case DiskRequestKind.Read:
-                return Ok(request, world.Disk.Read(request.Sector, request.LengthBytes));
+                return Ok(request, Stored.Read(request.Sector, request.LengthBytes));
             case DiskRequestKind.Write when world.Faults.Strikes(FaultKind.DiskFull, host):
                 return new DiskOutcome(new DiskCompletion(request.Id, DiskStatus.IoError, []), "The simulated disk is full.");
             case DiskRequestKind.Write:
-                world.Disk.Write(request.Sector, request.Data.AsSpan());
+                Stored.Write(request.Sector, request.Data.AsSpan());
                 world.Checks.DiskWritten(request);
+                return Ok(request, []);
+            case DiskRequestKind.WriteZeroes when world.Faults.Strikes(FaultKind.DiskFull, host):
+                return new DiskOutcome(new DiskCompletion(request.Id, DiskStatus.IoError, []), "The simulated disk is full.");
+            case DiskRequestKind.WriteZeroes:
+                Stored.Write(request.Sector, new byte[request.LengthBytes]);
                 return Ok(request, []);
             case DiskRequestKind.Flush:
                 return Ok(request, []);

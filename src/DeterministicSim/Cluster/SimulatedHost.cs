@@ -60,6 +60,9 @@ internal sealed class SimulatedHost(string name)
     /// <summary>The replica that exists now.</summary>
     public TrackedReplica? Replica => Replicas.Count > 0 && Replicas[^1].Exists ? Replicas[^1] : null;
 
+    /// <summary>Its copy of a disk that is not shared; outlives the process.</summary>
+    public StoredDisk? OwnDisk { get; set; }
+
     /// <summary>Wall clock jumps that nobody has looked at yet.</summary>
     public int UnseenJumps { get; set; }
 }

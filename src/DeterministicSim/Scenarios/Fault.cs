@@ -54,7 +54,9 @@ public sealed record ScriptedAction(TimeSpan At, OperatorAction Action, string H
 /// <param name="MemoryBytes">RAM.</param>
 /// <param name="Disk">It has a disk.</param>
 /// <param name="Nic">It has a network card, at which a client sends numbered requests.</param>
-public sealed record GuestSpec(string CommandLine, ulong MemoryBytes, bool Disk, bool Nic);
+/// <param name="OwnDisk">Each host has its own copy of the disk.</param>
+/// <param name="BackupReads">The backup reads from it what the primary reads.</param>
+public sealed record GuestSpec(string CommandLine, ulong MemoryBytes, bool Disk, bool Nic, bool OwnDisk = false, bool BackupReads = false);
 
 /// <summary>What must be so at the end, besides the checkers that always run.</summary>
 /// <param name="What">One of the names in docs/simulation.md, such as <c>live</c>, <c>generation</c>, <c>protected</c>, <c>halted</c>.</param>

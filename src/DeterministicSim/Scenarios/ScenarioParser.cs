@@ -145,11 +145,13 @@ public sealed class ScenarioParser
 
     private void ReadDevices(string[] words)
     {
-        if (words is not ["none"] && (words.Length == 0 || words.Except(["disk", "nic"]).Any()))
+        if (words is not ["none"] && (words.Length == 0 || words.Except(["disk", "own-disk", "read-disk", "nic"]).Any() || words.Count(word => word != "nic") > 1))
         {
-            throw Wrong("devices: disk, nic, both, or none");
+            throw Wrong("devices: disk, own-disk or read-disk, nic, both, or none");
         }
-        _scenario = _scenario with { Guest = _scenario.Guest with { Disk = words.Contains("disk"), Nic = words.Contains("nic") } };
+        bool reads = words.Contains("read-disk");
+        bool own = reads || words.Contains("own-disk");
+        _scenario = _scenario with { Guest = _scenario.Guest with { Disk = own || words.Contains("disk"), Nic = words.Contains("nic"), OwnDisk = own, BackupReads = reads } };
     }
 
     private void ReadSetting(string[] words)

@@ -109,10 +109,16 @@ public static class ScenarioPrinter
         {
             Line(text, "memory", ScenarioUnits.Print(guest.MemoryBytes));
         }
-        if (!guest.Disk || !guest.Nic)
+        if (!guest.Disk || !guest.Nic || guest.OwnDisk)
         {
-            Line(text, "devices", guest.Disk ? "disk" : guest.Nic ? "nic" : "none");
+            Line(text, "devices", DevicesOf(guest));
         }
+    }
+
+    private static string DevicesOf(GuestSpec guest)
+    {
+        string[] words = [.. guest.Disk ? new[] { guest.BackupReads ? "read-disk" : guest.OwnDisk ? "own-disk" : "disk" } : [], .. guest.Nic ? new[] { "nic" } : []];
+        return words.Length == 0 ? "none" : string.Join(' ', words);
     }
 
     private static void Line(StringBuilder text, string statement, string rest) => text.Append(CultureInfo.InvariantCulture, $"{statement} {rest}\n");

@@ -15,7 +15,7 @@ public sealed class DiskDialect(int disk) : IDeviceDialect
     /// <inheritdoc/>
     public DeviceNews? ToMachine(object message) => message switch
     {
-        DiskProtocol.Completed completed => new DeviceNews { Inputs = [new DiskCompleted(disk, completed.Completion)] },
+        DiskProtocol.Completed completed => new DeviceNews { Inputs = [new DiskCompleted(disk, completed.Completion)], HostError = completed.HostError },
         _ => null,
     };
 }

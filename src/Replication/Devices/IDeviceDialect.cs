@@ -34,6 +34,9 @@ public sealed record DeviceNews
     /// <summary>A console has taken all output before this position of its stream; null: the news is not of output.</summary>
     public ulong? ConsoleTakenTo { get; init; }
 
+    /// <summary>A disk request failed, and this is the host's reason; for people. Null otherwise.</summary>
+    public string? HostError { get; init; }
+
     /// <summary>The person at the console asked to leave.</summary>
     public bool LeaveRequested { get; init; }
 }

@@ -42,6 +42,7 @@ public static class LogEntries
         return entry.Payload switch
         {
             InputPayload input => Describe(input.Input),
+            OwnReadPayload read => Text($"disk {read.Disk} request {read.Id} Ok, data from the replica's own disk"),
             OutputMarkPayload mark => Text($"outputs up to {mark.LastOutput}"),
             DigestPayload digest => $"cpu {digest.Digest.Cpu:x16} devices {digest.Digest.Devices:x16} memory {digest.Digest.Memory:x16}",
             CheckpointPayload => "a snapshot was taken here",

@@ -32,6 +32,14 @@ public abstract record LogPayload;
 public sealed record InputPayload(InputEvent Input) : LogPayload;
 
 /// <summary>
+/// A disk read ended well, and a replica that replays has the data from its own copy of the disk (the paper, 4.2). Only on the channel to a backup that
+/// reads its disk; a recording has an <see cref="InputPayload"/>.
+/// </summary>
+/// <param name="Disk">Index of the disk.</param>
+/// <param name="Id">The request.</param>
+public sealed record OwnReadPayload(int Disk, ulong Id) : LogPayload;
+
+/// <summary>
 /// Outputs were made; their content is not in the log, since a replica that replays computes it. None of them may leave before
 /// this entry is acknowledged (the paper, 2.2).
 /// </summary>

@@ -23,6 +23,7 @@ public enum LogEntryKind
     NetLinkChange = 9,
     DiskCapacityChange = 10,
     Checkpoint = 11,
+    OwnRead = 12,
 }
 
 /// <summary>
@@ -43,6 +44,7 @@ internal static class LogEntryCodec
         InputPayload { Input: Control } => LogEntryKind.Control,
         InputPayload { Input: NetLinkChange } => LogEntryKind.NetLinkChange,
         InputPayload { Input: DiskCapacityChange } => LogEntryKind.DiskCapacityChange,
+        OwnReadPayload => LogEntryKind.OwnRead,
         OutputMarkPayload => LogEntryKind.OutputMark,
         DigestPayload => LogEntryKind.Digest,
         CheckpointPayload => LogEntryKind.Checkpoint,
@@ -70,6 +72,10 @@ internal static class LogEntryCodec
             case InputPayload input:
                 WriteInput(ref writer, input.Input);
                 break;
+            case OwnReadPayload read:
+                writer.Write(read.Disk);
+                writer.Write(read.Id);
+                break;
             case OutputMarkPayload mark:
                 writer.Write(mark.LastOutput);
                 break;
@@ -90,7 +96,7 @@ internal static class LogEntryCodec
     {
         LogEntryKind.DiskCompletion => 4,
         LogEntryKind.Digest => 3,
-        LogEntryKind.NetReceive or LogEntryKind.ConsoleInput or LogEntryKind.NetLinkChange or LogEntryKind.DiskCapacityChange => 2,
+        LogEntryKind.NetReceive or LogEntryKind.ConsoleInput or LogEntryKind.OwnRead or LogEntryKind.NetLinkChange or LogEntryKind.DiskCapacityChange => 2,
         LogEntryKind.Checkpoint => 0,
         _ => 1,
     };
@@ -182,6 +188,8 @@ internal static class LogEntryCodec
                 return new InputPayload(new NetLinkChange(reader.ReadInt32(), reader.ReadBoolean()));
             case LogEntryKind.DiskCapacityChange:
                 return new InputPayload(new DiskCapacityChange(reader.ReadInt32(), reader.ReadUInt64()));
+            case LogEntryKind.OwnRead:
+                return new OwnReadPayload(reader.ReadInt32(), reader.ReadUInt64());
             case LogEntryKind.OutputMark:
                 return new OutputMarkPayload(reader.ReadUInt64());
             case LogEntryKind.Digest:

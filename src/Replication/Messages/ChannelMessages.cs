@@ -117,6 +117,34 @@ public interface ICloneChunk : IChannelMessage
 /// <param name="Pages">Each: u64 page number, u8 1 if content follows and 0 if the page is all zeroes, content. Little-endian.</param>
 public sealed record ClonePages(ulong Generation, ulong Attempt, ulong Sequence, ImmutableArray<byte> Pages) : ICloneChunk;
 
+/// <summary>Primary → backup: hashes of blocks of a separate disk, one behind the other. Answered by <see cref="CloneBlocksWanted"/> besides.</summary>
+/// <param name="Generation">See <see cref="IChannelMessage"/>.</param>
+/// <param name="Attempt">See <see cref="IChannelMessage"/>.</param>
+/// <param name="Sequence">See <see cref="ICloneChunk"/>.</param>
+/// <param name="Disk">Index of the disk.</param>
+/// <param name="First">Number of the first block of 64 KiB.</param>
+/// <param name="Hashes">Each: u64 low, u64 high. Little-endian. At most <see cref="BlocksMax"/>.</param>
+public sealed record CloneBlockHashes(ulong Generation, ulong Attempt, ulong Sequence, int Disk, long First, ImmutableArray<byte> Hashes) : ICloneChunk
+{
+    /// <summary>Most blocks in one message: a mebibyte of the disk.</summary>
+    public const int BlocksMax = 16;
+}
+
+/// <summary>Backup → primary: which of the blocks of a <see cref="CloneBlockHashes"/> it has with another content.</summary>
+/// <param name="Generation">See <see cref="IChannelMessage"/>.</param>
+/// <param name="Attempt">See <see cref="IChannelMessage"/>.</param>
+/// <param name="Sequence">The chunk that is answered.</param>
+/// <param name="Wanted">Bit n: the n-th block of the chunk.</param>
+public sealed record CloneBlocksWanted(ulong Generation, ulong Attempt, ulong Sequence, ulong Wanted) : IChannelMessage;
+
+/// <summary>Primary → backup: contents of blocks of a separate disk.</summary>
+/// <param name="Generation">See <see cref="IChannelMessage"/>.</param>
+/// <param name="Attempt">See <see cref="IChannelMessage"/>.</param>
+/// <param name="Sequence">See <see cref="ICloneChunk"/>.</param>
+/// <param name="Disk">Index of the disk.</param>
+/// <param name="Blocks">Each: i64 block number, u8 1 if content follows and 0 if the block is all zeroes, content. Little-endian.</param>
+public sealed record CloneBlocks(ulong Generation, ulong Attempt, ulong Sequence, int Disk, ImmutableArray<byte> Blocks) : ICloneChunk;
+
 /// <summary>Primary → backup: a piece of the state of CPU and devices at the switch.</summary>
 /// <param name="Generation">See <see cref="IChannelMessage"/>.</param>
 /// <param name="Attempt">See <see cref="IChannelMessage"/>.</param>

@@ -127,6 +127,46 @@ public static partial class WireMessageCodec
         return message.Pages.IsDefault ? null : message;
     }
 
+    private static void WriteCloneBlockHashes(ref MessagePackWriter writer, CloneBlockHashes message)
+    {
+        WriteSession(ref writer, message);
+        writer.Write(message.Sequence);
+        writer.Write(message.Disk);
+        writer.Write(message.First);
+        writer.Write(message.Hashes.AsSpan());
+    }
+
+    private static CloneBlockHashes? ReadCloneBlockHashes(ref MessagePackReader reader)
+    {
+        var message = new CloneBlockHashes(reader.ReadUInt64(), reader.ReadUInt64(), reader.ReadUInt64(), reader.ReadInt32(), reader.ReadInt64(), ReadBytes(ref reader));
+        return !message.Hashes.IsDefault && message.Disk >= 0 && message.First >= 0
+            && message.Hashes.Length <= CloneBlockHashes.BlocksMax * Disks.BlockHash.SizeBytes ? message : null;
+    }
+
+    private static void WriteCloneBlocksWanted(ref MessagePackWriter writer, CloneBlocksWanted message)
+    {
+        WriteSession(ref writer, message);
+        writer.Write(message.Sequence);
+        writer.Write(message.Wanted);
+    }
+
+    private static CloneBlocksWanted ReadCloneBlocksWanted(ref MessagePackReader reader) =>
+        new(reader.ReadUInt64(), reader.ReadUInt64(), reader.ReadUInt64(), reader.ReadUInt64());
+
+    private static void WriteCloneBlocks(ref MessagePackWriter writer, CloneBlocks message)
+    {
+        WriteSession(ref writer, message);
+        writer.Write(message.Sequence);
+        writer.Write(message.Disk);
+        writer.Write(message.Blocks.AsSpan());
+    }
+
+    private static CloneBlocks? ReadCloneBlocks(ref MessagePackReader reader)
+    {
+        var message = new CloneBlocks(reader.ReadUInt64(), reader.ReadUInt64(), reader.ReadUInt64(), reader.ReadInt32(), ReadBytes(ref reader));
+        return !message.Blocks.IsDefault && message.Disk >= 0 ? message : null;
+    }
+
     private static void WriteCloneState(ref MessagePackWriter writer, CloneState message)
     {
         WriteSession(ref writer, message);

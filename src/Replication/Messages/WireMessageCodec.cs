@@ -88,6 +88,9 @@ public static partial class WireMessageCodec
         Row<CloneProgress>("cg", 3, WriteCloneProgress, ReadCloneProgress),
         Row<CloneAssembled>("cm", 6, WriteCloneAssembled, ReadCloneAssembled),
         Row<ConsoleHistory>("ch", 4, WriteConsoleHistory, ReadConsoleHistory),
+        Row<CloneBlockHashes>("bh", 6, WriteCloneBlockHashes, ReadCloneBlockHashes),
+        Row<CloneBlocksWanted>("bw", 4, WriteCloneBlocksWanted, ReadCloneBlocksWanted),
+        Row<CloneBlocks>("cb", 5, WriteCloneBlocks, ReadCloneBlocks),
         Row<DivergenceWitness>("dw", 6, WriteDivergenceWitness, ReadDivergenceWitness),
     ];
 

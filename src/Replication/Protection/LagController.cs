@@ -55,6 +55,9 @@ public sealed class LagController
 
     private const int StepsMax = 5;
 
+    /// <summary>The longest step up, in percent.</summary>
+    private const int RaiseMax = 8;
+
     /// <summary>Of the speed that the backup has, while it is to catch up.</summary>
     private const int CatchUpPercent = 90;
 
@@ -138,9 +141,10 @@ public sealed class LagController
         else
         {
             bool known = SharePercent + step < _follows;
-            // In proportion: four percent more are much for a machine that has ten.
+            // In proportion: four percent more are much for a machine that has ten. A backup that keeps up with every step has become faster, as
+            // when it had yet to translate the guest's code: the steps double, or the primary would pay for it for seconds.
             SharePercent = Math.Min(100, SharePercent + Math.Clamp(SharePercent / 6, 1, known ? step : _raise));
-            _raise += known ? 0 : 1;
+            _raise = known ? _raise : Math.Min(2 * _raise, RaiseMax);
         }
     }
 }

@@ -31,7 +31,7 @@ public enum GateMode
 /// </summary>
 /// <remarks>
 /// A disk read is no output: nobody sees it. It passes at once unless a write to the same blocks is still held, which it must not
-/// overtake. With separate disks no disk request is an output.
+/// overtake. A request to a separate disk is no output either; a replica that replays performs those that change its own copy.
 /// </remarks>
 public sealed class OutputGate
 {
@@ -41,11 +41,13 @@ public sealed class OutputGate
         public bool Performed;
         /// <summary>Handed out ahead of its turn.</summary>
         public bool Passed;
+        /// <summary>A request of a replaying replica to its own disk.</summary>
+        public bool Own;
     }
 
     private readonly int _countMax;
     private readonly long _bytesMax;
-    private readonly DiskSharing _disks;
+    private readonly ProtectionOptions _options;
     private readonly List<Item> _items = [];
     /// <summary>Items before this index are handed out.</summary>
     private int _handed;
@@ -57,7 +59,7 @@ public sealed class OutputGate
     public OutputGate(ProtectionOptions options, GateMode mode, ulong lastOutput)
     {
         ArgumentNullException.ThrowIfNull(options);
-        (_countMax, _bytesMax, _disks) = (options.OutputsMax, options.OutputBytesMax, options.Disks);
+        (_countMax, _bytesMax, _options) = (options.OutputsMax, options.OutputBytesMax, options);
         Mode = mode;
         LastAdded = LastReleased = lastOutput;
     }
@@ -78,6 +80,9 @@ public sealed class OutputGate
 
     /// <summary>Outputs that wait for permission.</summary>
     public int Held => _items.Count - _handed;
+
+    /// <summary>Requests that a replaying replica has to its own disks, and that are not performed yet.</summary>
+    public int OwnPending { get; private set; }
 
     /// <summary>Bytes of all outputs in the gate.</summary>
     public long Bytes { get; private set; }
@@ -100,9 +105,12 @@ public sealed class OutputGate
         ArgumentNullException.ThrowIfNull(output);
         ArgumentOutOfRangeException.ThrowIfNotEqual(output.Number, LastAdded + 1);
         bool passes = Passes(output.Effect);
-        // A replica that replays never performs reads of a shared disk: their data is in the log.
-        bool performed = Mode == GateMode.Replaying && output.Effect is DiskRequested;
-        _items.Add(new Item { Output = output, Passed = passes || performed, Performed = performed });
+        // A read that fails here is no loss while nobody needs its data: it is not owed.
+        bool own = Mode == GateMode.Replaying && passes && output.Effect is DiskRequested { Request.Kind: not DiskRequestKind.Read };
+        // Other disk requests are not performed in replay: shared disks are the primary's, and what it reads is in the log.
+        bool performed = Mode == GateMode.Replaying && !own && output.Effect is DiskRequested;
+        _items.Add(new Item { Output = output, Passed = passes || performed, Performed = performed, Own = own });
+        OwnPending += own ? 1 : 0;
         LastAdded = output.Number;
         Bytes += SizeOf(output.Effect);
         Advance();
@@ -134,9 +142,10 @@ public sealed class OutputGate
             return;
         int index = _removed + (int)(number - LastReleased - 1);
         var item = _items[index];
-        if (index >= _handed && !item.Passed)
+        if (item.Performed || (index >= _handed && !item.Passed))
             return;
         item.Performed = true;
+        OwnPending -= item.Own ? 1 : 0;
         _items[index] = item;
         Advance();
     }
@@ -153,7 +162,8 @@ public sealed class OutputGate
         for (int index = _removed; index < _items.Count && _items[index].Output.Number <= number; index++)
         {
             var item = _items[index];
-            item.Performed = true;
+            // What the primary did to its own disk is not done to this replica's.
+            item.Performed |= !item.Own;
             _items[index] = item;
             _handed = Math.Max(_handed, index + 1);
         }
@@ -181,8 +191,8 @@ public sealed class OutputGate
     {
         if (effect is not DiskRequested request)
             return false;
-        if (_disks == DiskSharing.Separate)
-            return true;
+        if (_options.IsSeparate(request.Disk))
+            return Mode != GateMode.Replaying || request.Request.Kind != DiskRequestKind.Read || _options.BackupReads(request.Disk);
         if (Mode == GateMode.Replaying || request.Request.Kind != DiskRequestKind.Read)
             return false;
         for (int index = _handed; index < _items.Count; index++)
@@ -201,7 +211,7 @@ public sealed class OutputGate
         while (_removed < _items.Count)
         {
             var item = _items[_removed];
-            bool replayed = Mode == GateMode.Replaying && item.Output.Number <= PeerLastReleased;
+            bool replayed = Mode == GateMode.Replaying && item.Output.Number <= PeerLastReleased && !item.Own;
             if (!replayed && (!item.Performed || (Mode != GateMode.Replaying && _removed >= _handed)))
                 break;
             // In replay, a disk request at the head goes as well: it is never sent again from here.

@@ -1,14 +1,6 @@
+using System.Collections.Immutable;
+
 namespace FtAkka.Replication.Protection;
-
-/// <summary>Where a VM's disks are (the paper, 4.1).</summary>
-public enum DiskSharing
-{
-    /// <summary>One disk that both hosts reach; only the live replica touches it, and writes obey the output rule.</summary>
-    Shared,
-
-    /// <summary>Each replica has its own copy and writes it itself; disk requests are no outputs and wait for nothing.</summary>
-    Separate,
-}
 
 /// <summary>Every limit and interval of a protected VM. Both replicas must use the same values.</summary>
 public sealed record ProtectionOptions
@@ -47,7 +39,7 @@ public sealed record ProtectionOptions
     public TimeSpan ResendAfter { get; init; } = TimeSpan.FromMilliseconds(100);
 
     /// <summary>Entries that are not urgent wait at most so long for company.</summary>
-    public TimeSpan BatchDelayMax { get; init; } = TimeSpan.FromMilliseconds(2);
+    public TimeSpan BatchDelayMax { get; init; } = TimeSpan.FromMilliseconds(5);
 
     /// <summary>Bytes of entries that are sent at once; also the size of a batch.</summary>
     public int BatchBytesMax { get; init; } = 64 << 10;
@@ -64,7 +56,7 @@ public sealed record ProtectionOptions
     /// <summary>Bytes of the same.</summary>
     public long OutputBytesMax { get; init; } = 64 << 20;
 
-    /// <summary>The backup reports execution at most so often.</summary>
+    /// <summary>The backup reports execution, and acknowledges entries that no output waits for, at most so often.</summary>
     public TimeSpan ExecutionReportInterval { get; init; } = TimeSpan.FromMilliseconds(10);
 
     /// <summary>Execution lag above which the primary is slowed down.</summary>
@@ -85,8 +77,28 @@ public sealed record ProtectionOptions
     /// <summary>The share never falls below this.</summary>
     public int ShareMinPercent { get; init; } = 10;
 
-    /// <summary>Where the disks are.</summary>
-    public DiskSharing Disks { get; init; } = DiskSharing.Shared;
+    /// <summary>The VM's disks by index; one that is not there is shared.</summary>
+    public ImmutableArray<ProtectedDisk> Disks { get; init; } = [];
+
+    /// <summary>Whether each replica has its own copy of the disk.</summary>
+    public bool IsSeparate(int disk) => disk >= 0 && disk < Disks.Length && Disks[disk].Sharing == DiskSharing.Separate;
+
+    /// <summary>Whether any disk is separate.</summary>
+    public bool HasSeparateDisks
+    {
+        get
+        {
+            foreach (var disk in Disks)
+            {
+                if (disk.Sharing == DiskSharing.Separate)
+                    return true;
+            }
+            return false;
+        }
+    }
+
+    /// <summary>Whether the backup reads from its own copy what the primary reads from its.</summary>
+    public bool BackupReads(int disk) => IsSeparate(disk) && Disks[disk].BackupReads;
 
     /// <summary>The lease as it may last on the slower of two clocks.</summary>
     public TimeSpan LeasePromise => new(LeaseDuration.Ticks + (LeaseDuration.Ticks * ClockDriftPerMille / 1000));

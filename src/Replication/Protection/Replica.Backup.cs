@@ -17,6 +17,8 @@ public sealed partial class Replica
     private Instant _lastAck;
     private Lsn _reported;
     private bool _ackDue;
+    private bool _ackPending;
+    private int _bytesSinceAck;
     private bool _resendDue;
 
     private void TakeBackup(Instant now, ReplicaInput input)
@@ -32,6 +34,13 @@ public sealed partial class Replica
                 break;
             case ReplicaInput.Replayed replayed when _receive is not null:
                 Replay(replayed);
+                break;
+            case ReplicaInput.OutputPerformed performed:
+                _gate.Performed(performed.Number);
+                break;
+            case ReplicaInput.OwnDiskFailed failed:
+                Close(ChannelCloseReason.Gone, $"a disk of {_id.Node} failed: {failed.What}");
+                Halt(HaltReason.DiskFailed, $"this replica's own disk is no copy any more: {failed.What}");
                 break;
             case ReplicaInput.Diverged diverged:
                 Close(ChannelCloseReason.Diverged, $"diverged at icount {diverged.Divergence.Icount}: {diverged.Divergence.What}");
@@ -102,23 +111,29 @@ public sealed partial class Replica
         _leaseTicks = Math.Max(_leaseTicks, append.SentAtTicks);
         if (_receive is null)
             return;
-        _ackDue = true;
+        _ackPending = true;
+        _bytesSinceAck += append.Frames.Length;
+        // Entries that no output waits for are acknowledged together: each message costs both hosts as much as many instructions of the guest.
+        _ackDue |= append.Frames.IsEmpty || !_entitled || _bytesSinceAck >= _options.BatchBytesMax;
         _gate.PeerReleased(append.ReleasedOutput);
         var bytes = append.Frames.AsMemory();
         while (bytes.Length > 0)
         {
             if (LogFrame.TryRead(bytes, out var entries, out int consumed) != LogFrameError.None)
             {
-                _resendDue = true;
+                (_ackDue, _resendDue) = (true, true);
                 break;
             }
             bytes = bytes[consumed..];
             var taken = _receive.Receive(entries);
             _resendDue |= taken.Gap;
+            // What came again did so because an acknowledgement was lost.
+            _ackDue |= taken.Gap || taken.Fresh.Count < entries.Count;
             if (taken.Fresh.Count == 0)
                 continue;
             if (taken.Fresh[^1].Lsn == entries[^1].Lsn)
                 _stamps.Enqueue((entries[^1].Lsn, append.RecordedTicks));
+            _ackDue |= HasOutput(taken.Fresh);
             if (taken.Fresh[^1].Payload is EndPayload)
                 _endedAt = taken.Fresh[^1].Lsn;
             Emit(new ReplicaEffect.FeedReplay(taken.Fresh));
@@ -131,6 +146,16 @@ public sealed partial class Replica
         }
     }
 
+    private static bool HasOutput(IReadOnlyList<LogEntry> entries)
+    {
+        foreach (var entry in entries)
+        {
+            if (entry.Payload is OutputMarkPayload)
+                return true;
+        }
+        return false;
+    }
+
     private void SettleBackup(Instant now)
     {
         bool suspect = _detector!.Step(now, DetectorInput.Tick) == PeerHealth.Suspect;
@@ -140,7 +165,7 @@ public sealed partial class Replica
             return;
         }
         // An ended machine has nothing to take over, once all it said has left.
-        if (_ended && Role == ReplicaRole.Backup && _gate.PeerLastReleased >= _gate.LastAdded)
+        if (_ended && Role == ReplicaRole.Backup && _gate.PeerLastReleased >= _gate.LastAdded && _gate.OwnPending == 0)
         {
             Acknowledge(now);
             Halt(HaltReason.MachineEnded, "the machine ended");
@@ -152,9 +177,10 @@ public sealed partial class Replica
             Report(_yielded ? $"{_peer} hands over" : $"{_peer} is silent");
             Emit(new ReplicaEffect.DrainThenGoLive(_receive!.LastReceived));
         }
-        if (Role == ReplicaRole.GoingLive && !_arbiter.IsClaiming && _receive!.LastExecuted >= _receive.LastReceived)
+        // A replica whose own disk is not where its machine is could not go on, and must not keep another from it.
+        if (Role == ReplicaRole.GoingLive && !_arbiter.IsClaiming && _receive!.LastExecuted >= _receive.LastReceived && _gate.OwnPending == 0)
             Ask(now, _arbiter.Claim(now, Generation + 1));
-        bool reportDue = _receive is not null && _receive.LastExecuted > _reported && now - _lastAck >= _options.ExecutionReportInterval;
+        bool reportDue = _receive is not null && (_ackPending || _receive.LastExecuted > _reported) && now - _lastAck >= _options.ExecutionReportInterval;
         if (Role != ReplicaRole.GoingLive && _receive is not null && (_ackDue || reportDue))
             Acknowledge(now);
         if (Role is ReplicaRole.BackupSyncing or ReplicaRole.Backup)
@@ -166,7 +192,7 @@ public sealed partial class Replica
         (_lastAck, _reported) = (now, _receive!.LastExecuted);
         Emit(new ReplicaEffect.Send(new LogAck(_receive.LastReceived.Value, _receive.LastExecuted.Value, _icount, _echo,
             _session.Generation, _session.Attempt, _leaseTicks, _resendDue)));
-        (_ackDue, _resendDue) = (false, false);
+        (_ackDue, _ackPending, _resendDue, _bytesSinceAck) = (false, false, false, 0);
     }
 
     /// <summary>The next generation is won: the paper's order, 2.2 and 3.4.</summary>

@@ -229,6 +229,9 @@ public sealed partial class Replica
         if (!_confirmed || _fence != Instant.Never || _gate.LastReleased < _switch.LastOutput || _ended)
             return;
         _entitledFrom = _switch.LastLsn < _gate.LastHandedMark ? _gate.LastHandedMark : _switch.LastLsn;
+        // Blocks of separate disks were copied behind the switch, with what the machine had written until then, whether or not the fence let other outputs pass.
+        if (_options.HasSeparateDisks)
+            _entitledFrom = _lastLsn;
         _gate.Hold();
         _detector = new FailureDetector(_options, now);
         _lease = now + _options.LeaseDuration;

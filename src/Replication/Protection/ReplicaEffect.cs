@@ -55,6 +55,9 @@ public enum HaltReason
 
     /// <summary>A backup whose node stops in order.</summary>
     Left,
+
+    /// <summary>A backup whose own disk does not take what the primary's has taken.</summary>
+    DiskFailed,
 }
 
 /// <summary>Why a primary goes on without its backup.</summary>
@@ -99,7 +102,8 @@ public abstract record ReplicaEffect
 
     /// <summary>
     /// Hand outputs to their devices, in order. A device performs one only while its clock shows less than the fence, which it looks at
-    /// immediately before it acts; until then it keeps it. Answered by <see cref="ReplicaInput.OutputPerformed"/> for each.
+    /// immediately before it acts; until then it keeps it. Separate disks have no fence: nobody else has them. Answered by <see cref="ReplicaInput.OutputPerformed"/>
+    /// for each. A backup is given the requests that change its own disks.
     /// </summary>
     public sealed record ReleaseOutputs(IReadOnlyList<GatedOutput> Outputs) : ReplicaEffect;
 

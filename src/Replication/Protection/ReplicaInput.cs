@@ -61,8 +61,11 @@ public abstract record ReplicaInput
     /// <summary>Live: every disk request issued has completed and its completion was recorded, as asked by <see cref="ReplicaEffect.QuiesceDisks"/>.</summary>
     public sealed record DisksQuiesced : ReplicaInput;
 
-    /// <summary>Live: a device has acted on an output, past the last look at the fence.</summary>
+    /// <summary>Live: a device has acted on an output, past the last look at the fence. Backup: the same of its own disk.</summary>
     public sealed record OutputPerformed(ulong Number) : ReplicaInput;
+
+    /// <summary>Backup: a request that changes its own disk could not be performed.</summary>
+    public sealed record OwnDiskFailed(string What) : ReplicaInput;
 
     /// <summary>The arbiter's storage has answered, or the shell gave up on it (<see cref="OwnershipVerdict.Unreachable"/>).</summary>
     public sealed record ArbiterAnswered(ulong Attempt, OwnershipVerdict Verdict) : ReplicaInput;

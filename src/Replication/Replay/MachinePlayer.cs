@@ -1,6 +1,8 @@
+using System.Collections.Immutable;
 using FtAkka.Machine;
 using FtAkka.Machine.Digest;
 using FtAkka.Machine.Events;
+using FtAkka.Machine.Virtio.Block;
 using FtAkka.Replication.Log;
 
 namespace FtAkka.Replication.Replay;
@@ -14,6 +16,8 @@ public enum PlayerStop
     Starved,
     /// <summary>A checkpoint was passed, with entries of the same icount perhaps still to come (<see cref="MachinePlayer.StopsAtCheckpoints"/>).</summary>
     Checkpoint,
+    /// <summary>The next entry needs data that this replica reads itself (<see cref="MachinePlayer.SupplyRead"/>).</summary>
+    AwaitsDisk,
     /// <summary>The machine ended as the log says.</summary>
     Ended,
     /// <summary>A stop that the host's debugger has set on the vCPU.</summary>
@@ -45,6 +49,7 @@ public sealed class MachinePlayer
     private readonly Queue<LogEntry> _entries = new();
     private readonly List<PageDigest> _digestPages = [];
     private readonly List<MachineEffect> _effects = [];
+    private readonly SortedDictionary<(int Disk, ulong Id), ImmutableArray<byte>> _ownReads = [];
     private MachineExitReason? _ended;
     private bool _seesAllWrites;
     private bool _debugStop;
@@ -108,6 +113,19 @@ public sealed class MachinePlayer
         return true;
     }
 
+    /// <summary>This replica has read from its own disk what the machine waits for. What it does not wait for (any more) is forgotten.</summary>
+    public void SupplyRead(int disk, ulong id, ImmutableArray<byte> data)
+    {
+        foreach (var (outstanding, request) in _machine.OutstandingDiskRequests)
+        {
+            if (outstanding == disk && request.Id == id)
+            {
+                _ownReads[(disk, id)] = data;
+                return;
+            }
+        }
+    }
+
     /// <summary>Replays at most <paramref name="maxInstructions"/> instructions of what was received.</summary>
     public PlayerExit Run(ulong maxInstructions)
     {
@@ -131,6 +149,8 @@ public sealed class MachinePlayer
                 return Diverge(entry, $"the log has an entry for icount {entry.Icount}, which has passed");
             if (entry.Icount == _machine.Icount && !(entry.Payload is EndPayload && _ended is null))
             {
+                if (entry.Payload is OwnReadPayload awaited && !_ownReads.ContainsKey((awaited.Disk, awaited.Id)))
+                    return PlayerStop.AwaitsDisk;
                 _entries.Dequeue();
                 if (!Perform(entry))
                     return PlayerStop.Diverged;
@@ -176,7 +196,13 @@ public sealed class MachinePlayer
         switch (entry.Payload)
         {
             case InputPayload input:
+                if (input.Input is DiskCompleted completed)
+                    _ownReads.Remove((completed.Disk, completed.Completion.Id));
                 _machine.Inject(input.Input);
+                return true;
+            case OwnReadPayload read:
+                _ownReads.Remove((read.Disk, read.Id), out var data);
+                _machine.Inject(new DiskCompleted(read.Disk, new DiskCompletion(read.Id, DiskStatus.Ok, data)));
                 return true;
             case CheckpointPayload:
                 _machine.StartDigests();

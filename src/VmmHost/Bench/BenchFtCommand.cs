@@ -29,6 +29,12 @@ public sealed class BenchFtCommand : ICommandModule
         HelpName = "N",
     };
 
+    private readonly Option<bool> withNeighbour = new("--neighbour")
+    {
+        Description = "While the guest runs without a backup, run the same in another guest on the other node: the primary's share of the host is the same in both turns. "
+            + "For hosts of few processors.",
+    };
+
     /// <inheritdoc/>
     public string Path => "bench ft";
 
@@ -51,7 +57,7 @@ public sealed class BenchFtCommand : ICommandModule
         });
         var command = new Command("ft", "Run programs in a Debian guest without and with a backup, on two nodes on this host, and measure log, output delay, lag and copies.")
         {
-            json, only, rounds,
+            json, only, rounds, withNeighbour,
         };
         command.SetAction(async (parsed, cancelled) =>
         {
@@ -59,7 +65,7 @@ public sealed class BenchFtCommand : ICommandModule
             LinuxWorkload[] workloads = [.. LinuxWorkloads.All.Where(workload => names.Length == 0 || names.Contains(workload.Name))];
             try
             {
-                FtBenchmarkResult result = await MeasureAsync(workloads, parsed.GetValue(rounds), terminal.Progress, cancelled).ConfigureAwait(false);
+                FtBenchmarkResult result = await MeasureAsync(workloads, parsed.GetValue(rounds), parsed.GetValue(withNeighbour), terminal.Progress, cancelled).ConfigureAwait(false);
                 Print(terminal, result, parsed.GetValue(json));
                 return ExitCode.Ok;
             }
@@ -74,7 +80,8 @@ public sealed class BenchFtCommand : ICommandModule
     private static IEnumerable<string> Names(string[]? words) =>
         (words ?? []).SelectMany(word => word.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries));
 
-    private static async Task<FtBenchmarkResult> MeasureAsync(LinuxWorkload[] workloads, int rounds, Action<string> progress, CancellationToken cancelled)
+    private static async Task<FtBenchmarkResult> MeasureAsync(
+        LinuxWorkload[] workloads, int rounds, bool withNeighbour, Action<string> progress, CancellationToken cancelled)
     {
         GuestFolder guest = GuestFolder.Default;
         if (guest.PreferredKernel is null || !File.Exists(guest.Initramfs(LinuxWorkloads.Variant)))
@@ -83,31 +90,33 @@ public sealed class BenchFtCommand : ICommandModule
         }
         using var folder = new TemporaryFolder(System.IO.Path.GetTempPath());
         progress("booting the guest on A");
-        using BenchFtPair pair = await BenchFtPair.StartAsync(folder.Path, MemoryMiB, cancelled).ConfigureAwait(false);
+        using BenchFtPair pair = await BenchFtPair.StartAsync(folder.Path, MemoryMiB, withNeighbour, cancelled).ConfigureAwait(false);
         string words = string.Join(' ', workloads.Select(workload => workload.Name));
         var measured = new FtMeasurements();
         progress("once without measuring, so that everything is translated");
         await pair.RunAsync(words).ConfigureAwait(false);
         for (int round = 1; round <= rounds; round++)
         {
-            progress($"round {round}, alone");
-            measured.Alone((await pair.RunAsync(words).ConfigureAwait(false)).Timings);
+            progress($"round {round}, without a backup{(withNeighbour ? ", beside another guest" : "")}");
+            measured.Alone((await pair.RunAsync(words, besideNeighbour: true).ConfigureAwait(false)).Timings);
             progress($"round {round}, copying to B");
             measured.Copies.Add(await pair.ProtectAsync("idle").ConfigureAwait(false));
             measured.IdleLog.Add(await pair.IdleLogAsync(IdleTime).ConfigureAwait(false));
+            progress($"round {round}, protected, once without measuring, so that the backup has everything translated as well");
+            await pair.RunAsync(words).ConfigureAwait(false);
             progress($"round {round}, protected");
             BenchFtPair.WorkloadRun run = await pair.RunAsync(words).ConfigureAwait(false);
             measured.Protected(run.Timings, run.LogMbit);
             measured.Lag.AddRange(run.Lag);
             await pair.UnprotectAsync().ConfigureAwait(false);
             progress($"round {round}, copying to B while the guest compresses");
-            await pair.TypeAsync("gzip gzip gzip gzip").ConfigureAwait(false);
+            await pair.Guest.TypeAsync("gzip gzip gzip gzip").ConfigureAwait(false);
             await Task.Delay(500, cancelled).ConfigureAwait(false);
             measured.Copies.Add(await pair.ProtectAsync("gzip").ConfigureAwait(false));
-            await pair.DoneAsync().ConfigureAwait(false);
+            await pair.Guest.DoneAsync().ConfigureAwait(false);
             await pair.UnprotectAsync().ConfigureAwait(false);
         }
-        return Result(measured, workloads, await pair.StatusAsync().ConfigureAwait(false), guest);
+        return Result(measured, workloads, await pair.Guest.StatusAsync().ConfigureAwait(false), guest);
     }
 
     private static FtBenchmarkResult Result(FtMeasurements measured, LinuxWorkload[] workloads, ReplicaStatusLine last, GuestFolder guest)

@@ -136,6 +136,9 @@ internal sealed record ReplicaStatusLine
     /// <summary>The last clone.</summary>
     public string? CopyState { get; init; }
 
+    /// <summary>How far the last clone is with disks that are not shared.</summary>
+    public string? DiskState { get; init; }
+
     /// <summary>Bytes of the last clone that the other side has confirmed.</summary>
     public long? CopyBytes { get; init; }
 
@@ -198,6 +201,8 @@ internal sealed record ReplicaStatusLine
             CopyBytes = view.LastClone?.Bytes,
             CopyMbPerSecond = view.LastClone is { Elapsed.Ticks: > 0 } copy ? Math.Round(copy.Bytes / 1e6 / copy.Elapsed.TotalSeconds, 1) : null,
             CopyState = view.LastClone is { } clone ? $"round {clone.Round}, {clone.Sent} of {clone.Of} pages" : null,
+            DiskState = view.LastClone?.Disks is { } disks
+                ? $"{disks.Compared} of {disks.Of} blocks compared, {disks.Differing} differ, {disks.Sent} sent, with those changed meanwhile" : null,
             CopyPauseMs = view.LastClone is { Pause.Ticks: > 0 } paused ? Math.Round(paused.Pause.TotalMilliseconds, 3) : null,
             Failover = view.Times.Live == default ? null : FailoverLine.Of(view),
         };

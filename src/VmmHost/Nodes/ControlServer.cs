@@ -17,14 +17,15 @@ internal sealed class ControlServer : IDisposable
     private readonly IActorRef node;
     private readonly string nodeName;
     private readonly string path;
+    private readonly string diskDirectory;
     private readonly Socket listener;
     private readonly CancellationTokenSource closed = new();
 
     /// <summary>Listens. A socket file on which nobody listens is replaced.</summary>
     /// <exception cref="CommandFailedException">Another process listens there, or the path cannot be bound.</exception>
-    public ControlServer(string path, string nodeName, IActorRef node)
+    public ControlServer(string path, string nodeName, IActorRef node, string diskDirectory)
     {
-        (this.path, this.nodeName, this.node) = (path, nodeName, node);
+        (this.path, this.nodeName, this.node, this.diskDirectory) = (path, nodeName, node, diskDirectory);
         listener = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         try
         {
@@ -128,7 +129,7 @@ internal sealed class ControlServer : IDisposable
         object? message = request switch
         {
             { Op: "list" } => new NodeProtocol.List(),
-            { Op: "start", File: { } file } => VmStart.Read(file, request.Node, request.TakeOver),
+            { Op: "start", File: { } file } => VmStart.Read(file, request.Node, request.TakeOver, diskDirectory),
             { Op: "protect", Vm: { } vm, Node: { } backup } => new NodeProtocol.Protect(vm, backup),
             { Op: "unprotect", Vm: { } vm } => new NodeProtocol.Unprotect(vm),
             { Op: "failover", Vm: { } vm } => new NodeProtocol.Failover(vm),

@@ -44,13 +44,15 @@ public sealed class EvidenceFolder(string folder, int reportsMax)
             string name = Path.Combine(folder, string.Create(CultureInfo.InvariantCulture,
                 $"{report.Vm}-g{report.Session.Generation}-a{report.Session.Attempt}-e{report.Lsn.Value}.{report.Side}"));
             File.WriteAllLines($"{name}.txt", Lines(report));
-            using (FileStream log = File.Create($"{name}.frames"))
+            // Whoever finds the frames finds them whole.
+            using (FileStream log = File.Create($"{name}.part"))
             {
                 foreach (ReadOnlyMemory<byte> frame in report.Log.IsEmpty ? [] : LogFrame.WriteAll(report.Log))
                 {
                     log.Write(frame.Span);
                 }
             }
+            File.Move($"{name}.part", $"{name}.frames", overwrite: true);
             RemoveOld();
             return $"{name}.txt";
         }

@@ -49,7 +49,7 @@ public sealed class HostCommandModule : ICommandModule
         ILogger log = loggers.CreateLogger("node");
         using ActorSystem system = StartSystem(settings, loggers);
         IActorRef node = system.ActorOf(NodeActor.Props(settings.ToOptions(log)), NodeActor.Name);
-        using (new ControlServer(settings.ControlSocket, settings.Name, node))
+        using (new ControlServer(settings.ControlSocket, settings.Name, node, settings.DiskDirectory))
         {
             terminal.Progress($"node {settings.Name} is ready, control socket {settings.ControlSocket}");
             await asked.Task.ConfigureAwait(false);

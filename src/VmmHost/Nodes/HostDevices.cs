@@ -9,6 +9,7 @@ using FtAkka.DeviceActors.Disks;
 using FtAkka.DeviceActors.Fencing;
 using FtAkka.DeviceActors.Nics;
 using FtAkka.Machine.Events;
+using FtAkka.Machine.Virtio.Block;
 using FtAkka.Nodes;
 using FtAkka.VmmHost.Cli;
 using FtAkka.VmmHost.Vms;
@@ -16,8 +17,12 @@ using FtAkka.VmmHost.Vms;
 namespace FtAkka.VmmHost.Nodes;
 
 /// <summary>The devices of a real host: disk images, TAP and unix sockets.</summary>
-internal sealed class HostDevices : INodeDevices
+/// <param name="diskDirectory">Where this host's copies of separate disks are whose paths are relative.</param>
+internal sealed class HostDevices(string diskDirectory) : INodeDevices
 {
+    /// <summary>Stands beside an image while it is being copied to: half of another disk must not be taken for one.</summary>
+    private const string IncompleteMark = ".incomplete";
+
     /// <summary>
     /// A bridge drops what comes from a TAP interface that has only just been opened, until the kernel has noticed that it is up, which takes a
     /// loaded host a second and more. A guest that says nothing by itself would stay unreachable if only the first announcement were made.
@@ -25,8 +30,10 @@ internal sealed class HostDevices : INodeDevices
     private static readonly ImmutableArray<TimeSpan> AnnounceAgain = [.. new[] { 10, 20, 50, 100, 200, 400, 800, 1500, 3000 }.Select(ms => TimeSpan.FromMilliseconds(ms))];
 
     /// <summary>The profile of a VM that is to start now.</summary>
+    /// <param name="spec">Its description.</param>
+    /// <param name="diskDirectory">See <see cref="HostDevices"/>.</param>
     /// <exception cref="CommandFailedException">Something is missing or refused.</exception>
-    public static VmProfile ProfileOf(VmSpec spec)
+    public static VmProfile ProfileOf(VmSpec spec, string diskDirectory)
     {
         VmComposition.CheckCpu(spec.CpuModel);
         if (spec.Console.Target is ConsoleTarget.Unix or ConsoleTarget.File)
@@ -45,7 +52,7 @@ internal sealed class HostDevices : INodeDevices
             CommandLine = KernelCommandLine.Compose(spec.Append),
             BootUnixSeconds = DateTimeOffset.UtcNow.ToUnixTimeSeconds(),
             RngSeed = spec.RngSeed ?? BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(sizeof(ulong))),
-            Disks = [.. spec.Disks.Select(DiskOf)],
+            Disks = [.. spec.Disks.Select(disk => DiskOf(disk, diskDirectory))],
             Nics = [.. spec.Nics.Select((nic, i) => new VmProfile.Nic(nic.Target, nic.Name, nic.Listen,
                 Convert.ToHexString((nic.Mac ?? VmComposition.MacOf(spec.Name, i)).AsSpan()), nic.Mtu))],
         };
@@ -63,9 +70,9 @@ internal sealed class HostDevices : INodeDevices
             var devices = new List<DeviceDefinition>();
             for (int i = 0; i < disks.Length; i++)
             {
-                RawDiskImage disk = OpenDisk(disks[i], fence);
+                RawDiskImage disk = disks[i].Separate ? OpenLive(disks[i]) : OpenDisk(disks[i], fence);
                 opened.Add(disk);
-                devices.Add(new DeviceDefinition(DeviceKind.Disk, i, DiskActor.Props(disk).WithDispatcher(DiskActor.DispatcherId), new DiskDialect(i)) { DrainRequest = new DiskProtocol.Drain() });
+                devices.Add(DefinitionOf(disk, i));
             }
             for (int i = 0; i < nics.Length; i++)
             {
@@ -85,13 +92,54 @@ internal sealed class HostDevices : INodeDevices
         }
     }
 
-    private static VmProfile.Disk DiskOf(DiskSpec spec)
+    /// <inheritdoc/>
+    public ImmutableArray<DeviceDefinition> OpenOwnDisks(VmProfile profile)
     {
-        string path = Path.GetFullPath(spec.Path);
+        var opened = new List<RawDiskImage>();
+        try
+        {
+            var devices = new List<DeviceDefinition>();
+            for (int i = 0; i < profile.Disks.Length; i++)
+            {
+                if (profile.Disks[i] is { Separate: true } disk)
+                {
+                    // What the guest may only read is written here, by the copy.
+                    RawDiskImage image = OpenSeparate(disk with { ReadOnly = false });
+                    opened.Add(image);
+                    File.WriteAllText(PathOf(disk) + IncompleteMark, $"A copy of a disk of the VM {profile.Name}, begun and not completed.\n");
+                    devices.Add(DefinitionOf(image, i));
+                }
+            }
+            return [.. devices];
+        }
+        catch (Exception refused) when (refused is IOException or UnauthorizedAccessException)
+        {
+            opened.ForEach(image => image.Dispose());
+            throw new IOException(refused.Message, refused);
+        }
+    }
+
+    /// <inheritdoc/>
+    public void OwnDisksComplete(VmProfile profile)
+    {
+        foreach (VmProfile.Disk disk in profile.Disks.Where(disk => disk.Separate))
+        {
+            File.Delete(PathOf(disk) + IncompleteMark);
+        }
+    }
+
+    private static DeviceDefinition DefinitionOf(RawDiskImage image, int index) =>
+        new(DeviceKind.Disk, index, DiskActor.Props(image).WithDispatcher(DiskActor.DispatcherId), new DiskDialect(index)) { DrainRequest = new DiskProtocol.Drain() };
+
+    private string PathOf(VmProfile.Disk disk) => Path.Combine(diskDirectory, disk.Path);
+
+    private static VmProfile.Disk DiskOf(DiskSpec spec, string diskDirectory)
+    {
+        string path = spec.NodePath is { } own ? Path.Combine(diskDirectory, own) : Path.GetFullPath(spec.Path);
         try
         {
             using RawDiskImage image = RawDiskImage.Open(new RawDiskOptions(path) { ReadOnly = spec.ReadOnly, Exclusive = false, ConcurrentRequests = 1, RefuseOtherFormats = spec.Format is null });
-            return new VmProfile.Disk(path, spec.ReadOnly, image.CapacitySectors);
+            return new VmProfile.Disk(spec.NodePath ?? path, spec.ReadOnly, image.CapacitySectors, Separate: !spec.Shared, spec.BackupReads);
         }
         catch (Exception refused) when (refused is IOException or UnauthorizedAccessException)
         {
@@ -108,6 +156,33 @@ internal sealed class HostDevices : INodeDevices
         }
         image.Dispose();
         throw new IOException($"{disk.Path} has another size than when the VM started: is it the same disk on both nodes?");
+    }
+
+    private RawDiskImage OpenLive(VmProfile.Disk disk)
+    {
+        string path = PathOf(disk);
+        return File.Exists(path + IncompleteMark)
+            ? throw new IOException($"{path} is half of a copy that was cut off ({path}{IncompleteMark} says so): start the VM on another node, which makes it complete.")
+            : OpenSeparate(disk);
+    }
+
+    /// <summary>Opens this host's copy. Locked: two replicas on one file, by a mistake of the configuration, would destroy it.</summary>
+    private RawDiskImage OpenSeparate(VmProfile.Disk disk)
+    {
+        string path = PathOf(disk);
+        ulong bytes = disk.CapacitySectors * BlockProtocol.SectorBytes;
+        if (!File.Exists(path))
+        {
+            throw new IOException($"there is no {path}. A disk that is not shared needs an image on each node, which 'truncate -s {bytes} {path}' makes; its content is copied.");
+        }
+        RawDiskImage image = RawDiskImage.Open(new RawDiskOptions(path) { ReadOnly = disk.ReadOnly, Exclusive = true });
+        if (image.CapacitySectors == disk.CapacitySectors)
+        {
+            return image;
+        }
+        ulong actual = image.CapacitySectors * BlockProtocol.SectorBytes;
+        image.Dispose();
+        throw new IOException($"{path} has {actual} bytes, and the disk {bytes}: 'truncate -s {bytes} {path}' gives it the right size; its content is copied.");
     }
 
     private static IFrameLink OpenNic(VmProfile.Nic nic, Fence fence) => nic.Target switch

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using Akka.Configuration;
 using Akka.Configuration.Hocon;
+using FtAkka.Actors.Protection;
 using FtAkka.Nodes;
 using FtAkka.Replication.Protection;
 using FtAkka.Replication.Protection.Clone;
@@ -27,6 +28,9 @@ internal sealed record NodeSettings
         akka.remote.wire.retry-gate-maximum = 200ms
         """;
 
+    /// <summary>Below this, most of a guest's work would be the digests'.</summary>
+    private const long DigestIntervalMin = 100_000;
+
     /// <summary>Name of the node; stands in its certificate.</summary>
     public required string Name { get; init; }
 
@@ -35,6 +39,9 @@ internal sealed record NodeSettings
 
     /// <summary>Folder that all nodes mount, for the arbiter.</summary>
     public required string SharedDirectory { get; init; }
+
+    /// <summary>Folder of this host's copies of disks that are not shared, where their paths are relative.</summary>
+    public required string DiskDirectory { get; init; }
 
     /// <summary>Path of the control socket.</summary>
     public required string ControlSocket { get; init; }
@@ -47,6 +54,9 @@ internal sealed record NodeSettings
 
     /// <summary>How long an orderly stop waits for VMs to be handed over.</summary>
     public required TimeSpan HandOverTimeout { get; init; }
+
+    /// <summary>Instructions between the digests by which a backup is compared with its primary.</summary>
+    public required ulong DigestInterval { get; init; }
 
     /// <summary>Bytes per second of a copy at most; 0 for no limit.</summary>
     public required long CloneRate { get; init; }
@@ -84,10 +94,11 @@ internal sealed record NodeSettings
             AutoProtect = AutoProtect,
             HandOverTimeout = HandOverTimeout,
             CloneLimits = new CloneOptions { BytesPerSecondMax = CloneRate },
+            DigestInterval = DigestInterval,
             EvidenceLogBytes = DivergenceLogBytes,
             KeepEvidence = report => new EvidenceFolder(DivergenceDirectory, DivergenceReportsMax).Keep(report, line => log?.Log(LogLevel.Warning, default, line, null, (text, _) => text)),
             Arbiter = new FileArbiter(SharedDirectory),
-            Devices = new HostDevices(),
+            Devices = new HostDevices(DiskDirectory),
         };
     }
 
@@ -122,10 +133,12 @@ internal sealed record NodeSettings
             Name = name,
             Peers = ReadPeers(given),
             SharedDirectory = Path.Combine(folder, shared),
+            DiskDirectory = Path.Combine(folder, given.GetString("ftakka.node.disk-directory", Path.Combine("disks", name))),
             ControlSocket = given.GetString("ftakka.node.control-socket") is { Length: > 0 } path ? Path.Combine(folder, path) : DefaultSocket(name),
             Protection = ReadProtection(given, file),
             AutoProtect = ReadAutoProtect(given, file),
             HandOverTimeout = given.GetTimeSpan("ftakka.ft.hand-over-timeout", TimeSpan.FromSeconds(10)),
+            DigestInterval = ReadDigestInterval(given, file),
             CloneRate = given.GetByteSize("ftakka.ft.clone-rate", 0) ?? 0,
             DivergenceDirectory = Path.Combine(folder, given.GetString("ftakka.node.divergence-directory", "divergences")),
             DivergenceReportsMax = given.GetInt("ftakka.node.divergence-reports", 16),
@@ -170,6 +183,13 @@ internal sealed record NodeSettings
             LogBytesMax = given.GetLong("ftakka.ft.log-bytes", defaults.LogBytesMax),
         };
         return read.Validate() is { } wrong ? throw new CommandFailedException($"{file}: ftakka.ft: {wrong}.") : read;
+    }
+
+    private static ulong ReadDigestInterval(Config given, string file)
+    {
+        long read = given.GetLong("ftakka.ft.digest-interval", (long)ReplicaDefinition.DefaultDigestInterval);
+        return read >= DigestIntervalMin ? (ulong)read
+            : throw new CommandFailedException($"{file}: ftakka.ft.digest-interval: {read} instructions are too few, at least {DigestIntervalMin}.");
     }
 
     /// <summary><c>off</c>, <c>any</c>, or a list of nodes.</summary>

@@ -121,6 +121,10 @@ public sealed class VmStatusCommand : ICommandModule
         {
             parts.Add($"copy: {line.CopyState}, {string.Create(CultureInfo.InvariantCulture, $"{line.CopyBytes / 1e6:0.0} MB, {line.CopyMbPerSecond ?? 0} MB/s")}{(line.CopyPauseMs is { } pause ? string.Create(CultureInfo.InvariantCulture, $", paused {pause} ms") : "")}");
         }
+        if (line.DiskState is not null)
+        {
+            parts.Add($"own disks: {line.DiskState}");
+        }
         if (line.Failover is { } failover)
         {
             parts.Add(string.Create(CultureInfo.InvariantCulture, $"failover: detection {failover.DetectionMs} ms, drain {failover.DrainMs} ms, arbiter {failover.ArbiterMs} ms, go live {failover.GoLiveMs} ms, outputs resent {failover.OutputsResent}"));

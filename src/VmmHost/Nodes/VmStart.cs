@@ -12,8 +12,9 @@ internal static class VmStart
     /// <param name="file">HOCON file of the VM.</param>
     /// <param name="backup">Node that gets its backup, or null.</param>
     /// <param name="takeOver">Although the arbiter knows an owner that did not end in order.</param>
+    /// <param name="diskDirectory">The node's folder for disks that are not shared; empty: none of their paths is relative.</param>
     /// <exception cref="CommandFailedException">Something is missing or refused.</exception>
-    public static NodeProtocol.Start Read(string file, string? backup, bool takeOver)
+    public static NodeProtocol.Start Read(string file, string? backup, bool takeOver, string diskDirectory = "")
     {
         try
         {
@@ -21,7 +22,7 @@ internal static class VmStart
             string kernel = spec.Kernel ?? GuestFolder.Default.PreferredKernel
                 ?? throw new CommandFailedException("No kernel is given in the VM's file. Give one (kernel = ...), or let './ftakka guest fetch' get Debian's.");
             string? initrd = spec.Initrd ?? (spec.Kernel is null && File.Exists(GuestFolder.Default.Initramfs()) ? GuestFolder.Default.Initramfs() : null);
-            VmProfile profile = HostDevices.ProfileOf(spec);
+            VmProfile profile = HostDevices.ProfileOf(spec, diskDirectory);
             return new NodeProtocol.Start(profile, File.ReadAllBytes(kernel), initrd is null ? default : File.ReadAllBytes(initrd), backup, takeOver);
         }
         catch (Exception refused) when (refused is SpecException or IOException or UnauthorizedAccessException)

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
 using FtAkka.Actors.Recordings;
+using FtAkka.Machine;
 using FtAkka.Replication.Log;
 using FtAkka.VmmHost.Cli;
 
@@ -10,7 +11,10 @@ namespace FtAkka.VmmHost.Recordings;
 /// <summary><c>ftakka log show</c>: the entries of a recording, and what they amount to.</summary>
 public sealed class LogShowCommand : ICommandModule
 {
-    private readonly Argument<string> folder = new("DIR") { Description = "Folder of the recording." };
+    private readonly Argument<string> folder = new("DIR")
+    {
+        Description = "Folder of the recording; or a file of frames, as a report of a divergence keeps them (*.frames).",
+    };
 
     private readonly Option<bool> json = new("--json")
     {
@@ -53,14 +57,15 @@ public sealed class LogShowCommand : ICommandModule
 
     private void Show(TextWriter output, ParseResult parsed, CancellationToken cancelled)
     {
-        RecordingReader recording = RecordingReader.Open(parsed.GetRequiredValue(folder));
-        using LogFileReader log = recording.OpenLog();
+        string path = parsed.GetRequiredValue(folder);
+        RecordingReader? recording = File.Exists(path) ? null : RecordingReader.Open(path);
+        using LogFileReader log = recording?.OpenLog() ?? LogFileReader.OpenFrames(path);
         bool asJson = parsed.GetValue(json);
         bool quiet = parsed.GetValue(summaryOnly);
         ulong first = parsed.GetValue(from) ?? 0;
         ulong last = parsed.GetValue(to) ?? ulong.MaxValue;
         LogEntryKind[] wanted = parsed.GetValue(kinds) ?? [];
-        var tally = new LogTally(recording.Manifest.Machine.TscHz);
+        var tally = new LogTally(recording?.Manifest.Machine.TscHz ?? MachineConfig.DefaultTscHz);
         if (first > 0)
         {
             log.SeekIcount(first);

@@ -21,7 +21,7 @@ internal sealed class VmOptions
     private readonly Option<string?> initrd = Word("--initrd", "PATH", "Initial RAM disk.");
     private readonly Option<string?> append = Word("--append", "TEXT", "Words to append to the kernel's command line.");
     private readonly Option<string?> memory = Word("--memory", "SIZE", "RAM, such as 256M or 1G.");
-    private readonly Option<string[]> disks = Words("--disk", "PATH[,format=raw][,readonly]", "Disk image or block device. May be given more than once.");
+    private readonly Option<string[]> disks = Words("--disk", "PATH[,format=raw][,readonly][,shared=no[,backup-reads=yes]]", "Disk image or block device. May be given more than once.");
     private readonly Option<string[]> nets = Words("--net", "tap:NAME|unix:PATH|none", "Network card and what it is connected to, and [,mac=ADDRESS][,mtu=BYTES][,listen]. May be given more than once.");
     private readonly Option<string?> console = Word("--console", "stdio|unix:PATH|file:PATH|none", "Where the serial console is.");
 

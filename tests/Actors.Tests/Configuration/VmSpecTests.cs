@@ -39,6 +39,14 @@ public sealed class VmSpecTests
     }
 
     [Fact]
+    public void Path_of_a_disk_that_is_not_shared_is_kept_as_written_for_each_node()
+    {
+        VmSpec spec = VmSpecFile.Parse("disks = [ \"own.img,shared=no\", { path = /own.img, shared = no }, { path = x.img, shared = yes } ]", File);
+        Assert.Equal([("/vms/own.img", false, "own.img"), ("/own.img", false, "/own.img"), ("/vms/x.img", true, null)],
+            spec.Disks.Select(disk => (disk.Path, disk.Shared, disk.NodePath)));
+    }
+
+    [Fact]
     public void What_is_left_out_has_its_default_and_the_name_comes_from_the_file()
     {
         VmSpec spec = VmSpecFile.Parse("kernel = /k", File);
@@ -57,7 +65,10 @@ public sealed class VmSpecTests
     [InlineData("disks = [ { format = raw } ]", "disks[0]: path is missing")]
     [InlineData("disks = [ { path = x, fmt = raw } ]", "disks[0].fmt: unknown key; allowed are path, format, readonly")]
     [InlineData("disks = [ a, { path = x, format = qcow2 } ]", "disks[1].format: 'qcow2' is not supported; allowed is raw")]
-    [InlineData("disks = [ \"a,rw\" ]", "disks[0]: unknown option 'rw'; allowed are format=raw and readonly")]
+    [InlineData("disks = [ \"a,rw\" ]", "disks[0]: unknown option 'rw'; allowed are format=raw, readonly, shared=yes|no and backup-reads=yes|no")]
+    [InlineData("disks = [ \"a,backup-reads=yes\" ]", "disks[0]: backup-reads needs shared = no")]
+    [InlineData("disks = [ { path = a, backup-reads = yes } ]", "disks[0]: backup-reads needs shared = no")]
+    [InlineData("disks = [ \"a,shared=maybe\" ]", "disks[0]: shared: 'maybe' is neither on nor off")]
     [InlineData("nics = [ \"bridge:br0\" ]", "nics[0]: 'bridge:br0' is no network")]
     [InlineData("nics = [ \"tap:\" ]", "is no network")]
     [InlineData("nics = [ { connect = none, mac = \"53:54:00:00:00:01\" } ]", "nics[0].mac: '53:54:00:00:00:01' is no unicast MAC")]

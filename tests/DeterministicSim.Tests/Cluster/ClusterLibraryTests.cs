@@ -20,4 +20,23 @@ public sealed class ClusterLibraryTests
             Assert.True(report.Violation is null, $"{name}, seed {seed}: {report.Violation}");
         }
     }
+
+    /// <summary>The protocol alone knows shared disks only, so that the scenario itself cannot say that the backup was dropped.</summary>
+    [Fact]
+    public void Backup_whose_own_disk_is_full_is_dropped_and_made_again()
+    {
+        SimulationReport report = new ClusterRunner().Run(ScenarioLibrary.Get("own-disk-fails"), 1, new RunOptions());
+        Assert.Null(report.Violation);
+        Assert.Equal(2ul, report.Generations);
+        Assert.True(report.Effects[FaultKind.DiskFull] > 0);
+    }
+
+    /// <summary>Scenarios are told apart by how they are written, so what was read must be written again.</summary>
+    [Fact]
+    public void Own_disks_are_in_the_text_of_a_scenario()
+    {
+        Scenario scenario = ScenarioLibrary.Get("own-disks");
+        Assert.True(scenario.Guest is { Disk: true, OwnDisk: true, Nic: true });
+        Assert.Equal(scenario.Guest, ScenarioParser.Parse(ScenarioPrinter.Print(scenario), "again").Guest);
+    }
 }

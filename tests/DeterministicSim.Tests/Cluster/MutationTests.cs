@@ -24,9 +24,18 @@ public sealed class MutationTests
 
     [Theory]
     [MemberData(nameof(Mutations))]
-    public void Planted_mistake_is_seen(string mutation, ulong seeds, string[] by)
+    public void Planted_mistake_is_seen(string mutation, ulong seeds, string[] by) => Seen("mixed-faults", mutation, seeds, by);
+
+    [Theory]
+    [InlineData("own-disks-mixed", "forgotten-own-write", 20, "durability")]
+    [InlineData("own-disks-mixed", "unfinished-resync", 20, "durability")]
+    [InlineData("own-reads-mixed", "forgotten-own-write", 20, "digests")]
+    [InlineData("own-reads-mixed", "stale-own-read", 10, "digests")]
+    public void Planted_mistake_with_own_disks_is_seen(string scenario, string mutation, ulong seeds, string by) => Seen(scenario, mutation, seeds, [by]);
+
+    private static void Seen(string name, string mutation, ulong seeds, string[] by)
     {
-        Scenario scenario = ScenarioLibrary.Get("mixed-faults");
+        Scenario scenario = ScenarioLibrary.Get(name);
         var runner = new ClusterRunner();
         for (ulong seed = 1; seed <= seeds; seed++)
         {

@@ -114,7 +114,7 @@ public sealed class ScenarioTextTests
     [InlineData("duration 0", "f: duration: above 0 and at most 24 hours")]
     [InlineData("duration 1s\nduration 2s", "f:3: 'duration' stands here a second time")]
     [InlineData("memory lots", "f:2: memory: a number of bytes, or with KiB, MiB or GiB, such as 16MiB, not 'lots'")]
-    [InlineData("devices tape", "f:2: devices: disk, nic, both, or none")]
+    [InlineData("devices tape", "f:2: devices: disk, own-disk or read-disk, nic, both, or none")]
     [InlineData("auto-protect maybe", "f:2: auto-protect: yes or no, not 'maybe'")]
     [InlineData("hosts", "f:2: hosts: from 1 to 16 names, not 0")]
     [InlineData("hosts A primary", "f:2: hosts: names of letters and digits, other than primary and backup, not 'primary'")]

@@ -28,6 +28,7 @@ internal static class LogEntrySamples
         new OutputMarkPayload((ulong)random.NextInt64()),
         new DigestPayload(new MachineDigest(0, ulong.MaxValue, (ulong)random.NextInt64(), 1)),
         new CheckpointPayload(),
+        new OwnReadPayload(3, ulong.MaxValue),
         .. Enum.GetValues<MachineExitReason>().Select(reason => new EndPayload(reason)),
     ];
 

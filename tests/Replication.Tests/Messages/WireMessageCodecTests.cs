@@ -27,6 +27,9 @@ public sealed class WireMessageCodecTests
         new CloneAnswer(1, 2, ""),
         new CloneAnswer(1, 2, "another CPU vendor: use a host of the same kind"),
         new ClonePages(1, 2, 3, [.. Enumerable.Range(0, 300).Select(i => (byte)i)]),
+        new CloneBlockHashes(1, 2, 3, 1, 16, [.. new byte[32]]),
+        new CloneBlocksWanted(1, 2, 3, 0x8001),
+        new CloneBlocks(1, 2, 3, 1, [1, 2, 3]),
         new CloneState(1, 2, 3, 5, [1, 2, 3, 4, 5]),
         new CloneState(1, 2, 3, 0, []),
         new CloneFinish(1, 2, 3, 4, 5, ulong.MaxValue),
@@ -124,6 +127,9 @@ public sealed class WireMessageCodecTests
         Assert.Equal(WireMessageRefusal.OutOfRange, Decode(new CloneOffer(1, 2, "", "node", "", 1, 4096, 1)));
         Assert.Equal(WireMessageRefusal.OutOfRange, Decode(new CloneOffer(1, 2, "vm", "node", "", 1, 0, 1)));
         Assert.Equal(WireMessageRefusal.OutOfRange, Decode(new CloneState(1, 2, 3, 1, [1, 2])));
+        Assert.Equal(WireMessageRefusal.OutOfRange, Decode(new CloneBlockHashes(1, 2, 3, 0, 0, [.. new byte[17 * 16]])));
+        Assert.Equal(WireMessageRefusal.OutOfRange, Decode(new CloneBlockHashes(1, 2, 3, -1, 0, [])));
+        Assert.Equal(WireMessageRefusal.OutOfRange, Decode(new CloneBlocks(1, 2, 3, -1, [])));
         Assert.Equal(WireMessageRefusal.OutOfRange, Decode(new CloneState(1, 2, 3, int.MaxValue, [])));
         Assert.Equal(WireMessageRefusal.OutOfRange, Decode(new Heartbeat("", 1, 1, 1)));
         Assert.Equal(WireMessageRefusal.OutOfRange, Decode(new Heartbeat(new string('n', Heartbeat.NodeNameMax + 1), 1, 1, 1)));

@@ -6,7 +6,7 @@ namespace FtAkka.Replication.Tests.Protection;
 
 public sealed class LogBufferTests
 {
-    private static readonly ProtectionOptions Options = new() { LogEntriesMax = 8, BatchBytesMax = 100 };
+    private static readonly ProtectionOptions Options = new() { LogEntriesMax = 8, BatchBytesMax = 100, BatchDelayMax = TimeSpan.FromMilliseconds(2) };
 
     [Fact]
     public void Marks_go_at_once_other_entries_wait_for_company()

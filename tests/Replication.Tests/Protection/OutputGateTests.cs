@@ -84,13 +84,46 @@ public sealed class OutputGateTests
         Assert.Equal([1ul, 3ul], Numbers(gate.Release(new Lsn(1))));
     }
 
-    [Fact]
-    public void With_separate_disks_no_disk_request_waits()
-    {
-        var separate = Options with { Disks = DiskSharing.Separate };
+    private static readonly ProtectionOptions SeparateDisk = Options with { Disks = [new ProtectedDisk(1024, DiskSharing.Separate)] };
 
-        Assert.True(new OutputGate(separate, GateMode.Holding, 0).Add(Disk(1, DiskRequestKind.Write, 8)));
-        Assert.True(new OutputGate(separate, GateMode.Replaying, 0).Add(Disk(1, DiskRequestKind.Write, 8)));
+    [Fact]
+    public void Requests_to_a_separate_disk_do_not_wait()
+    {
+        Assert.True(new OutputGate(SeparateDisk, GateMode.Holding, 0).Add(Disk(1, DiskRequestKind.Write, 8)));
+        Assert.True(new OutputGate(SeparateDisk, GateMode.Holding, 0).Add(Disk(1, DiskRequestKind.Read, 8)));
+    }
+
+    [Fact]
+    public void Replay_changes_its_own_disk_and_leaves_reads_to_the_log()
+    {
+        Assert.True(new OutputGate(SeparateDisk, GateMode.Replaying, 0).Add(Disk(1, DiskRequestKind.Write, 8)));
+        Assert.True(new OutputGate(SeparateDisk, GateMode.Replaying, 0).Add(Disk(1, DiskRequestKind.Flush, 0)));
+        Assert.False(new OutputGate(SeparateDisk, GateMode.Replaying, 0).Add(Disk(1, DiskRequestKind.Read, 8)));
+        Assert.False(new OutputGate(Options, GateMode.Replaying, 0).Add(Disk(1, DiskRequestKind.Write, 8)));
+    }
+
+    [Fact]
+    public void Backup_that_reads_performs_reads_and_owes_none()
+    {
+        var gate = new OutputGate(Options with { Disks = [new ProtectedDisk(1024, DiskSharing.Separate, BackupReads: true)] }, GateMode.Replaying, 0);
+        Assert.True(gate.Add(Disk(1, DiskRequestKind.Read, 8)));
+        Assert.Equal((0, 1ul), (gate.OwnPending, gate.LastReleased));
+    }
+
+    [Fact]
+    public void A_write_to_the_own_disk_is_owed_until_it_is_performed_whatever_the_primary_has_done()
+    {
+        var gate = new OutputGate(SeparateDisk, GateMode.Replaying, 0);
+        gate.Add(Disk(1, DiskRequestKind.Write, 8));
+        gate.Add(Frame(2, 0));
+        gate.PeerReleased(2);
+        Assert.Equal((1, 0ul), (gate.OwnPending, gate.LastReleased));
+
+        gate.Performed(1);
+        gate.Performed(1);
+
+        Assert.Equal((0, 2ul), (gate.OwnPending, gate.LastReleased));
+        Assert.Empty(gate.GoLive());
     }
 
     [Fact]

@@ -38,6 +38,23 @@ internal sealed class Cluster : IAsyncDisposable
 
     public string Path(string name) => System.IO.Path.Combine(Folder, name);
 
+    /// <summary>A node's copy of a disk that is not shared.</summary>
+    public string OwnDisk(string node, string name) => System.IO.Path.Combine(Files.Folder, "disks", node, name);
+
+    /// <summary>Makes such a copy, of zeroes.</summary>
+    public string MakeOwnDisk(string node, string name, long bytes)
+    {
+        string path = OwnDisk(node, name);
+        Directory.CreateDirectory(System.IO.Path.GetDirectoryName(path)!);
+        using FileStream image = File.Create(path);
+        image.SetLength(bytes);
+        return path;
+    }
+
+    /// <summary>Starts the tiny guest.</summary>
+    public Task StartVmAsync(string node, string commandLine, string? disk = null, bool takeOver = false) =>
+        DoAsync(node, VmStart.Read(WriteVm(commandLine, disk), null, takeOver, System.IO.Path.GetDirectoryName(OwnDisk(node, "x"))!));
+
     public void Start(string name)
     {
         NodeSettings settings = NodeSettings.Read(Files.ConfigOf(Files.Nodes.First(node => node.Name == name)), name, insecure: false);

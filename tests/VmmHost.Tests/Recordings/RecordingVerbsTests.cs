@@ -75,6 +75,16 @@ public sealed class RecordingVerbsTests : IDisposable
         Assert.Contains(text, error.ToString(), StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task File_that_is_no_log_is_named_as_such()
+    {
+        await File.WriteAllTextAsync(At("x.frames"), "these bytes are no frames at all, and there are more than a header's worth of them");
+        Assert.Equal(ExitCode.Ok, await Run("log", "show", At("x.frames"), "--json"));
+        using JsonDocument log = JsonDocument.Parse(output.ToString());
+        Assert.Equal(0, log.RootElement.GetProperty("entries").GetArrayLength());
+        Assert.Contains("these bytes are no log", log.RootElement.GetProperty("summary").GetProperty("cut").GetString(), StringComparison.Ordinal);
+    }
+
     private string At(string name) => Path.Combine(folder.Path, name);
 
     private Task<int> Run(params string[] arguments)

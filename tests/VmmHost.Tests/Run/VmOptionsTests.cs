@@ -60,7 +60,7 @@ public sealed class VmOptionsTests
 
     [Theory]
     [InlineData("--memory", "lots", "--memory: 'lots' is no size")]
-    [InlineData("--disk", "a,rw", "--disk: unknown option 'rw'; allowed are format=raw and readonly")]
+    [InlineData("--disk", "a,rw", "--disk: unknown option 'rw'; allowed are format=raw, readonly, shared=yes|no and backup-reads=yes|no")]
     [InlineData("--disk", "a,format=qcow2", "--disk: format: 'qcow2' is not supported; allowed is raw")]
     [InlineData("--net", "bridge:br0", "--net: 'bridge:br0' is no network")]
     [InlineData("--console", "tcp:1", "--console: 'tcp:1' is no console")]

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using FtAkka.Machine.Digest;
+using FtAkka.Replication.Disks;
 using FtAkka.Replication.Messages;
 using FtAkka.Replication.Replay;
 
@@ -32,6 +33,12 @@ public sealed record CloneOptions
     /// <summary>The machine is paused once the pages left could be sent in this time. It is paused only while they are copied in memory.</summary>
     public TimeSpan PauseTarget { get; init; } = TimeSpan.FromMilliseconds(50);
 
+    /// <summary>
+    /// Blocks of separate disks that are left at the switch are sent while the machine runs on; meanwhile the log grows. There is another round before it if they
+    /// would take longer than this.
+    /// </summary>
+    public TimeSpan BlocksAfterSwitch { get; init; } = TimeSpan.FromMilliseconds(500);
+
     /// <summary>Chunks not confirmed for so long are sent again.</summary>
     public TimeSpan ResendAfter { get; init; } = TimeSpan.FromMilliseconds(500);
 
@@ -52,7 +59,9 @@ public readonly record struct PageContent(long Page, ImmutableArray<byte> Bytes)
 /// What the backup must compute from the copy; its icount is that of the switch. How much memory it covers is for the shells to agree
 /// upon: all of it makes the pause longer.
 /// </param>
-public sealed record FinalCapture(LogPosition Position, ImmutableArray<byte> State, IReadOnlyList<PageContent> Pages, MachineDigest Digest);
+/// <param name="Blocks">Blocks of separate disks changed since dirty blocks were last collected; null for none. Their content may be newer: the log has what came later.</param>
+public sealed record FinalCapture(LogPosition Position, ImmutableArray<byte> State, IReadOnlyList<PageContent> Pages, MachineDigest Digest,
+    IReadOnlyList<BlockPlace>? Blocks = null);
 
 /// <summary>What the sender is told.</summary>
 public abstract record CloneSenderInput
@@ -65,8 +74,19 @@ public abstract record CloneSenderInput
     /// <summary>Answers <see cref="CloneSenderEffect.ReadPages"/>: contents at any one moment since; what is written later is dirty.</summary>
     public sealed record PagesRead(IReadOnlyList<PageContent> Pages) : CloneSenderInput;
 
-    /// <summary>Answers <see cref="CloneSenderEffect.CollectDirty"/>: pages written since the last collection, which begins anew.</summary>
-    public sealed record DirtyCollected(IReadOnlyList<long> Pages) : CloneSenderInput;
+    /// <summary>
+    /// Answers <see cref="CloneSenderEffect.CollectDirty"/>: pages written since the last collection, which begins anew, and blocks of separate disks likewise.
+    /// </summary>
+    public sealed record DirtyCollected(IReadOnlyList<long> Pages, IReadOnlyList<BlockPlace>? Blocks = null) : CloneSenderInput;
+
+    /// <summary>Answers <see cref="CloneSenderEffect.HashBlocks"/>.</summary>
+    public sealed record BlocksHashed(IReadOnlyList<BlockHash> Hashes) : CloneSenderInput;
+
+    /// <summary>Answers <see cref="CloneSenderEffect.ReadBlocks"/>, like <see cref="PagesRead"/>.</summary>
+    public sealed record BlocksRead(IReadOnlyList<BlockContent> Blocks) : CloneSenderInput;
+
+    /// <summary>A separate disk cannot be read.</summary>
+    public sealed record BlocksFailed(string Why) : CloneSenderInput;
 
     /// <summary>Answers <see cref="CloneSenderEffect.PauseAndCapture"/>. The machine runs on, and records from here.</summary>
     public sealed record Captured(FinalCapture Capture) : CloneSenderInput;
@@ -82,6 +102,14 @@ public abstract record CloneSenderEffect
 
     /// <summary>Note from now on which pages are written.</summary>
     public sealed record StartDirtyLog : CloneSenderEffect;
+
+    /// <summary>Note from now on which blocks of separate disks are changed.</summary>
+    public sealed record StartBlockLog : CloneSenderEffect;
+
+    /// <summary>Read so many blocks of a separate disk, and hash each.</summary>
+    public sealed record HashBlocks(int Disk, long First, int Count) : CloneSenderEffect;
+
+    public sealed record ReadBlocks(int Disk, IReadOnlyList<long> Blocks) : CloneSenderEffect;
 
     public sealed record ReadPages(IReadOnlyList<long> Pages) : CloneSenderEffect;
 
@@ -105,8 +133,16 @@ public abstract record CloneSenderEffect
     /// <param name="Of">Pages of the round.</param>
     /// <param name="Bytes">Bytes of the copy that the other side has confirmed, of all rounds.</param>
     /// <param name="Elapsed">Time since the offer was accepted.</param>
-    public sealed record Progress(int Round, long Sent, long Of, long Bytes, TimeSpan Elapsed) : CloneSenderEffect;
+    /// <param name="Disks">How far the separate disks are; null where there are none.</param>
+    public sealed record Progress(int Round, long Sent, long Of, long Bytes, TimeSpan Elapsed, DiskProgress? Disks = null) : CloneSenderEffect;
 }
+
+/// <summary>How far the resynchronisation of separate disks is, in blocks of 64 KiB.</summary>
+/// <param name="Compared">Blocks whose hashes the other side has compared.</param>
+/// <param name="Of">Blocks of all separate disks.</param>
+/// <param name="Differing">Blocks of them that it had with another content.</param>
+/// <param name="Sent">Blocks sent, those changed meanwhile included.</param>
+public sealed record DiskProgress(long Compared, long Of, long Differing, long Sent);
 
 /// <summary>What the receiver is told.</summary>
 public abstract record CloneReceiverInput
@@ -120,6 +156,15 @@ public abstract record CloneReceiverInput
 
     /// <summary>The machine cannot be restored from what came.</summary>
     public sealed record RestoreFailed(string Why) : CloneReceiverInput;
+
+    /// <summary>Answers <see cref="CloneReceiverEffect.CompareBlocks"/>. Bit n: the n-th block has another content.</summary>
+    public sealed record BlocksCompared(ulong Sequence, ulong Differing) : CloneReceiverInput;
+
+    /// <summary>Answers <see cref="CloneReceiverEffect.WriteBlocks"/>.</summary>
+    public sealed record BlocksWritten(ulong Sequence) : CloneReceiverInput;
+
+    /// <summary>This replica's disk cannot be read or written.</summary>
+    public sealed record BlocksFailed(string Why) : CloneReceiverInput;
 }
 
 /// <summary>What the shell does for the receiver, in order.</summary>
@@ -128,6 +173,12 @@ public abstract record CloneReceiverEffect
     public sealed record Send(IChannelMessage Message) : CloneReceiverEffect;
 
     public sealed record WritePages(IReadOnlyList<PageContent> Pages) : CloneReceiverEffect;
+
+    /// <summary>Hash own blocks and compare.</summary>
+    public sealed record CompareBlocks(ulong Sequence, int Disk, long First, IReadOnlyList<BlockHash> Hashes) : CloneReceiverEffect;
+
+    /// <summary>Write blocks to this replica's own disk. Those of one chunk before those of the next.</summary>
+    public sealed record WriteBlocks(ulong Sequence, int Disk, IReadOnlyList<BlockContent> Blocks) : CloneReceiverEffect;
 
     /// <summary>Restore CPU and devices, compute the digest as the primary's shell did, answer.</summary>
     public sealed record Restore(ImmutableArray<byte> State, LogPosition Position, ulong Icount) : CloneReceiverEffect;

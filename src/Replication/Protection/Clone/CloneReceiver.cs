@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Runtime.InteropServices;
 using FtAkka.Machine.Digest;
+using FtAkka.Replication.Disks;
 using FtAkka.Replication.Log;
 using FtAkka.Replication.Messages;
 using FtAkka.Replication.Replay;
@@ -25,12 +26,17 @@ public sealed class CloneReceiver
     private Instant _moved;
     private CloneFinish? _finish;
     private MachineDigest _digest;
+    private readonly ImmutableArray<ProtectedDisk> _disks;
+    private readonly SortedSet<ulong> _atDisk = [];
+    private readonly SortedDictionary<ulong, ulong> _wanted = [];
 
     /// <param name="offer">The accepted offer.</param>
     /// <param name="options">Limits.</param>
     /// <param name="now">Time.</param>
-    public CloneReceiver(CloneOffer offer, CloneOptions options, Instant now)
+    /// <param name="disks">The VM's disks: separate ones are part of the copy.</param>
+    public CloneReceiver(CloneOffer offer, CloneOptions options, Instant now, ImmutableArray<ProtectedDisk> disks = default)
     {
+        _disks = disks.IsDefault ? [] : disks;
         ArgumentNullException.ThrowIfNull(offer);
         ArgumentNullException.ThrowIfNull(options);
         (_offer, _options, _moved) = (offer, options, now);
@@ -57,6 +63,21 @@ public sealed class CloneReceiver
                 SendAssembled();
                 break;
             case CloneReceiverInput.RestoreFailed failed when _phase == Phase.Restoring:
+                Fail(failed.Why);
+                break;
+            case CloneReceiverInput.BlocksCompared compared when _atDisk.Remove(compared.Sequence):
+                _moved = now;
+                _wanted[compared.Sequence] = compared.Differing;
+                if (_wanted.Count > 2 * _options.WindowChunks)
+                    _wanted.Remove(FirstWanted());
+                SendWanted(compared.Sequence, compared.Differing);
+                DiskDone();
+                break;
+            case CloneReceiverInput.BlocksWritten written when _atDisk.Remove(written.Sequence):
+                _moved = now;
+                DiskDone();
+                break;
+            case CloneReceiverInput.BlocksFailed failed when _phase is Phase.Receiving:
                 Fail(failed.Why);
                 break;
             case CloneReceiverInput.Tick when _phase == Phase.Receiving && now - _moved >= _options.SilenceMax + _options.SilenceMax:
@@ -89,6 +110,8 @@ public sealed class CloneReceiver
                 SendAssembled();
                 break;
             case ICloneChunk:
+                if (message is CloneBlockHashes again && _wanted.TryGetValue(again.Sequence, out ulong wanted))
+                    SendWanted(again.Sequence, wanted);
                 SendProgress();
                 break;
             case ChannelClosed when _phase != Phase.Assembled:
@@ -108,6 +131,14 @@ public sealed class CloneReceiver
             case ClonePages block when PageBlock.Read(block.Pages, _offer.PageBytes, _offer.PageCount) is { } pages:
                 _effects.Add(new CloneReceiverEffect.WritePages(pages));
                 break;
+            case CloneBlockHashes hashes when SeparateDisk(hashes.Disk) is { } disk && BlockBatch.ReadHashes(hashes.Hashes, disk, hashes.First) is { } read:
+                _atDisk.Add(chunk.Sequence);
+                _effects.Add(new CloneReceiverEffect.CompareBlocks(chunk.Sequence, hashes.Disk, hashes.First, read));
+                break;
+            case CloneBlocks batch when SeparateDisk(batch.Disk) is { } disk && BlockBatch.Read(batch.Blocks, disk) is { } blocks:
+                _atDisk.Add(chunk.Sequence);
+                _effects.Add(new CloneReceiverEffect.WriteBlocks(chunk.Sequence, batch.Disk, blocks));
+                break;
             case CloneState state when (_state?.Length ?? state.TotalBytes) == state.TotalBytes && state.TotalBytes - _stateLength >= state.Bytes.Length:
                 _state ??= new byte[state.TotalBytes];
                 state.Bytes.CopyTo(_state, _stateLength);
@@ -115,8 +146,7 @@ public sealed class CloneReceiver
                 break;
             case CloneFinish finish when _state is not null && _stateLength == _state.Length:
                 _finish = finish;
-                _phase = Phase.Restoring;
-                _effects.Add(new CloneReceiverEffect.Restore(ImmutableCollectionsMarshal.AsImmutableArray(_state), Position, finish.Icount));
+                RestoreWhenWritten();
                 break;
             default:
                 Fail("a part of the copy is not what it should be");
@@ -124,8 +154,38 @@ public sealed class CloneReceiver
         }
     }
 
-    private void SendProgress() =>
-        _effects.Add(new CloneReceiverEffect.Send(new CloneProgress(_offer.Generation, _offer.Attempt, _next)));
+    private ProtectedDisk? SeparateDisk(int disk) =>
+        disk < _disks.Length && _disks[disk].Sharing == DiskSharing.Separate ? _disks[disk] : null;
+
+    private ulong FirstWanted()
+    {
+        foreach (ulong sequence in _wanted.Keys)
+            return sequence;
+        return 0;
+    }
+
+    private void DiskDone()
+    {
+        SendProgress();
+        if (_finish is not null && _phase == Phase.Receiving)
+            RestoreWhenWritten();
+    }
+
+    /// <summary>Replay writes to the disks as well: not before the copy of them is complete.</summary>
+    private void RestoreWhenWritten()
+    {
+        if (_atDisk.Count > 0)
+            return;
+        _phase = Phase.Restoring;
+        _effects.Add(new CloneReceiverEffect.Restore(ImmutableCollectionsMarshal.AsImmutableArray(_state), Position, _finish!.Icount));
+    }
+
+    private void SendWanted(ulong sequence, ulong wanted) =>
+        _effects.Add(new CloneReceiverEffect.Send(new CloneBlocksWanted(_offer.Generation, _offer.Attempt, sequence, wanted)));
+
+    /// <summary>What is still on its way to a disk counts as not taken: a slow disk slows the sender.</summary>
+    private void SendProgress() => _effects.Add(new CloneReceiverEffect.Send(
+        new CloneProgress(_offer.Generation, _offer.Attempt, _atDisk.Count > 0 ? _atDisk.Min : _next)));
 
     private void SendAssembled() => _effects.Add(new CloneReceiverEffect.Send(new CloneAssembled(
         _offer.Generation, _offer.Attempt, _digest.Icount, _digest.Cpu, _digest.Devices, _digest.Memory)));

@@ -1,4 +1,6 @@
+using System.Collections.Immutable;
 using FtAkka.Machine.Digest;
+using FtAkka.Replication.Disks;
 using FtAkka.Replication.Messages;
 
 namespace FtAkka.Replication.Protection.Clone;
@@ -7,15 +9,16 @@ namespace FtAkka.Replication.Protection.Clone;
 /// The primary's half of FT VMotion (the paper, 3.1): sends the whole memory while the machine runs, then in rounds the pages written
 /// meanwhile, and when few are left pauses it for as long as copying those takes. Never delays the machine otherwise. Pure.
 /// </summary>
-public sealed class CloneSender
+public sealed partial class CloneSender
 {
-    private enum Phase { Offered, Reading, Collecting, Capturing, Finishing, Confirmed, Failed }
+    private enum Phase { Offered, Comparing, Reading, Collecting, Capturing, Finishing, Confirmed, Failed }
 
     private readonly CloneOffer _offer;
     private readonly CloneOptions _options;
     private readonly Queue<(ICloneChunk Chunk, Instant Sent, bool Again)> _unconfirmed = new();
     private readonly CloneWindow _window;
     private readonly Queue<Func<ulong, ICloneChunk>> _final = new();
+    private readonly Queue<Func<ulong, ICloneChunk>> _tail = new();
     private IReadOnlyList<long> _round = [];
     private List<CloneSenderEffect> _effects = [];
     private Phase _phase;
@@ -34,13 +37,18 @@ public sealed class CloneSender
     /// <param name="offer">What is offered; sent by the first step.</param>
     /// <param name="options">Limits.</param>
     /// <param name="now">Time.</param>
-    public CloneSender(CloneOffer offer, CloneOptions options, Instant now)
+    /// <param name="disks">The VM's disks: separate ones are part of the copy.</param>
+    public CloneSender(CloneOffer offer, CloneOptions options, Instant now, ImmutableArray<ProtectedDisk> disks = default)
     {
         ArgumentNullException.ThrowIfNull(offer);
         ArgumentNullException.ThrowIfNull(options);
         (_offer, _options) = (offer, options);
         _window = new CloneWindow(options, now);
         _begun = _moved = _sent = now;
+        _disks = disks.IsDefault ? [] : disks;
+        _blockCount = 0;
+        foreach (var disk in _disks)
+            _blockCount += disk.Sharing == DiskSharing.Separate ? DiskBlocks.CountOf(disk) : 0;
     }
 
     /// <summary>It has ended, well or not.</summary>
@@ -80,10 +88,13 @@ public sealed class CloneSender
                 _roundSent += read.Pages.Count;
                 foreach (var chunk in Split(read.Pages))
                     SendChunk(now, chunk(_nextSequence));
-                _effects.Add(new CloneSenderEffect.Progress(_roundNumber, _roundSent, RoundLength, _confirmedBytes, now - _begun));
+                ShowProgress(now);
+                break;
+            case CloneSenderInput.BlocksHashed or CloneSenderInput.BlocksRead or CloneSenderInput.BlocksFailed:
+                TakeBlocks(now, input);
                 break;
             case CloneSenderInput.DirtyCollected dirty when _phase == Phase.Collecting:
-                NextRound(now, dirty.Pages);
+                NextRound(now, dirty.Pages, dirty.Blocks ?? []);
                 break;
             case CloneSenderInput.Captured captured when _phase == Phase.Capturing:
                 Finish(captured.Capture);
@@ -104,14 +115,19 @@ public sealed class CloneSender
                 Fail(refused.Refusal);
                 break;
             case CloneAnswer when _phase == Phase.Offered:
-                _phase = Phase.Reading;
                 _begun = _moved = now;
-                _effects.Add(new CloneSenderEffect.StartDirtyLog());
+                if (_blockCount > 0)
+                    BeginComparing();
+                else
+                    BeginPages(now);
                 break;
             case CloneProgress progress:
                 Confirm(now, progress.NextSequence);
                 break;
-            case CloneAssembled assembled when _phase == Phase.Finishing && _final.Count == 0:
+            case CloneBlocksWanted wanted:
+                HearWanted(now, wanted);
+                break;
+            case CloneAssembled assembled when _phase == Phase.Finishing && _final.Count == 0 && _tail.Count == 0:
                 var digest = new MachineDigest(assembled.Icount, assembled.Cpu, assembled.Devices, assembled.Memory);
                 if (digest != _digest)
                 {
@@ -137,8 +153,9 @@ public sealed class CloneSender
         // The machine's last pages are waited for: nothing that has a limit of its own comes between.
         while (_final.Count > 0 && _window.HasRoom(_unconfirmed.Count))
             SendChunk(now, _final.Dequeue()(_nextSequence));
-        if (_phase == Phase.Reading && !_reading && _window.HasRoom(_unconfirmed.Count) && _window.MaySend(now))
-            ReadOn();
+        bool may = _phase == Phase.Finishing || (_phase is Phase.Comparing or Phase.Reading && _window.MaySend(now));
+        if (may && !_reading && _window.HasRoom(_unconfirmed.Count))
+            ReadOn(now);
         if (now - _moved >= _options.SilenceMax && (_phase is Phase.Offered or Phase.Finishing || _unconfirmed.Count > 0))
         {
             Fail("the other side does not answer");
@@ -156,8 +173,29 @@ public sealed class CloneSender
         }
     }
 
-    private void ReadOn()
+    private void ReadOn(Instant now)
     {
+        if (_phase == Phase.Comparing)
+        {
+            CompareOn(now);
+            return;
+        }
+        if (BlocksLeft > 0)
+        {
+            ReadBlocksOn();
+            return;
+        }
+        if (_phase == Phase.Finishing)
+        {
+            // Behind the last block: the state, and that this was all.
+            while (_tail.TryDequeue(out var last))
+                _final.Enqueue(last);
+            while (_final.Count > 0 && _window.HasRoom(_unconfirmed.Count))
+                SendChunk(now, _final.Dequeue()(_nextSequence));
+            return;
+        }
+        if (!_pagesBegun)
+            BeginPages(now);
         long left = RoundLength - _firstPage;
         if (left == 0)
         {
@@ -173,23 +211,35 @@ public sealed class CloneSender
         _effects.Add(new CloneSenderEffect.ReadPages(pages));
     }
 
-    private void NextRound(Instant now, IReadOnlyList<long> dirty)
+    private void NextRound(Instant now, IReadOnlyList<long> dirty, IReadOnlyList<BlockPlace> blocks)
     {
         _roundNumber++;
         (_round, _firstPage, _roundSent) = (dirty, 0, 0);
+        (_blocks, _firstBlock) = (blocks, 0);
         bool shrinks = _roundNumber < _options.RoundsMax;
-        _phase = shrinks && !FitsThePause(dirty.Count) ? Phase.Reading : Phase.Capturing;
-        _effects.Add(new CloneSenderEffect.Progress(_roundNumber, 0, dirty.Count, _confirmedBytes, now - _begun));
+        bool fits = Fits((long)dirty.Count * _offer.PageBytes, _options.PauseTarget) && Fits((long)blocks.Count * DiskBlocks.BlockBytes, _options.BlocksAfterSwitch);
+        _phase = shrinks && !fits ? Phase.Reading : Phase.Capturing;
+        ShowProgress(now);
         if (_phase == Phase.Capturing)
             _effects.Add(new CloneSenderEffect.PauseAndCapture(dirty));
     }
 
-    /// <summary>Whether so many pages would be sent in <see cref="CloneOptions.PauseTarget"/> at the rate seen so far.</summary>
-    private bool FitsThePause(int pages)
+    /// <summary>Whether so many bytes would be sent in a time, at the rate seen since pages are sent.</summary>
+    private bool Fits(long bytes, TimeSpan target)
     {
-        var elapsed = (UInt128)Math.Max(1, (_moved - _begun).Ticks);
-        return (UInt128)pages * (UInt128)_offer.PageBytes * elapsed <= (UInt128)_options.PauseTarget.Ticks * (UInt128)_confirmedBytes;
+        var elapsed = (UInt128)Math.Max(1, (_moved - _pagesSince).Ticks);
+        return (UInt128)bytes * elapsed <= (UInt128)target.Ticks * (UInt128)(_confirmedBytes - _confirmedBefore);
     }
+
+    private void BeginPages(Instant now)
+    {
+        (_phase, _pagesBegun, _pagesSince, _confirmedBefore) = (Phase.Reading, true, now, _confirmedBytes);
+        _moved = Instant.Max(_moved, now);
+        _effects.Add(new CloneSenderEffect.StartDirtyLog());
+    }
+
+    private void ShowProgress(Instant now) => _effects.Add(new CloneSenderEffect.Progress(_roundNumber, _roundSent, RoundLength, _confirmedBytes, now - _begun,
+        _blockCount == 0 ? null : new DiskProgress(_comparedBlocks, _blockCount, _differing, _sentBlocks)));
 
     private void Finish(FinalCapture capture)
     {
@@ -201,10 +251,11 @@ public sealed class CloneSender
         for (int at = 0; at < Math.Max(1, capture.State.Length); at += _options.ChunkBytes)
         {
             var piece = capture.State.Slice(at, Math.Min(_options.ChunkBytes, capture.State.Length - at));
-            _final.Enqueue(sequence => new CloneState(generation, attempt, sequence, capture.State.Length, piece));
+            _tail.Enqueue(sequence => new CloneState(generation, attempt, sequence, capture.State.Length, piece));
         }
-        _final.Enqueue(sequence => new CloneFinish(generation, attempt, sequence, capture.Position.LastLsn.Value,
+        _tail.Enqueue(sequence => new CloneFinish(generation, attempt, sequence, capture.Position.LastLsn.Value,
             capture.Position.LastOutput, capture.Digest.Icount));
+        AddBlocks(capture.Blocks ?? []);
         _effects.Add(new CloneSenderEffect.Switched(capture.Position));
     }
 
@@ -243,8 +294,9 @@ public sealed class CloneSender
 
     private void Confirm(Instant now, ulong next)
     {
-        // The last chunk stays until the copy is assembled: sent again, it asks for that answer again.
-        while (_unconfirmed.TryPeek(out var head) && head.Chunk.Sequence < next && head.Chunk is not CloneFinish)
+        _confirmedTo = Math.Max(_confirmedTo, next);
+        // The last chunk stays until the copy is assembled, hashes stay until their answer is here: sent again, they ask for it again.
+        while (_unconfirmed.TryPeek(out var head) && head.Chunk.Sequence < _confirmedTo && head.Chunk is not CloneFinish && !IsUnanswered(head.Chunk))
         {
             _unconfirmed.Dequeue();
             _moved = now;
@@ -257,6 +309,8 @@ public sealed class CloneSender
     private static int BytesOf(ICloneChunk chunk) => chunk switch
     {
         ClonePages pages => pages.Pages.Length,
+        CloneBlocks blocks => blocks.Blocks.Length,
+        CloneBlockHashes hashes => hashes.Hashes.Length,
         CloneState state => state.Bytes.Length,
         _ => 0,
     };

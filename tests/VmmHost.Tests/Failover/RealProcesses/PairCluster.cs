@@ -76,6 +76,9 @@ internal sealed class PairCluster : IAsyncDisposable
     /// <summary>Priority of the hosts; the machine is shared with builds and tests.</summary>
     private static string Niceness => Environment.GetEnvironmentVariable("FTAKKA_PAIR_NICE") ?? "0";
 
+    /// <summary>A host's own copy of the file system.</summary>
+    public string OwnDisk(string name) => Path.Combine(files.Folder, "disks", name, "ext4.raw");
+
     /// <summary>Starts a host.</summary>
     public async Task StartAsync(string name)
     {
@@ -85,9 +88,13 @@ internal sealed class PairCluster : IAsyncDisposable
     }
 
     /// <summary>Starts hosts, and the guest on the first of them; it counts when this returns.</summary>
-    public async Task BootAsync(string variant, string fioSize = "12m")
+    /// <param name="variant">See <see cref="PairGuest.Write"/>.</param>
+    /// <param name="fioSize">The same.</param>
+    /// <param name="backupReads">The same.</param>
+    /// <param name="ownDisks">Each host has its own copy of the file system; all but the first host's are empty.</param>
+    public async Task BootAsync(string variant, string fioSize = "12m", bool ownDisks = false, bool backupReads = false)
     {
-        string file = PairGuest.Write(Folder, variant, fioSize);
+        string file = PairGuest.Write(Folder, variant, fioSize, ownDisks ? [.. Names.Select(OwnDisk)] : null, backupReads);
         await Task.WhenAll(Names.Select(StartAsync));
         await AskAsync(Names[0], new ControlRequest("start", File: file));
         await UntilAsync(Names[0], "running", ControlClient.IsLive);
@@ -266,14 +273,15 @@ internal sealed class PairCluster : IAsyncDisposable
     }
 
     /// <summary>The guest ends in order; its console, its disks and its file system must be as they should.</summary>
-    public async Task EndAsync()
+    /// <param name="fileSystem">Its image; null for the one that all hosts share.</param>
+    public async Task EndAsync(string? fileSystem = null)
     {
         await DoAsync("end", 1);
         await UntilAsync("the guest to end", () => Task.FromResult(Console.Has("PAIR-END")));
         await UntilAsync("the VM to end", async () => await LiveAsync() is null);
         Check();
         Assert.Null(await Ring.EndAsync(Console.Last));
-        HostCommand check = HostCommand.Run("e2fsck", ["-f", "-n", PairGuest.FileSystem(Folder)]);
+        HostCommand check = HostCommand.Run("e2fsck", ["-f", "-n", fileSystem ?? PairGuest.FileSystem(Folder)]);
         Assert.True(check.ExitCode == 0, check.Output + check.Error);
     }
 

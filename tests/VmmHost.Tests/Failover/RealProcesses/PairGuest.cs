@@ -22,7 +22,8 @@ internal static class PairGuest
     /// <summary>Bytes of the file /data that the guest serves.</summary>
     public const int DataMegabytes = 4;
 
-    private const long FileSystemBytes = 96 << 20;
+    /// <summary>Size of the disk with the file system.</summary>
+    public const long FileSystemBytes = 96 << 20;
 
     /// <summary>fio's request sizes are not those of pages, its requests overlap none of the others under way, and each is verified after all were written.</summary>
     private const string Script = """
@@ -52,7 +53,7 @@ internal static class PairGuest
             case "$verb" in
                 fio) (verify $number || { echo "FIO $number BAD $?"; cat /tmp/fio.log /tmp/fsck.log; }) & ;;
                 burn) ftpair burn 4 & ;;
-                read) dd if=/dev/vdb of=/dev/null bs=64k iflag=direct 2> /dev/null & ;;
+                read) (dd if=/dev/vdb of=/dev/null bs=64k iflag=direct 2> /dev/null; echo "READ $number done") & ;;
                 end) break ;;
             esac
         done
@@ -66,17 +67,21 @@ internal static class PairGuest
     /// <param name="folder">Folder of the test.</param>
     /// <param name="variant">Initramfs it stands on; fio needs <see cref="GuestImage.Test"/>.</param>
     /// <param name="fioSize">Size of fio's file.</param>
+    /// <param name="ownDisks">Where each host has its own copy of the file system, the first host's first; null: all share one.</param>
+    /// <param name="backupReads">The backup reads from its own copy.</param>
     /// <returns>The VM file.</returns>
-    public static string Write(string folder, string variant, string fioSize = "12m")
+    public static string Write(string folder, string variant, string fioSize = "12m", IReadOnlyList<string>? ownDisks = null, bool backupReads = false)
     {
         string script = Script
             .Replace("MEGABYTES", DataMegabytes.ToString(CultureInfo.InvariantCulture), StringComparison.Ordinal)
             .Replace("SLOTS", RingDisk.Slots.ToString(CultureInfo.InvariantCulture), StringComparison.Ordinal)
             .Replace("FIOSIZE", fioSize, StringComparison.Ordinal);
         string initramfs = GuestImage.Write(folder, variant, script, ["ftproof", "ftpair"]);
-        string disk = FileSystem(folder);
-        using (FileStream image = File.Create(disk))
+        string disk = ownDisks is null ? FileSystem(folder) : ownDisks[0];
+        foreach (string path in ownDisks ?? [disk])
         {
+            Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+            using FileStream image = File.Create(path);
             image.SetLength(FileSystemBytes);
         }
         HostCommand.RunChecked("mkfs.ext4", ["-q", disk]);
@@ -86,7 +91,7 @@ internal static class PairGuest
             memory = {{(variant == GuestImage.Test ? "384M" : "128M")}}
             kernel = "{{GuestImage.Kernel}}"
             initrd = "{{initramfs}}"
-            disks = [ "{{Ring(folder)}}", "{{disk}}" ]
+            disks = [ "{{Ring(folder)}}", {{(ownDisks is null ? $"\"{disk}\"" : $"{{ path = {Path.GetFileName(disk)}, shared = no, backup-reads = {(backupReads ? "yes" : "no")} }}")}} ]
             nics = [ "tap:{{PairNetwork.Tap}}" ]
             append = "{{GuestImage.KernelArguments.Replace("\"", "\\\"", StringComparison.Ordinal)}} ftakka.ip={{PairNetwork.GuestAddress}}/24"
             """);

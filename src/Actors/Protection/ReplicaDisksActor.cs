@@ -1,0 +1,230 @@
+using System.Collections.Immutable;
+using Akka.Actor;
+using FtAkka.Actors.Machines;
+using FtAkka.Actors.Vms;
+using FtAkka.Machine.Events;
+using FtAkka.Machine.Virtio.Block;
+using FtAkka.Replication.Devices;
+using FtAkka.Replication.Disks;
+using FtAkka.Replication.Protection;
+using FtAkka.Replication.Protection.Clone;
+
+namespace FtAkka.Actors.Protection;
+
+/// <summary>Messages of <see cref="ReplicaDisksActor"/>; all come from the replica's shell, which is called back.</summary>
+internal static class ReplicaDisksProtocol
+{
+    /// <summary>Live: the disks of the machine that runs.</summary>
+    public sealed record Use(ImmutableArray<DeviceLink> Disks);
+
+    /// <summary>Live: hash blocks for a copy.</summary>
+    public sealed record Hash(CloneSender For, int Disk, long First, int Count);
+
+    /// <summary>Live: read blocks for a copy.</summary>
+    public sealed record Read(CloneSender For, int Disk, IReadOnlyList<long> Blocks);
+
+    /// <summary>Backup: compare own blocks with hashes.</summary>
+    public sealed record Compare(CloneReceiverEffect.CompareBlocks What);
+
+    /// <summary>Backup: take blocks of the copy.</summary>
+    public sealed record Write(CloneReceiverEffect.WriteBlocks What);
+
+    /// <summary>Backup: perform what the copied machine waits for, and only then say that it is restored.</summary>
+    public sealed record Pending(ImmutableArray<(int Disk, DiskRequest Request)> Requests, CloneReceiverInput Then);
+
+    /// <summary>Backup: perform a request that replay made.</summary>
+    public sealed record Perform(ulong Number, int Disk, DiskRequest Request);
+
+    /// <summary>Backup: the log has the end of a request, with its data or error; if it is a read, it need not be performed, or not any more.</summary>
+    public sealed record Forget(int Disk, ulong Id);
+}
+
+/// <summary>
+/// Reads and writes the separate disks of a replica beside its machine: for the copy to a backup, and on the backup what replay asks for. Goes through the disk
+/// actors, which keep conflicting requests in order. A backup's disks are its children; a live machine's are its VM's.
+/// </summary>
+internal sealed class ReplicaDisksActor : ReceiveActor
+{
+    /// <summary>Numbers of the guest's requests are below this.</summary>
+    private const ulong FirstOwnId = 1UL << 63;
+
+    /// <summary>Wait before a backup's failed read is tried again.</summary>
+    private static readonly TimeSpan ReadRetry = TimeSpan.FromMilliseconds(50);
+
+    private sealed record Again(Action Try);
+
+    private readonly ReplicaShell shell;
+    private readonly ImmutableArray<ProtectedDisk> disks;
+    private readonly SortedDictionary<(int Disk, ulong Id), Action<DiskCompletion, string?>> waiting = [];
+    private readonly ReplayedRequests replayed;
+    private DeviceLinks links;
+    private ulong nextId = FirstOwnId;
+
+    /// <summary>The disks of one role of a replica.</summary>
+    /// <param name="shell">Whose they are.</param>
+    /// <param name="disks">The VM's disks.</param>
+    /// <param name="own">Backup: its separate disks, opened.</param>
+    public ReplicaDisksActor(ReplicaShell shell, ImmutableArray<ProtectedDisk> disks, ImmutableArray<DeviceDefinition> own)
+    {
+        (this.shell, this.disks) = (shell, disks);
+        links = new DeviceLinks(own.Select(disk => new DeviceLink(disk.Kind, disk.Index, Context.ActorOf(disk.Props, disk.Name), disk.Dialect)));
+        Receive<ReplicaDisksProtocol.Use>(message => links = new DeviceLinks(message.Disks));
+        Receive<ReplicaDisksProtocol.Hash>(Hash);
+        Receive<ReplicaDisksProtocol.Read>(Read);
+        Receive<ReplicaDisksProtocol.Compare>(message => Compare(message.What));
+        Receive<ReplicaDisksProtocol.Write>(message => Write(message.What));
+        Receive<ReplicaDisksProtocol.Pending>(PerformPending);
+        replayed = new ReplayedRequests(disks.Length, shell.FromDisks, shell.OwnRead, (request, then) => Issue(request.Disk, request.Request, then),
+            again => Context.System.Scheduler.ScheduleTellOnce(ReadRetry, Self, new Again(again), Self));
+        Receive<ReplicaDisksProtocol.Perform>(message => replayed.Perform(message));
+        Receive<ReplicaDisksProtocol.Forget>(message => replayed.Forget(message.Disk, message.Id));
+        Receive<Again>(message => message.Try());
+        ReceiveAny(HearDisk);
+    }
+
+    /// <summary>Props of the disks of a replica.</summary>
+    public static Props Props(ReplicaShell shell, ImmutableArray<ProtectedDisk> disks, ImmutableArray<DeviceDefinition> own) =>
+        Akka.Actor.Props.Create(() => new ReplicaDisksActor(shell, disks, own));
+
+    private void HearDisk(object message)
+    {
+        if (links.Of(Sender) is not { } device || device.Dialect.ToMachine(message) is not { } news)
+        {
+            Unhandled(message);
+            return;
+        }
+        foreach (DiskCompleted completed in news.Inputs.OfType<DiskCompleted>())
+        {
+            if (waiting.Remove((completed.Disk, completed.Completion.Id), out Action<DiskCompletion, string?>? then))
+            {
+                then(completed.Completion, news.HostError);
+            }
+        }
+    }
+
+    private void Issue(int disk, DiskRequest request, Action<DiskCompletion, string?> then)
+    {
+        var effect = new DiskRequested(0, disk, request);
+        if (links.For(effect) is not { } device)
+        {
+            then(new DiskCompletion(request.Id, DiskStatus.IoError, []), "there is no such disk");
+            return;
+        }
+        waiting[(disk, request.Id)] = then;
+        device.Actor.Tell(device.Dialect.ToDevice(effect), Self);
+    }
+
+    private void IssueRead(int disk, long first, int count, Action<ReadOnlyMemory<byte>> then, Action<string> failed)
+    {
+        var request = new DiskRequest(nextId++, DiskRequestKind.Read, (ulong)first * DiskBlocks.BlockSectors, (ulong)DiskBlocks.LengthOf(disks[disk], first, count), []);
+        Issue(disk, request, (completion, error) =>
+        {
+            if (completion.Status == DiskStatus.Ok)
+            {
+                then(completion.Data.AsMemory());
+            }
+            else
+            {
+                failed(Why(disk, request, error));
+            }
+        });
+    }
+
+    private void Hash(ReplicaDisksProtocol.Hash message) => IssueRead(message.Disk, message.First, message.Count,
+        content => shell.FromDisks(message.For, new CloneSenderInput.BlocksHashed(Hashes(content.Span))),
+        why => shell.FromDisks(message.For, new CloneSenderInput.BlocksFailed(why)));
+
+    private static List<BlockHash> Hashes(ReadOnlySpan<byte> content)
+    {
+        var hashes = new List<BlockHash>();
+        for (int at = 0; at < content.Length; at += DiskBlocks.BlockBytes)
+        {
+            hashes.Add(BlockHash.Of(content[at..Math.Min(at + DiskBlocks.BlockBytes, content.Length)]));
+        }
+        return hashes;
+    }
+
+    private void Read(ReplicaDisksProtocol.Read message)
+    {
+        var contents = new BlockContent[message.Blocks.Count];
+        int left = contents.Length;
+        for (int i = 0; i < contents.Length; i++)
+        {
+            int index = i;
+            IssueRead(message.Disk, message.Blocks[i], 1,
+                content =>
+                {
+                    bool zeroes = content.Span.IndexOfAnyExcept((byte)0) < 0;
+                    contents[index] = new BlockContent(message.Blocks[index], zeroes ? [] : [.. content.Span]);
+                    if (--left == 0)
+                    {
+                        shell.FromDisks(message.For, new CloneSenderInput.BlocksRead(contents));
+                    }
+                },
+                why => shell.FromDisks(message.For, new CloneSenderInput.BlocksFailed(why)));
+        }
+    }
+
+    private void Compare(CloneReceiverEffect.CompareBlocks what) => IssueRead(what.Disk, what.First, what.Hashes.Count,
+        content =>
+        {
+            List<BlockHash> own = Hashes(content.Span);
+            ulong differing = 0;
+            for (int i = 0; i < own.Count; i++)
+            {
+                differing |= own[i] == what.Hashes[i] ? 0 : 1UL << i;
+            }
+            shell.FromDisks(new CloneReceiverInput.BlocksCompared(what.Sequence, differing));
+        },
+        why => shell.FromDisks(new CloneReceiverInput.BlocksFailed(why)));
+
+    private void Write(CloneReceiverEffect.WriteBlocks what)
+    {
+        int left = what.Blocks.Count;
+        foreach (BlockContent block in what.Blocks)
+        {
+            int length = DiskBlocks.LengthOf(disks[what.Disk], block.Block);
+            ulong sector = (ulong)block.Block * DiskBlocks.BlockSectors;
+            DiskRequest request = block.Bytes.IsEmpty
+                ? new DiskRequest(nextId++, DiskRequestKind.WriteZeroes, sector, (ulong)length, [], MayUnmap: true)
+                : new DiskRequest(nextId++, DiskRequestKind.Write, sector, (ulong)length, block.Bytes);
+            Issue(what.Disk, request, (completion, error) =>
+            {
+                if (completion.Status != DiskStatus.Ok)
+                {
+                    shell.FromDisks(new CloneReceiverInput.BlocksFailed(Why(what.Disk, request, error)));
+                }
+                else if (--left == 0)
+                {
+                    shell.FromDisks(new CloneReceiverInput.BlocksWritten(what.Sequence));
+                }
+            });
+        }
+        if (left == 0)
+        {
+            shell.FromDisks(new CloneReceiverInput.BlocksWritten(what.Sequence));
+        }
+    }
+
+    private void PerformPending(ReplicaDisksProtocol.Pending message)
+    {
+        int left = message.Requests.Length;
+        foreach ((int disk, DiskRequest request) in message.Requests)
+        {
+            Issue(disk, request, (completion, error) =>
+            {
+                if (completion.Status != DiskStatus.Ok)
+                {
+                    shell.FromDisks(new CloneReceiverInput.RestoreFailed(Why(disk, request, error)));
+                }
+                else if (--left == 0)
+                {
+                    shell.FromDisks(message.Then);
+                }
+            });
+        }
+    }
+
+    internal static string Why(int disk, DiskRequest request, string? error) =>
+        $"disk {disk}, {request.Kind} of {request.LengthBytes} bytes at sector {request.Sector}: {error ?? "it failed"}";
+}
