@@ -23,6 +23,7 @@ internal sealed class DebuggedRunner : IMachineRunner, IDebugTarget, IDisposable
     private readonly Action kill;
     private readonly WatchedBytes watched = new();
     private bool halted = true;
+    private bool killed;
     private bool stepping;
     private DebugStop? stop;
     private bool ended;
@@ -159,7 +160,7 @@ internal sealed class DebuggedRunner : IMachineRunner, IDebugTarget, IDisposable
     {
         lock (gate)
         {
-            (halted, stepping) = (false, false);
+            (halted, stepping) = (killed, false);
             Monitor.PulseAll(gate);
         }
     }
@@ -167,7 +168,11 @@ internal sealed class DebuggedRunner : IMachineRunner, IDebugTarget, IDisposable
     /// <inheritdoc/>
     public void Kill()
     {
-        Detach();
+        lock (gate)
+        {
+            // The VM ends a moment later, on another thread: until then it executes nothing more.
+            (halted, killed) = (true, true);
+        }
         kill();
     }
 
