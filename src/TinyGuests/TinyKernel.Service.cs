@@ -149,13 +149,14 @@ internal sealed partial class TinyKernel
         asm.Label(ref wait);
         asm.mov(edi, LookEveryTicks);
         asm.call(_sleep);
-        asm.cli();
+        // The buffer before the index: the request may end between any two instructions, and data that is seen before the end is early only if the
+        // end is not seen behind it either.
+        asm.mov(rcx, __qword_ptr[GuestLayout.BlockBuffer]);
         asm.movzx(eax, __word_ptr[GuestLayout.BlockQueue + UsedRing + 2]);
         asm.cmp(ax, __word_ptr[GuestLayout.BlockQueue + AvailableRing + 2]);
-        asm.sti();
         asm.je(used);
         asm.mov(rax, Sentinel);
-        asm.cmp(rax, __qword_ptr[GuestLayout.BlockBuffer]);
+        asm.cmp(rax, rcx);
         asm.jne(early);
         asm.jmp(wait);
         asm.Label(ref used);

@@ -45,7 +45,8 @@ internal sealed class OutsideWorld
     /// <summary>Reads what a live replica's host has.</summary>
     public void ReadConsole(SimulatedHost host, ConsoleScrollback scrollback)
     {
-        while (scrollback.End > Position)
+        // After a violation the position stays: the run ends by it.
+        while (scrollback.End > Position && _world.Violation is null)
         {
             // There is something to read, so that this is complete at once.
             (ulong offset, byte[] bytes) = scrollback.ReadAsync(Position, CancellationToken.None).GetAwaiter().GetResult();
