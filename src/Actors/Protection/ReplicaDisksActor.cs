@@ -45,9 +45,6 @@ internal static class ReplicaDisksProtocol
 /// </summary>
 internal sealed class ReplicaDisksActor : ReceiveActor
 {
-    /// <summary>Numbers of the guest's requests are below this.</summary>
-    private const ulong FirstOwnId = 1UL << 63;
-
     /// <summary>Wait before a backup's failed read is tried again.</summary>
     private static readonly TimeSpan ReadRetry = TimeSpan.FromMilliseconds(50);
 
@@ -58,7 +55,7 @@ internal sealed class ReplicaDisksActor : ReceiveActor
     private readonly SortedDictionary<(int Disk, ulong Id), Action<DiskCompletion, string?>> waiting = [];
     private readonly ReplayedRequests replayed;
     private DeviceLinks links;
-    private ulong nextId = FirstOwnId;
+    private ulong nextId = DiskBlocks.FirstRequestId;
 
     /// <summary>The disks of one role of a replica.</summary>
     /// <param name="shell">Whose they are.</param>
@@ -178,50 +175,44 @@ internal sealed class ReplicaDisksActor : ReceiveActor
         },
         why => shell.FromDisks(new CloneReceiverInput.BlocksFailed(why)));
 
-    private void Write(CloneReceiverEffect.WriteBlocks what)
+    private void Write(CloneReceiverEffect.WriteBlocks what) => IssueAll(
+        [.. what.Blocks.Select(block => (what.Disk, RequestOf(what.Disk, block)))],
+        () => shell.FromDisks(new CloneReceiverInput.BlocksWritten(what.Sequence)),
+        why => shell.FromDisks(new CloneReceiverInput.BlocksFailed(why)));
+
+    private DiskRequest RequestOf(int disk, BlockContent block)
     {
-        int left = what.Blocks.Count;
-        foreach (BlockContent block in what.Blocks)
-        {
-            int length = DiskBlocks.LengthOf(disks[what.Disk], block.Block);
-            ulong sector = (ulong)block.Block * DiskBlocks.BlockSectors;
-            DiskRequest request = block.Bytes.IsEmpty
-                ? new DiskRequest(nextId++, DiskRequestKind.WriteZeroes, sector, (ulong)length, [], MayUnmap: true)
-                : new DiskRequest(nextId++, DiskRequestKind.Write, sector, (ulong)length, block.Bytes);
-            Issue(what.Disk, request, (completion, error) =>
-            {
-                if (completion.Status != DiskStatus.Ok)
-                {
-                    shell.FromDisks(new CloneReceiverInput.BlocksFailed(Why(what.Disk, request, error)));
-                }
-                else if (--left == 0)
-                {
-                    shell.FromDisks(new CloneReceiverInput.BlocksWritten(what.Sequence));
-                }
-            });
-        }
-        if (left == 0)
-        {
-            shell.FromDisks(new CloneReceiverInput.BlocksWritten(what.Sequence));
-        }
+        ulong length = (ulong)DiskBlocks.LengthOf(disks[disk], block.Block);
+        ulong sector = (ulong)block.Block * DiskBlocks.BlockSectors;
+        return block.Bytes.IsEmpty
+            ? new DiskRequest(nextId++, DiskRequestKind.WriteZeroes, sector, length, [], MayUnmap: true)
+            : new DiskRequest(nextId++, DiskRequestKind.Write, sector, length, block.Bytes);
     }
 
-    private void PerformPending(ReplicaDisksProtocol.Pending message)
+    private void PerformPending(ReplicaDisksProtocol.Pending message) => IssueAll(message.Requests,
+        () => shell.FromDisks(message.Then), why => shell.FromDisks(new CloneReceiverInput.RestoreFailed(why)));
+
+    /// <summary>Performs requests; done when the last has ended, or at once if there are none.</summary>
+    private void IssueAll(IReadOnlyList<(int Disk, DiskRequest Request)> requests, Action done, Action<string> failed)
     {
-        int left = message.Requests.Length;
-        foreach ((int disk, DiskRequest request) in message.Requests)
+        int left = requests.Count;
+        foreach ((int disk, DiskRequest request) in requests)
         {
             Issue(disk, request, (completion, error) =>
             {
                 if (completion.Status != DiskStatus.Ok)
                 {
-                    shell.FromDisks(new CloneReceiverInput.RestoreFailed(Why(disk, request, error)));
+                    failed(Why(disk, request, error));
                 }
                 else if (--left == 0)
                 {
-                    shell.FromDisks(message.Then);
+                    done();
                 }
             });
+        }
+        if (requests.Count == 0)
+        {
+            done();
         }
     }
 

@@ -34,7 +34,6 @@ public sealed class LogFileReader : IDisposable
     private readonly long start;
     private long offset;
     private Lsn skipThrough;
-    private bool beginsAnywhere;
 
     private LogFileReader(string path, FileStream file, FileStream? index, long start)
     {
@@ -94,10 +93,7 @@ public sealed class LogFileReader : IDisposable
     {
         try
         {
-            return new LogFileReader(path, new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, 256 << 10), index: null, start: 0)
-            {
-                beginsAnywhere = true,
-            };
+            return new LogFileReader(path, new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, 256 << 10), index: null, start: 0);
         }
         catch (Exception refused) when (refused is IOException or UnauthorizedAccessException)
         {
@@ -240,9 +236,10 @@ public sealed class LogFileReader : IDisposable
         {
             return Cut(Explain(error), error == LogFrameError.Incomplete);
         }
-        if (beginsAnywhere)
+        if (offset == 0)
         {
-            (beginsAnywhere, LastLsn) = (false, new Lsn(frame[0].Lsn.Value - 1));
+            // Without a header, the first frame begins with any entry.
+            LastLsn = new Lsn(frame[0].Lsn.Value - 1);
         }
         if (frame[0].Lsn != LastLsn.Next || frame[0].Icount < LastIcount)
         {

@@ -4,6 +4,7 @@ using FtAkka.Actors.Protection;
 using FtAkka.DeterministicSim.Reports;
 using FtAkka.DeterministicSim.Scenarios;
 using FtAkka.Machine.Virtio.Block;
+using FtAkka.Replication.Disks;
 using FtAkka.Replication.Protection;
 using FtAkka.TinyGuests;
 
@@ -48,9 +49,6 @@ internal sealed class ClusterChecks(ClusterWorld world)
     public bool WasIssuedElsewhere(SimulatedHost host, DiskRequest request) =>
         _issued.TryGetValue(request.Id, out var before) && before != (host.Name, host.Incarnation);
 
-    /// <summary>Requests of copies of disks, which are no guest's.</summary>
-    private const ulong FirstIdOfCopies = 1UL << 63;
-
     /// <summary>A replica issues a request to a disk.</summary>
     public void DiskAct(SimulatedHost host, long incarnation, DiskRequest request)
     {
@@ -68,7 +66,7 @@ internal sealed class ClusterChecks(ClusterWorld world)
             }
             _issued[request.Id] = (host.Name, incarnation);
         }
-        if (request.Kind == DiskRequestKind.Write && request.Id < FirstIdOfCopies && !request.Data.AsSpan().SequenceEqual(Record(request.Sector)))
+        if (request.Kind == DiskRequestKind.Write && request.Id < DiskBlocks.FirstRequestId && !request.Data.AsSpan().SequenceEqual(Record(request.Sector)))
         {
             world.Fail("disk-content", $"{host.Name} writes to sector {request.Sector} what one failure-free guest does not");
         }

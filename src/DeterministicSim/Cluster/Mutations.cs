@@ -3,6 +3,7 @@ using FtAkka.DeviceActors.Fencing;
 using FtAkka.Machine.Digest;
 using FtAkka.Machine.Events;
 using FtAkka.Machine.Virtio.Block;
+using FtAkka.Replication.Disks;
 using FtAkka.Replication.Log;
 using FtAkka.Replication.Messages;
 using FtAkka.Replication.Protection;
@@ -118,14 +119,14 @@ internal sealed class IgnoredDigest(ClusterWorld world) : Mutant(world)
 internal sealed class ForgottenOwnWrite(ClusterWorld world) : Mutant(world)
 {
     public override IDiskBackend OwnDisk(IDiskBackend storage) =>
-        new LazyStorage(storage, request => request.Kind == DiskRequestKind.Write && request.Id % 16 == 3 && request.Id < 1UL << 63);
+        new LazyStorage(storage, request => request.Kind == DiskRequestKind.Write && request.Id % 16 == 3 && request.Id < DiskBlocks.FirstRequestId);
 }
 
 /// <summary>A new backup says that it has written the blocks of the copy, and has not.</summary>
 internal sealed class UnfinishedResync(ClusterWorld world) : Mutant(world)
 {
     public override IDiskBackend OwnDisk(IDiskBackend storage) =>
-        new LazyStorage(storage, request => request.Kind == DiskRequestKind.Write && request.Id >= 1UL << 63);
+        new LazyStorage(storage, request => request.Kind == DiskRequestKind.Write && request.Id >= DiskBlocks.FirstRequestId);
 }
 
 /// <summary>What a backup reads from its own disk may be what stood there before.</summary>
@@ -142,7 +143,7 @@ internal sealed class StaleOwnRead(ClusterWorld world) : Mutant(world)
         public async Task<DiskOutcome> ExecuteAsync(DiskRequest request)
         {
             DiskOutcome outcome = await storage.ExecuteAsync(request).ConfigureAwait(true);
-            return request is { Kind: DiskRequestKind.Read, Id: < 1UL << 63 } && request.Id % 16 < 4
+            return request is { Kind: DiskRequestKind.Read, Id: < DiskBlocks.FirstRequestId } && request.Id % 16 < 4
                 ? outcome with { Completion = outcome.Completion with { Data = [.. new byte[outcome.Completion.Data.Length]] } } : outcome;
         }
 

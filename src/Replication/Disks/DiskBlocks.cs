@@ -26,6 +26,9 @@ public static class DiskBlocks
     /// <summary>Sectors of a block.</summary>
     public const int BlockSectors = BlockBytes / (int)BlockProtocol.SectorBytes;
 
+    /// <summary>Requests of a resynchronisation have numbers from here on; the guest's are below.</summary>
+    public const ulong FirstRequestId = 1UL << 63;
+
     /// <summary>Blocks of a disk, numbered from 0.</summary>
     public static long CountOf(ProtectedDisk disk)
     {

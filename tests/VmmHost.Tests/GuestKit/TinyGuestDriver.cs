@@ -55,7 +55,7 @@ internal sealed class TinyGuestDriver(GuestMachine machine, byte[] disk, Func<Im
                 console.Append(Encoding.ASCII.GetString(output.Bytes.AsSpan()));
                 return [];
             case DiskRequested request:
-                return [new DiskCompleted(request.Disk, Serve(request.Request))];
+                return [new DiskCompleted(request.Disk, Serve(request.Request, disk))];
             case NetTransmit sent:
                 return sent.Frames.Select(peer).OfType<byte[]>().Select(frame => new NetReceive(sent.Nic, [.. frame])).ToList();
             default:
@@ -63,7 +63,8 @@ internal sealed class TinyGuestDriver(GuestMachine machine, byte[] disk, Func<Im
         }
     }
 
-    private DiskCompletion Serve(DiskRequest request)
+    /// <summary>What a disk of this content answers.</summary>
+    public static DiskCompletion Serve(DiskRequest request, byte[] disk)
     {
         Span<byte> range = disk.AsSpan((int)request.Sector * 512, (int)request.LengthBytes);
         if (request.Kind == DiskRequestKind.Read)

@@ -36,10 +36,10 @@ public sealed class TinyServiceReadTests
                         console.Append(Encoding.ASCII.GetString(output.Bytes.AsSpan()));
                         break;
                     case DiskRequested { Request.Kind: DiskRequestKind.Read } read when reads > 0 || console.Length > 0:
-                        held = (read.Disk, new DiskCompletion(read.Request.Id, DiskStatus.Ok, [.. disk.AsSpan((int)read.Request.Sector * 512, (int)read.Request.LengthBytes)]));
+                        held = (read.Disk, TinyGuestDriver.Serve(read.Request, disk));
                         break;
                     case DiskRequested other:
-                        machine.Inject(new DiskCompleted(other.Disk, Serve(other.Request, disk)));
+                        machine.Inject(new DiskCompleted(other.Disk, TinyGuestDriver.Serve(other.Request, disk)));
                         break;
                 }
             }
@@ -61,16 +61,5 @@ public sealed class TinyServiceReadTests
         }
         Assert.Equal(TinyGuest.ServiceText(1, Records), console.ToString());
         Assert.True(reads >= Records);
-    }
-
-    private static DiskCompletion Serve(DiskRequest request, byte[] disk)
-    {
-        Span<byte> range = disk.AsSpan((int)request.Sector * 512, (int)request.LengthBytes);
-        if (request.Kind == DiskRequestKind.Read)
-        {
-            return new DiskCompletion(request.Id, DiskStatus.Ok, [.. range]);
-        }
-        request.Data.AsSpan().CopyTo(range);
-        return new DiskCompletion(request.Id, DiskStatus.Ok, []);
     }
 }

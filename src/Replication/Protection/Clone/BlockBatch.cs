@@ -8,54 +8,12 @@ namespace FtAkka.Replication.Protection.Clone;
 /// <summary>Blocks as they stand in <see cref="Messages.CloneBlocks.Blocks"/>, and hashes as in <see cref="Messages.CloneBlockHashes.Hashes"/>.</summary>
 public static class BlockBatch
 {
-    private const int HeaderBytes = 9;
-
-    /// <summary>Bytes that a block takes.</summary>
-    public static int SizeOf(BlockContent block) => HeaderBytes + block.Bytes.Length;
-
-    /// <summary>Writes blocks one behind the other: i64 number, u8 1 if content follows and 0 for zeroes, content. Little-endian.</summary>
-    public static ImmutableArray<byte> Write(IReadOnlyList<BlockContent> blocks)
-    {
-        ArgumentNullException.ThrowIfNull(blocks);
-        int length = 0;
-        foreach (var block in blocks)
-            length = checked(length + SizeOf(block));
-        var bytes = new byte[length];
-        int at = 0;
-        foreach (var block in blocks)
-        {
-            BinaryPrimitives.WriteInt64LittleEndian(bytes.AsSpan(at), block.Block);
-            bytes[at + 8] = block.Bytes.Length > 0 ? (byte)1 : (byte)0;
-            block.Bytes.CopyTo(bytes, at + HeaderBytes);
-            at += SizeOf(block);
-        }
-        return ImmutableCollectionsMarshal.AsImmutableArray(bytes);
-    }
+    /// <summary>Writes blocks one behind the other.</summary>
+    public static ImmutableArray<byte> Write(IReadOnlyList<BlockContent> blocks) => NumberedContents.Write(blocks, block => (block.Block, block.Bytes));
 
     /// <summary>Reads blocks; null if the bytes are none, or a block is not one of the disk's.</summary>
-    public static IReadOnlyList<BlockContent>? Read(ImmutableArray<byte> bytes, ProtectedDisk disk)
-    {
-        ArgumentNullException.ThrowIfNull(disk);
-        var blocks = new List<BlockContent>();
-        long count = DiskBlocks.CountOf(disk);
-        int at = 0;
-        while (at < bytes.Length)
-        {
-            if (bytes.Length - at < HeaderBytes)
-                return null;
-            long block = BinaryPrimitives.ReadInt64LittleEndian(bytes.AsSpan()[at..]);
-            byte kind = bytes[at + 8];
-            at += HeaderBytes;
-            if (kind > 1 || block < 0 || block >= count)
-                return null;
-            int content = kind == 1 ? DiskBlocks.LengthOf(disk, block) : 0;
-            if (bytes.Length - at < content)
-                return null;
-            blocks.Add(new BlockContent(block, bytes.AsSpan(at, content).ToImmutableArray()));
-            at += content;
-        }
-        return blocks;
-    }
+    public static IReadOnlyList<BlockContent>? Read(ImmutableArray<byte> bytes, ProtectedDisk disk) =>
+        NumberedContents.Read(bytes, DiskBlocks.CountOf(disk), block => DiskBlocks.LengthOf(disk, block), (block, content) => new BlockContent(block, content));
 
     /// <summary>Writes hashes one behind the other, little-endian.</summary>
     public static ImmutableArray<byte> WriteHashes(IReadOnlyList<BlockHash> hashes)
