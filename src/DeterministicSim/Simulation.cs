@@ -30,7 +30,7 @@ public sealed class Simulation : INetworkObserver
     [ThreadStatic]
     private static (int Number, HostClock Clock) t_systemBeingStarted;
 
-    /// <summary>Akka's static state is reset for each run: one at a time in a process.</summary>
+    /// <summary>What is static in Akka was only looked at for one run at a time in a process.</summary>
     private static readonly Lock OneAtATime = new();
 
     private readonly SimulationLoop _loop;
@@ -231,7 +231,7 @@ public sealed class Simulation : INetworkObserver
 
     private static SimulationResult RunHere(ulong seed, Action<Simulation> scenario, bool keepTrace)
     {
-        AkkaStatics.Reset(seed);
+        AkkaUids.Seed(seed);
         var simulation = new Simulation(seed, keepTrace);
         var loop = simulation._loop;
         try

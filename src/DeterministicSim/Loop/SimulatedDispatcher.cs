@@ -26,6 +26,8 @@ public sealed class SimulatedDispatcherConfigurator : MessageDispatcherConfigura
 /// <summary>Runs mailboxes on the simulation's one thread, in seeded order, and writes every message into the trace.</summary>
 internal sealed class SimulatedDispatcher : MessageDispatcher
 {
+    private static readonly string[] s_countedThroughTheProcess = ["/system/EventStreamUnsubscriber-", "/system/inbox-"];
+
     private readonly SimulationLoop _loop;
     private readonly int _system;
 
@@ -85,10 +87,27 @@ internal sealed class SimulatedDispatcher : MessageDispatcher
             return known;
         }
 
-        var path = $"{cell.Self.Path.ToStringWithoutAddress()}#{cell.Self.Path.Uid}";
+        var path = $"{WithoutCount(cell.Self.Path.ToStringWithoutAddress())}#{cell.Self.Path.Uid}";
         if (mailbox is not null)
         {
             _paths.AddOrUpdate(mailbox, path);
+        }
+
+        return path;
+    }
+
+    /// <summary>
+    /// Akka numbers these actors through all systems of the process, with those of a test beside the simulation; within a system, their UIDs tell them
+    /// apart.
+    /// </summary>
+    private static string WithoutCount(string path)
+    {
+        foreach (string name in s_countedThroughTheProcess)
+        {
+            if (path.StartsWith(name, StringComparison.Ordinal) && !path.AsSpan(name.Length).ContainsAnyExceptInRange('0', '9'))
+            {
+                return name;
+            }
         }
 
         return path;
