@@ -3,6 +3,7 @@ using System.Runtime.ExceptionServices;
 using Akka.Actor;
 using Akka.Configuration;
 using FtAkka.DeterministicSim.Loop;
+using FtAkka.Machine.Digest;
 using FtAkka.Wire.Simulated;
 
 namespace FtAkka.DeterministicSim;
@@ -219,14 +220,8 @@ public sealed class Simulation : INetworkObserver
     /// <inheritdoc/>
     void INetworkObserver.Frame(FrameFate fate, string from, string to, ReadOnlySpan<byte> envelope)
     {
-        var hash = 14695981039346656037UL;   // FNV-1a, 64 bit
-        foreach (var b in envelope)
-        {
-            hash = (hash ^ b) * 1099511628211UL;
-        }
-
         _watchFrames?.Invoke(fate, from, to);
-        _loop.Trace.Add($"frame {fate} {from}>{to} {envelope.Length} {hash:x16}");
+        _loop.Trace.Add($"frame {fate} {from}>{to} {envelope.Length} {XxHash64.Hash(envelope):x16}");
     }
 
     private static SimulationResult RunHere(ulong seed, Action<Simulation> scenario, bool keepTrace)

@@ -39,24 +39,31 @@ public static class TinyGuest
             .Select((sum, i) => string.Create(CultureInfo.InvariantCulture, $"compute {i + 1:x16} {sum:x16}")));
 
     /// <summary>Output of <c>workload=journal records=N seed=S</c> on a disk that starts with some good records.</summary>
-    public static string JournalText(ulong seed, int records, int present = 0)
-    {
-        byte[] disk = JournalRecord.Expected(seed, records);
-        IEnumerable<string> appended = Enumerable.Range(present, records - present).Select(n => string.Create(
-            CultureInfo.InvariantCulture,
-            $"journal {n:x16} {JournalRecord.ChecksumOf(disk.AsSpan(n * JournalRecord.SizeBytes, JournalRecord.SizeBytes)):x16}"));
-        return Lines([string.Create(CultureInfo.InvariantCulture, $"journal starts at {present:x16}"), .. appended]);
-    }
+    public static string JournalText(ulong seed, int records, int present = 0) => RecordsText("journal", seed, records, present);
 
     /// <summary>Output of <c>workload=service records=N seed=S</c> on a disk that starts with some good records.</summary>
     public static string ServiceText(ulong seed, int records, int present = 0) =>
-        JournalText(seed, records, present).Replace("journal starts at", "service starts at", StringComparison.Ordinal);
+        RecordsText("service", seed, records, present);
 
     /// <summary>Output of <c>workload=console</c> for a text typed before the closing Ctrl-D.</summary>
     public static string ConsoleText(string typed) =>
         "console ready\n"
         + string.Concat(typed.Select(c => char.IsAsciiLetter(c) ? (char)(c ^ 0x20) : c))
         + "console closed\n";
+
+    private static string RecordsText(string workload, ulong seed, int records, int present)
+    {
+        ReadOnlySpan<byte> disk = JournalRecord.Expected(seed, records);
+        var text = new StringBuilder(64 + ((records - present) * 48));
+        text.Append(CultureInfo.InvariantCulture, $"{workload} starts at {present:x16}\n");
+        for (int n = present; n < records; n++)
+        {
+            ulong sum = JournalRecord.ChecksumOf(disk.Slice(n * JournalRecord.SizeBytes, JournalRecord.SizeBytes));
+            text.Append(CultureInfo.InvariantCulture, $"journal {n:x16} {sum:x16}\n");
+        }
+
+        return text.ToString();
+    }
 
     private static string Lines(IEnumerable<string> lines)
     {

@@ -1,3 +1,4 @@
+using System.Collections;
 using System.Collections.Immutable;
 using System.Runtime.InteropServices;
 using Akka.Actor;
@@ -23,6 +24,8 @@ public sealed partial class ReplicaShell
     private CloneReceiver? receiver;
     /// <summary>The backup's machine, until a machine actor runs it live: freed with the replica on every path that does not lead there.</summary>
     private GuestMachine? copy;
+    /// <summary>Pages of the copy that anything was written to; the others are zero, and many stay so: they are not even looked at.</summary>
+    private BitArray? copyWritten;
     private bool restoring;
     private bool released;
     private CloneSenderEffect.Progress? progress;
@@ -36,7 +39,7 @@ public sealed partial class ReplicaShell
     /// <summary>A backup that has accepted an offer. It owns the machine until that runs live; <see cref="Release()"/> frees it otherwise.</summary>
     /// <param name="options">What it works with.</param>
     /// <param name="offer">The offer.</param>
-    /// <param name="machine">A machine of the offered shape, in any state.</param>
+    /// <param name="machine">A new machine of the offered shape: nothing was loaded into its memory.</param>
     public static ReplicaShell StartBackup(ReplicaShellOptions options, CloneOffer offer, GuestMachine machine)
     {
         ArgumentNullException.ThrowIfNull(options);
@@ -47,6 +50,7 @@ public sealed partial class ReplicaShell
         {
             peer = offer.Node,
             copy = machine,
+            copyWritten = new BitArray(machine.Memory.PageCount),
             receiver = new CloneReceiver(offer, options.CloneLimits, now, options.Protection.Disks),
         };
         return shell;
@@ -263,10 +267,16 @@ public sealed partial class ReplicaShell
     {
         foreach (PageContent page in pages)
         {
-            ReadOnlySpan<byte> content = page.Bytes.IsEmpty ? ZeroPage : page.Bytes.AsSpan();
-            if (!copy!.Memory.Page((int)page.Page).SequenceEqual(content))
+            int index = (int)page.Page;
+            if (page.Bytes.IsEmpty && !copyWritten![index])
             {
-                copy.Memory.TryWrite(copy.Memory.PhysicalAddressOf((int)page.Page), content);
+                continue;
+            }
+            copyWritten![index] = true;
+            ReadOnlySpan<byte> content = page.Bytes.IsEmpty ? ZeroPage : page.Bytes.AsSpan();
+            if (!copy!.Memory.Page(index).SequenceEqual(content))
+            {
+                copy.Memory.TryWrite(copy.Memory.PhysicalAddressOf(index), content);
             }
         }
     }

@@ -10,6 +10,8 @@ namespace FtAkka.Cpu.Engine;
 /// </summary>
 internal sealed unsafe class Stubs
 {
+    private const int FirstExit = 4;
+    private const int ExitKinds = 7;
     private const int StatusFlags = 0xCD5; // CF PF AF ZF SF DF OF
     private static readonly AssemblerRegister64[] Gpr = [rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8, r9, r10, r11, r12, r13, r14, r15];
 
@@ -41,33 +43,32 @@ internal sealed unsafe class Stubs
         }
     }
 
+    /// <summary>The stubs one behind the other. They refer to nothing but their frame and each other, so every engine has the same.</summary>
+    private static readonly (byte[] Code, int[] Starts) Image = Assemble(address: 0);
+
     private readonly delegate* unmanaged<EngineState*, nint, void> _enter;
     private readonly delegate* unmanaged<EngineState*, nint, void> _enterSerialized;
     private readonly delegate* unmanaged<EngineState*, void> _loadX87;
     private readonly delegate* unmanaged<EngineState*, void> _saveX87;
-    private readonly nint[] _exits = new nint[7];
+    private readonly nint _base;
 
-    /// <summary>Assembles the stubs at the start of <paramref name="code"/>.</summary>
+    /// <summary>Puts the stubs at the start of <paramref name="code"/>.</summary>
     public Stubs(HostCodeMemory code)
     {
-        nint at = code.Base;
-        _enter = (delegate* unmanaged<EngineState*, nint, void>)Place(code, ref at, a => Enter(a, serialize: false));
-        _enterSerialized = (delegate* unmanaged<EngineState*, nint, void>)Place(code, ref at, a => Enter(a, serialize: true));
-        _loadX87 = (delegate* unmanaged<EngineState*, void>)Place(code, ref at, LoadX87);
-        _saveX87 = (delegate* unmanaged<EngineState*, void>)Place(code, ref at, SaveX87);
-        for (int kind = 0; kind < _exits.Length; kind++)
-        {
-            int k = kind;
-            _exits[kind] = Place(code, ref at, a => Exit(a, k));
-        }
-        End = at;
+        _base = code.Base;
+        Image.Code.CopyTo(new Span<byte>(code.Writable(_base), Image.Code.Length));
+        _enter = (delegate* unmanaged<EngineState*, nint, void>)(_base + Image.Starts[0]);
+        _enterSerialized = (delegate* unmanaged<EngineState*, nint, void>)(_base + Image.Starts[1]);
+        _loadX87 = (delegate* unmanaged<EngineState*, void>)(_base + Image.Starts[2]);
+        _saveX87 = (delegate* unmanaged<EngineState*, void>)(_base + Image.Starts[3]);
+        End = _base + Image.Code.Length;
     }
 
     /// <summary>First byte behind the stubs.</summary>
     public nint End { get; }
 
     /// <summary>Address that emitted code calls to leave.</summary>
-    public long ExitAddress(ExitKind kind) => _exits[(int)kind];
+    public long ExitAddress(ExitKind kind) => _base + Image.Starts[FirstExit + (int)kind];
 
     /// <summary>Loads the guest state, runs emitted code at <paramref name="target"/> until it leaves, stores the guest state.</summary>
     public void Run(EngineState* state, nint target) => _enter(state, target);
@@ -81,16 +82,30 @@ internal sealed unsafe class Stubs
     /// <summary>Takes the guest's x87/MMX registers out of the host FPU and leaves it initialised.</summary>
     public void SaveX87(EngineState* state) => _saveX87(state);
 
-    private static nint Place(HostCodeMemory code, ref nint at, Action<Assembler> build)
+    /// <summary>The code as it must be at an address, padded, and where each stub starts.</summary>
+    internal static (byte[] Code, int[] Starts) Assemble(nint address)
     {
-        var assembler = new Assembler(64);
-        build(assembler);
-        var bytes = new HostAssembler();
-        assembler.Assemble(bytes, (ulong)at);
-        bytes.Bytes.CopyTo(new Span<byte>(code.Writable(at), bytes.Position));
-        nint result = at;
-        at = (at + bytes.Position + 63) & ~63;
-        return result;
+        const int alignment = 64;
+        var pieces = new List<Action<Assembler>> { a => Enter(a, serialize: false), a => Enter(a, serialize: true), LoadX87, SaveX87 };
+        for (int kind = 0; kind < ExitKinds; kind++)
+        {
+            int k = kind;
+            pieces.Add(a => Exit(a, k));
+        }
+        var code = new HostAssembler();
+        int[] starts = new int[pieces.Count];
+        for (int i = 0; i < starts.Length; i++)
+        {
+            starts[i] = code.Position;
+            var assembler = new Assembler(64);
+            pieces[i](assembler);
+            assembler.Assemble(code, (ulong)(address + code.Position));
+            while (code.Position % alignment != 0)
+            {
+                code.WriteByte(0xCC); // INT3
+            }
+        }
+        return (code.Bytes.ToArray(), starts);
     }
 
     private static void Enter(Assembler a, bool serialize)
