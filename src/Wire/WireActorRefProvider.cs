@@ -16,7 +16,7 @@ namespace FtAkka.Wire;
 /// </summary>
 public class WireActorRefProvider : IActorRefProvider, IWireReceiver
 {
-    private const int LargestKeptBufferBytes = 64 * 1024;
+    private const int LargestKeptBufferBytes = 1024 * 1024;
 
     [ThreadStatic]
     private static WireWriter? t_writer;

@@ -94,6 +94,11 @@ public static partial class WireMessageCodec
         Row<DivergenceWitness>("dw", 6, WriteDivergenceWitness, ReadDivergenceWitness),
     ];
 
+    private const int LargestKeptBufferBytes = 1024 * 1024;
+
+    [ThreadStatic]
+    private static ArrayBufferWriter<byte>? t_buffer;
+
     private delegate void Writer<in T>(ref MessagePackWriter writer, T message);
 
     /// <summary>The manifest of a message.</summary>
@@ -104,8 +109,11 @@ public static partial class WireMessageCodec
     /// <exception cref="ArgumentException">Its type has no row in the table.</exception>
     public static byte[] Encode(IWireMessage message)
     {
-        var buffer = new ArrayBufferWriter<byte>();
+        var buffer = t_buffer ?? new ArrayBufferWriter<byte>();
+        buffer.ResetWrittenCount();
         Encode(message, buffer);
+        // A disk's data make it large; growing a new one each time would cost more than all else here.
+        t_buffer = buffer.Capacity <= LargestKeptBufferBytes ? buffer : null;
         return buffer.WrittenSpan.ToArray();
     }
 
