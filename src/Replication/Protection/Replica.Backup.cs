@@ -20,6 +20,7 @@ public sealed partial class Replica
     private bool _ackPending;
     private int _bytesSinceAck;
     private bool _resendDue;
+    private bool _primaryEnded;
 
     private void TakeBackup(Instant now, ReplicaInput input)
     {
@@ -98,6 +99,11 @@ public sealed partial class Replica
                 _resendDue |= !_yielded;
                 _ackDue = true;
                 break;
+            case ChannelClosed { Reason: ChannelCloseReason.Ended } when Role == ReplicaRole.Backup && _options.HasSeparateDisks && _endedAt != Lsn.None:
+                // The machine has ended and all it said has left, but this replica's own disks lack what replay has still to write. Nobody is left to fall silent.
+                _primaryEnded = true;
+                _gate.PeerReleased(ulong.MaxValue);
+                break;
             case ChannelClosed closed:
                 Halt(closed.Reason == ChannelCloseReason.Ended ? HaltReason.MachineEnded : HaltReason.Dropped, closed.Text);
                 break;
@@ -167,11 +173,12 @@ public sealed partial class Replica
         // An ended machine has nothing to take over, once all it said has left.
         if (_ended && Role == ReplicaRole.Backup && _gate.PeerLastReleased >= _gate.LastAdded && _gate.OwnPending == 0)
         {
-            Acknowledge(now);
+            if (!_primaryEnded)
+                Acknowledge(now);
             Halt(HaltReason.MachineEnded, "the machine ended");
             return;
         }
-        if (Role == ReplicaRole.Backup && (suspect || _yielded))
+        if (Role == ReplicaRole.Backup && (suspect || _yielded) && !_primaryEnded)
         {
             Become(ReplicaRole.GoingLive);
             Report(_yielded ? $"{_peer} hands over" : $"{_peer} is silent");
@@ -181,7 +188,7 @@ public sealed partial class Replica
         if (Role == ReplicaRole.GoingLive && !_arbiter.IsClaiming && _receive!.LastExecuted >= _receive.LastReceived && _gate.OwnPending == 0)
             Ask(now, _arbiter.Claim(now, Generation + 1));
         bool reportDue = _receive is not null && (_ackPending || _receive.LastExecuted > _reported) && now - _lastAck >= _options.ExecutionReportInterval;
-        if (Role != ReplicaRole.GoingLive && _receive is not null && (_ackDue || reportDue))
+        if (Role != ReplicaRole.GoingLive && _receive is not null && (_ackDue || reportDue) && !_primaryEnded)
             Acknowledge(now);
         if (Role is ReplicaRole.BackupSyncing or ReplicaRole.Backup)
             SetPace(_gate.IsFull ? StopReasons.ReplayOutputsFull : StopReasons.None, 100);

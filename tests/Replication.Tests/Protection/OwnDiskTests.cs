@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Runtime.InteropServices;
+using FtAkka.Machine;
 using FtAkka.Machine.Events;
 using FtAkka.Machine.Virtio.Block;
 using FtAkka.Replication.Log;
@@ -57,6 +58,28 @@ public sealed class OwnDiskTests
         Assert.Contains("disk 0 is full", closed.Text, StringComparison.Ordinal);
         Assert.Equal(HaltReason.DiskFailed, Assert.Single(effects.OfType<ReplicaEffect.HaltReplica>()).Reason);
         Assert.False(Claims(Silence(backup, 20, 2000)));
+    }
+
+    [Fact]
+    public void Backup_of_a_machine_that_has_ended_ends_with_the_last_write_to_its_own_disk()
+    {
+        var backup = Replica.StartBackup(new ReplicaIdentity("vm", "B", 1), Options, Session, "A", At(0));
+        backup.Step(At(1), new ReplicaInput.CopyAssembled(default, 0));
+        LogEntry end = new(new Lsn(2), 2, new EndPayload(MachineExitReason.PowerOff));
+        backup.Step(At(2), new ReplicaInput.Received(new LogAppend(ImmutableCollectionsMarshal.AsImmutableArray(LogFrame.Write([Mark(1, 1), end])),
+            1, 2, 1, 1, At(2).Ticks, At(2).Ticks, 0, true, 0)));
+        Assert.Equal(ReplicaRole.Backup, backup.Role);
+
+        // The primary's disk has the write already, and all of the log is here: the primary ends, long before this replica has replayed to the end.
+        backup.Step(At(3), new ReplicaInput.Received(new ChannelClosed(1, 1, ChannelCloseReason.Ended, "the machine ended")));
+        Assert.False(Claims(Silence(backup, 20, 3000)));
+        Assert.Equal(ReplicaRole.Backup, backup.Role);
+        backup.Step(At(3001), new ReplicaInput.Replayed(new Lsn(2), 2, [Write]));
+        Assert.Equal(ReplicaRole.Backup, backup.Role);
+
+        var effects = backup.Step(At(3002), new ReplicaInput.OutputPerformed(1));
+
+        Assert.Equal(HaltReason.MachineEnded, Assert.Single(effects.OfType<ReplicaEffect.HaltReplica>()).Reason);
     }
 
     [Fact]
