@@ -29,6 +29,9 @@ public sealed partial class NodeActor : ReceiveActor
     /// <summary>Console output from before a copy that a new backup gets.</summary>
     private const int HistoryBytesMax = 1 << 20;
 
+    /// <summary>An actor that was made begins within this time, or is looked for again.</summary>
+    private static readonly TimeSpan LooksAgain = TimeSpan.FromMilliseconds(2);
+
     private readonly NodeOptions settings;
     private readonly INodeArbiter arbiter;
     private readonly ILoggingAdapter log = Context.GetLogger();
@@ -60,17 +63,17 @@ public sealed partial class NodeActor : ReceiveActor
         Receive<Dropped>(OnDropped);
         Receive<NodeProtocol.Leave>(_ => Leave());
         Receive<NodeProtocol.Start>(message => Answer(() => Start(message)));
-        Receive<NodeProtocol.Protect>(message => Answer(() => Protect(message.Vm, message.Node)));
-        Receive<NodeProtocol.Unprotect>(message => Answer(() => Unprotect(message.Vm)));
-        Receive<NodeProtocol.Failover>(message => Answer(() => FailOver(message.Vm)));
-        Receive<NodeProtocol.Operate>(message => Answer(() =>
+        Receive<NodeProtocol.Protect>(message => AnswerOnceBegun(message.Vm, message, () => Protect(message.Vm, message.Node)));
+        Receive<NodeProtocol.Unprotect>(message => AnswerOnceBegun(message.Vm, message, () => Unprotect(message.Vm)));
+        Receive<NodeProtocol.Failover>(message => AnswerOnceBegun(message.Vm, message, () => FailOver(message.Vm)));
+        Receive<NodeProtocol.Operate>(message => AnswerOnceBegun(message.Vm, message, () =>
         {
             Live(message.Vm).Actor!.Tell(new ReplicaProtocol.Operate(message.Operation));
             return $"{message.Vm}: {message.Operation} was sent";
         }));
         Receive<NodeProtocol.List>(_ => Sender.Tell(new NodeProtocol.Replicas(
             [.. entries.Values.Select(entry => new ReplicaLine(settings.Name, entry.Vm, entry.End is null ? entry.Shell?.View() : null, entry.End))])));
-        Receive<NodeProtocol.Attach>(message => Answer(() => new NodeProtocol.Attached(Live(message.Vm).Console)));
+        Receive<NodeProtocol.Attach>(message => AnswerOnceBegun(message.Vm, message, () => new NodeProtocol.Attached(Live(message.Vm).Console)));
     }
 
     /// <summary>Props of a node.</summary>
@@ -119,6 +122,17 @@ public sealed partial class NodeActor : ReceiveActor
             }
         }
         lastBeats[beat.NodeName] = beat;
+    }
+
+    /// <summary>Who asks for something right behind "start" is answered when the replica's actor has begun, not refused.</summary>
+    private void AnswerOnceBegun(string vm, object question, Func<object> act)
+    {
+        if (entries.TryGetValue(vm, out NodeEntry? entry) && entry is { End: null, Shell: null })
+        {
+            Context.System.Scheduler.ScheduleTellOnce(LooksAgain, Self, question, Sender);
+            return;
+        }
+        Answer(act);
     }
 
     private void Answer(Func<object> act)
