@@ -268,15 +268,16 @@ public sealed partial class ReplicaShell
         foreach (PageContent page in pages)
         {
             int index = (int)page.Page;
-            if (page.Bytes.IsEmpty && !copyWritten![index])
+            bool wasWritten = copyWritten![index];
+            if (page.Bytes.IsEmpty && !wasWritten)
             {
                 continue;
             }
-            copyWritten![index] = true;
+            copyWritten[index] = true;
             ReadOnlySpan<byte> content = page.Bytes.IsEmpty ? ZeroPage : page.Bytes.AsSpan();
-            if (!copy!.Memory.Page(index).SequenceEqual(content))
+            if (!wasWritten || !copy!.Memory.Page(index).SequenceEqual(content))
             {
-                copy.Memory.TryWrite(copy.Memory.PhysicalAddressOf(index), content);
+                copy!.Memory.TryWrite(copy.Memory.PhysicalAddressOf(index), content);
             }
         }
     }

@@ -11,7 +11,6 @@ namespace FtAkka.Cpu.Engine;
 internal sealed unsafe class Stubs
 {
     private const int FirstExit = 4;
-    private const int ExitKinds = 7;
     private const int StatusFlags = 0xCD5; // CF PF AF ZF SF DF OF
     private static readonly AssemblerRegister64[] Gpr = [rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8, r9, r10, r11, r12, r13, r14, r15];
 
@@ -87,10 +86,9 @@ internal sealed unsafe class Stubs
     {
         const int alignment = 64;
         var pieces = new List<Action<Assembler>> { a => Enter(a, serialize: false), a => Enter(a, serialize: true), LoadX87, SaveX87 };
-        for (int kind = 0; kind < ExitKinds; kind++)
+        foreach (ExitKind kind in Enum.GetValues<ExitKind>())
         {
-            int k = kind;
-            pieces.Add(a => Exit(a, k));
+            pieces.Add(a => Exit(a, (int)kind));
         }
         var code = new HostAssembler();
         int[] starts = new int[pieces.Count];

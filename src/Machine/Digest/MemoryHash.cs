@@ -7,7 +7,7 @@ namespace FtAkka.Machine.Digest;
 internal static class MemoryHash
 {
     /// <summary>Most pages of most guests are zero, and telling that is many times faster than a hash.</summary>
-    private static readonly ulong ZeroPage = XxHash64.Hash(new byte[GuestMemory.PageSizeBytes]);
+    private static readonly ulong ZeroPageHash = XxHash64.Hash(new byte[GuestMemory.PageSizeBytes]);
 
     /// <summary>Hash over addresses and contents of the pages.</summary>
     /// <param name="memory">Guest RAM.</param>
@@ -29,5 +29,5 @@ internal static class MemoryHash
         return hash;
     }
 
-    private static ulong OfPage(ReadOnlySpan<byte> page) => page.ContainsAnyExcept((byte)0) ? XxHash64.Hash(page) : ZeroPage;
+    private static ulong OfPage(ReadOnlySpan<byte> page) => page.ContainsAnyExcept((byte)0) ? XxHash64.Hash(page) : ZeroPageHash;
 }

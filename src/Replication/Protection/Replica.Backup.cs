@@ -173,8 +173,7 @@ public sealed partial class Replica
         // An ended machine has nothing to take over, once all it said has left.
         if (_ended && Role == ReplicaRole.Backup && _gate.PeerLastReleased >= _gate.LastAdded && _gate.OwnPending == 0)
         {
-            if (!_primaryEnded)
-                Acknowledge(now);
+            Acknowledge(now);
             Halt(HaltReason.MachineEnded, "the machine ended");
             return;
         }
@@ -188,7 +187,7 @@ public sealed partial class Replica
         if (Role == ReplicaRole.GoingLive && !_arbiter.IsClaiming && _receive!.LastExecuted >= _receive.LastReceived && _gate.OwnPending == 0)
             Ask(now, _arbiter.Claim(now, Generation + 1));
         bool reportDue = _receive is not null && (_ackPending || _receive.LastExecuted > _reported) && now - _lastAck >= _options.ExecutionReportInterval;
-        if (Role != ReplicaRole.GoingLive && _receive is not null && (_ackDue || reportDue) && !_primaryEnded)
+        if (Role != ReplicaRole.GoingLive && _receive is not null && (_ackDue || reportDue))
             Acknowledge(now);
         if (Role is ReplicaRole.BackupSyncing or ReplicaRole.Backup)
             SetPace(_gate.IsFull ? StopReasons.ReplayOutputsFull : StopReasons.None, 100);
@@ -197,8 +196,11 @@ public sealed partial class Replica
     private void Acknowledge(Instant now)
     {
         (_lastAck, _reported) = (now, _receive!.LastExecuted);
-        Emit(new ReplicaEffect.Send(new LogAck(_receive.LastReceived.Value, _receive.LastExecuted.Value, _icount, _echo,
-            _session.Generation, _session.Attempt, _leaseTicks, _resendDue)));
+        if (!_primaryEnded)
+        {
+            Emit(new ReplicaEffect.Send(new LogAck(_receive.LastReceived.Value, _receive.LastExecuted.Value, _icount, _echo,
+                _session.Generation, _session.Attempt, _leaseTicks, _resendDue)));
+        }
         (_ackDue, _ackPending, _resendDue, _bytesSinceAck) = (false, false, false, 0);
     }
 
