@@ -29,6 +29,7 @@ public sealed unsafe partial class Vcpu : IDisposable
         ArgumentOutOfRangeException.ThrowIfLessThan(options.CodeCacheBytes, 1 << 20);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(options.CodeCacheBytes, 512 << 20);
         ArgumentOutOfRangeException.ThrowIfNotEqual(options.MaxBlockInstructions, Math.Clamp(options.MaxBlockInstructions, 1, 64));
+        ArgumentOutOfRangeException.ThrowIfNotEqual(options.Semantics, Math.Clamp(options.Semantics, 0, CpuSemantics.Current));
         Model = model;
         _allocated = new ExecutionEngine(memory, model, bus, options);
     }

@@ -2,7 +2,7 @@ using FtAkka.Cpu.Translation;
 
 namespace FtAkka.Cpu;
 
-/// <summary>Limits and test knobs of a vCPU. None of them changes what the guest computes.</summary>
+/// <summary>Limits and test knobs of a vCPU. Only <see cref="Semantics"/> changes what the guest computes.</summary>
 public sealed record VcpuOptions
 {
     /// <summary>
@@ -13,4 +13,13 @@ public sealed record VcpuOptions
 
     /// <summary>Longest translated block in instructions, 1 to 64.</summary>
     public int MaxBlockInstructions { get; init; } = BlockTranslator.MaxInstructions;
+
+    /// <summary>Number of the definitions that hold, 0 to <see cref="CpuSemantics.Current"/>; only the replay of an old recording asks for another than the last.</summary>
+    public int Semantics { get; init; } = CpuSemantics.Current;
+
+    /// <summary>
+    /// Not 0: a seed. Behind each instruction whose undefined flags are ours to define, the host's flags get random values there, as if the host's CPU were another
+    /// at each instruction. Costs time; for tests that no host's choice reaches the guest.
+    /// </summary>
+    public ulong FlagNoiseSeed { get; init; }
 }

@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using FtAkka.Actors.Configuration;
+using FtAkka.Cpu;
 using FtAkka.Machine;
 using FtAkka.Machine.Virtio.Block;
 using FtAkka.Machine.Virtio.Net;
@@ -36,6 +37,10 @@ public sealed record VmProfile
     /// <summary>CPU model.</summary>
     [JsonRequired]
     public string CpuModel { get; init; } = "";
+
+    /// <summary>Number of the definitions under which its CPU runs (<see cref="CpuSemantics"/>). Two replicas of different numbers would part at the first difference.</summary>
+    [JsonRequired]
+    public int Semantics { get; init; } = CpuSemantics.Current;
 
     /// <summary>RAM.</summary>
     [JsonRequired]
@@ -84,7 +89,7 @@ public sealed record VmProfile
         try
         {
             VmProfile profile = JsonSerializer.Deserialize<VmProfile>(text, Format) ?? throw new JsonException("It is empty.");
-            refusal = Cpu.Architecture.CpuModel.WhyNotHere(profile.CpuModel) ?? profile.FindError() ?? "";
+            refusal = profile.WhyOtherSemantics() ?? Cpu.Architecture.CpuModel.WhyNotHere(profile.CpuModel) ?? profile.FindError() ?? "";
             return refusal.Length == 0 ? profile : null;
         }
         catch (Exception wrong) when (wrong is JsonException or FormatException)
@@ -93,6 +98,10 @@ public sealed record VmProfile
             return null;
         }
     }
+
+    private string? WhyOtherSemantics() => Semantics == CpuSemantics.Current
+        ? null
+        : $"The VM runs under CPU semantics {Semantics}, and this node under {CpuSemantics.Current}: both nodes must run the same version of FtAkka.";
 
     /// <summary>The profile as text.</summary>
     public string Write() => JsonSerializer.Serialize(this, Format);

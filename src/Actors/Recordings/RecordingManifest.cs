@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using FtAkka.Cpu;
 using FtAkka.Cpu.Architecture;
 using FtAkka.Machine;
 
@@ -42,7 +43,13 @@ public sealed record RecordingManifest
     /// <summary>Name of the CPU model.</summary>
     public required string CpuModel { get; init; }
 
-    /// <summary>Vendor, family and model of the host's CPU, since its results are the guest's (docs/determinism.md).</summary>
+    /// <summary>
+    /// Number of the definitions under which the CPU ran (<see cref="CpuSemantics"/>); a replay runs under the same. Absent, and so 0, in recordings from before
+    /// the number. The writer of a recording sets it.
+    /// </summary>
+    public int Semantics { get; init; }
+
+    /// <summary>Model name of the host's CPU, since some of its results are the guest's (docs/determinism.md).</summary>
     public required string HostCpu { get; init; }
 
     /// <summary>The hardware.</summary>
@@ -101,6 +108,16 @@ public sealed record RecordingManifest
             Disks = Machine.Disks.IsDefault ? ImmutableArray<FtAkka.Machine.Virtio.Block.BlockOptions>.Empty : Machine.Disks,
             Nics = Machine.Nics.IsDefault ? ImmutableArray<FtAkka.Machine.Virtio.Net.NetOptions>.Empty : Machine.Nics,
         };
+        if (Semantics is < 0 or > CpuSemantics.Current)
+        {
+            throw new RecordingException(
+                $"{file}: the recording was made under CPU semantics {Semantics}, and this ftakka knows 0 to {CpuSemantics.Current}: use the one that recorded it, {Program}.");
+        }
+        if (Semantics == CpuSemantics.MultiplyKeepsFlags && HostCpu.StartsWith("Intel", StringComparison.Ordinal))
+        {
+            throw new RecordingException(
+                $"{file}: the recording was made on {HostCpu} before multiplications had defined flags, and would differ now: use the ftakka that recorded it, {Program}.");
+        }
         if (!FtAkka.Cpu.Architecture.CpuModel.TryGet(CpuModel, out _))
         {
             throw new RecordingException($"{file}: this ftakka has no CPU model '{CpuModel}': use the one that recorded it, {Program}.");

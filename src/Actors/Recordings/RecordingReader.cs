@@ -88,13 +88,13 @@ public sealed class RecordingReader
     /// <summary>The last keyframe at or before <paramref name="icount"/>; the first of all if there is none.</summary>
     public Keyframe KeyframeFor(ulong icount) => Keyframes.LastOrDefault(keyframe => keyframe.Icount <= icount) ?? Keyframes[0];
 
-    /// <summary>Builds the recording's machine, without content.</summary>
+    /// <summary>Builds the recording's machine, without content, with the recording's CPU semantics whatever <paramref name="options"/> say.</summary>
     /// <exception cref="RecordingException">The host refuses.</exception>
     public GuestMachine CreateMachine(VcpuOptions? options = null)
     {
         try
         {
-            return new GuestMachine(Manifest.Machine, options);
+            return new GuestMachine(Manifest.Machine, (options ?? new VcpuOptions()) with { Semantics = Manifest.Semantics });
         }
         catch (Exception refused) when (refused is InvalidOperationException or ArgumentException or System.ComponentModel.Win32Exception)
         {

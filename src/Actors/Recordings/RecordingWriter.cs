@@ -1,3 +1,4 @@
+using FtAkka.Cpu;
 using FtAkka.Replication.Log;
 using FtAkka.Replication.Snapshots;
 
@@ -70,7 +71,7 @@ public sealed class RecordingWriter : IDisposable
     /// <summary>Bytes of snapshots written so far.</summary>
     public long SnapshotBytes { get; private set; }
 
-    /// <summary>Starts a recording.</summary>
+    /// <summary>Starts a recording of a machine with the present CPU semantics, as every machine but that of a replay has.</summary>
     /// <exception cref="RecordingException">The folder holds a recording already, or cannot be written.</exception>
     public static RecordingWriter Create(string folder, RecordingManifest manifest, RecordingSync sync)
     {
@@ -84,7 +85,7 @@ public sealed class RecordingWriter : IDisposable
                 throw new RecordingException($"{folder} holds a recording already; choose another folder, or remove this one.");
             }
             var writer = new RecordingWriter(folder, manifest, sync);
-            File.WriteAllText(manifestFile, manifest.ToJson());
+            File.WriteAllText(manifestFile, (manifest with { Semantics = CpuSemantics.Current }).ToJson());
             return writer;
         }
         catch (Exception refused) when (refused is IOException or UnauthorizedAccessException)

@@ -32,13 +32,19 @@ internal static partial class InstructionPolicy
     }
 
     /// <summary>
-    /// True if the architecture leaves the result to the implementation (x87 transcendentals, RCPPS, RSQRTPS, BSWAP r16): a pair of
-    /// replicas needs hosts of one CPU family. Undefined flags are a second reason for that.
+    /// True if the architecture leaves the result to the implementation (x87 transcendentals, RCPPS, RSQRTPS, BSWAP r16), and it is the host's: one reason why a
+    /// pair of replicas needs hosts of one CPU model. Undefined flags are a second one, except those of <see cref="MultiplyFlags"/>.
     /// </summary>
     public static bool IsHostFamilyDependent(Code code) => (s_rules[(int)code].Traits & InstructionTraits.HostFamilyDependent) != 0;
 
     /// <summary>RFLAGS bits (architectural positions) this very instruction leaves undefined: narrower than the rule's if a count is immediate.</summary>
     public static uint UndefinedFlags(in Instruction instruction) => ToRflags(instruction.RflagsUndefined);
+
+    /// <summary>RFLAGS bits (architectural positions) the instruction looks at.</summary>
+    public static uint FlagsRead(in Instruction instruction) => ToRflags(instruction.RflagsRead);
+
+    /// <summary>RFLAGS bits (architectural positions) the instruction may change, undefined ones included.</summary>
+    public static uint FlagsModified(in Instruction instruction) => ToRflags(instruction.RflagsModified);
 
     /// <summary>
     /// Removes prefixes that have no meaning on our model but might on the host: F2/F3 that are not part of the opcode (XACQUIRE,

@@ -27,7 +27,7 @@ internal enum InstructionTraits : ushort
     ImplicitRcx = 1 << 9,
     /// <summary>BT, BTS, BTR, BTC with a register offset: the memory form accesses the operand at EA + (offset &gt;&gt; log2 bits) * size, not at EA.</summary>
     BitString = 1 << 10,
-    /// <summary>Architecturally imprecise or undefined result: equal only on hosts of the same CPU family. See <see cref="InstructionPolicy.IsHostFamilyDependent"/>.</summary>
+    /// <summary>Architecturally imprecise or undefined result: certainly equal only on hosts of the same CPU model. See <see cref="InstructionPolicy.IsHostFamilyDependent"/>.</summary>
     HostFamilyDependent = 1 << 11,
     /// <summary>#GP(0) if CPL is not 0.</summary>
     Privileged = 1 << 12,

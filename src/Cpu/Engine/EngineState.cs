@@ -46,6 +46,11 @@ internal unsafe struct EngineState
     public ulong SyscallCs, SyscallSs, SysretCs, SysretSs;
     /// <summary>Not 0: SYSCALL and SYSRET run in C#, because EFER.SCE is clear or the target's blocks are not those of a plain mode.</summary>
     public byte FastSyscallOff;
+
+    /// <summary>State of the generator behind <see cref="VcpuOptions.FlagNoiseSeed"/>.</summary>
+    public ulong FlagNoise;
+    /// <summary>The host's flags before a multiplication, under <see cref="CpuSemantics.MultiplyKeepsFlags"/>.</summary>
+    public ulong KeptFlags;
 }
 
 /// <summary>

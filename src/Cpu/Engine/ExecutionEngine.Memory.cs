@@ -105,6 +105,7 @@ internal sealed unsafe partial class ExecutionEngine
     {
         Settle(block.InstructionCount - site.Index);
         _s->Rip = block.LinearAddress + site.Offset;
+        _s->Rflags &= ~(ulong)site.Undefined;
     }
 
     private void RaiseAccessFault(bool stack)

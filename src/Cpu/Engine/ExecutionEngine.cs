@@ -62,7 +62,8 @@ internal sealed unsafe partial class ExecutionEngine : ITranslationObserver, IDi
         _stubs = new Stubs(_code);
         _mmu = new Mmu(_s, memory, bus) { Observer = this };
         _context = new CpuContext { State = _s, Mmu = _mmu, Bus = bus, Model = model };
-        _translator = new BlockTranslator(_stubs, _mmu.Tlb, _jumps, _tables, _es, InstructionFeatures.Ftvm64V1);
+        _translator = new BlockTranslator(_stubs, _mmu.Tlb, _jumps, _tables, _es, InstructionFeatures.Ftvm64V1, options);
+        _es->FlagNoise = options.FlagNoiseSeed;
         _next = _stubs.End;
         _pageBlocks = new Block?[memory.PageCount];
         _pageLines = new ulong[memory.PageCount];

@@ -159,6 +159,7 @@ internal sealed unsafe partial class BlockTranslator
             Write = write,
             RequiredAlignment = (byte)requiredAlignment,
             Stack = stack,
+            Undefined = _undefined,
         });
         _asm.PatchDword(sitePosition, id);
         _asm.LoadTable(HostReg.Addend, HostReg.Addend, (long)_tlb.Addends(TlbSet));

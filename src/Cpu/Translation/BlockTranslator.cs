@@ -40,11 +40,16 @@ internal sealed unsafe partial class BlockTranslator
     private int _bounceSlot;
     private bool _regular;
     private readonly InstructionFeatures _features;
+    private readonly int _semantics;
+    private readonly bool _noisy;
 
-    public BlockTranslator(Stubs stubs, SoftTlb tlb, JumpCache jumps, SiteTables tables, EngineState* state, InstructionFeatures features)
+    public BlockTranslator(
+        Stubs stubs, SoftTlb tlb, JumpCache jumps, SiteTables tables, EngineState* state, InstructionFeatures features, VcpuOptions options)
     {
         _addresses = new SystemAddresses(state);
         _features = features;
+        _semantics = options.Semantics;
+        _noisy = options.FlagNoiseSeed != 0;
         _stubs = stubs;
         _tlb = tlb;
         _jumps = jumps;
@@ -91,6 +96,7 @@ internal sealed unsafe partial class BlockTranslator
         _index = 0;
         _offset = 0;
         _openShadow = null;
+        _undefined = 0;
         int countPosition = EmitHead();
         bool open = true;
         while (open && _index < limit && _asm.Position < BlockCodeBytesMax - InstructionCodeBytesMax)
@@ -118,6 +124,7 @@ internal sealed unsafe partial class BlockTranslator
                 break;
             }
             InstructionClass kind = instruction.IsInvalid ? InstructionClass.Undefined : ClassOf(instruction);
+            PrepareFlags(instruction, kind);
             if (kind == InstructionClass.Special && TryEmitSystem(instruction, out open))
             {
                 _index++;
@@ -139,6 +146,7 @@ internal sealed unsafe partial class BlockTranslator
             }
             _openShadow = null;
             open = kind == InstructionClass.Emit ? EmitOwn(instruction) : EmitReencoded(instruction);
+            ConcludeFlags(instruction);
             _index++;
         }
         open &= !TryEndWithOpenShadow();
@@ -146,6 +154,7 @@ internal sealed unsafe partial class BlockTranslator
         block.LengthBytes = end;
         if (open)
         {
+            DefineFlags();
             EmitJumpTo(block.LinearAddress + (ulong)end);
         }
         EmitPendingLinks();
@@ -204,6 +213,7 @@ internal sealed unsafe partial class BlockTranslator
     /// <summary>The rest of the block is executed in C#: leave with RIP on the instruction, which is not counted yet.</summary>
     private void EndWithSpecial(in Instruction instruction)
     {
+        DefineFlags();
         _block.EndsSpecial = true;
         _block.Special = instruction;
         _asm.Call(_stubs.ExitAddress(ExitKind.Special));

@@ -70,6 +70,15 @@ internal sealed partial class HostAssembler
     /// <summary>and dst, src (64-bit). Changes flags.</summary>
     public void AndClobberingFlags64(int dst, int src) => OpRegReg(0x23, dst, src, wide: true);
 
+    /// <summary>xor dst, src (64-bit). Changes flags.</summary>
+    public void XorClobberingFlags64(int dst, int src) => OpRegReg(0x33, dst, src, wide: true);
+
+    /// <summary>add dst32, src32. Changes flags.</summary>
+    public void AddClobberingFlags32(int dst, int src) => OpRegReg(0x03, dst, src, wide: false);
+
+    /// <summary>rcr dst32, 1. Changes CF and OF.</summary>
+    public void RotateThroughCarryRight32(int dst) => OpRegReg(0xD1, 3, dst, wide: false);
+
     private void OpImmediate(int operation, int dst, int immediate)
     {
         if (dst >= 8)

@@ -21,6 +21,8 @@ internal sealed unsafe class SystemAddresses(EngineState* state)
     public long Fmask => (long)&_cpu->Fmask;
     public long Lstar => (long)&_cpu->Lstar;
     public long FastSyscallOff => (long)&state->FastSyscallOff;
+    public long FlagNoise => (long)&state->FlagNoise;
+    public long KeptFlags => (long)&state->KeptFlags;
     public long SyscallCs => (long)&state->SyscallCs;
     public long SyscallSs => (long)&state->SyscallSs;
     public long SysretCs => (long)&state->SysretCs;

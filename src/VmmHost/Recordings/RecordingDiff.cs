@@ -93,6 +93,8 @@ internal sealed class RecordingDiff(RecordingReader first, RecordingReader secon
         JsonObject b = JsonSerializer.SerializeToNode(second.Manifest.Machine, RecordingJson.Line)!.AsObject();
         return
         [
+            .. first.Manifest.Semantics == second.Manifest.Semantics ? Array.Empty<DifferentValue>()
+                : [new DifferentValue("semantics", $"{first.Manifest.Semantics}", $"{second.Manifest.Semantics}")],
             .. a.Where(setting => !JsonNode.DeepEquals(setting.Value, b[setting.Key]))
                 .Select(setting => new DifferentValue(setting.Key, Json(setting.Value), Json(b[setting.Key]))),
         ];

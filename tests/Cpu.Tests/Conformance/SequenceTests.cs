@@ -14,14 +14,15 @@ public class SequenceTests
     private const int SequencesBetweenFullComparisons = 100;
 
     [Theory]
-    [InlineData(1)]
-    [InlineData(3)]
-    [InlineData(64)]
-    public void Translated_sequence_equals_native_sequence(int maxBlockInstructions)
+    [InlineData(1, 0u)]
+    [InlineData(3, 1u)]
+    [InlineData(64, 0u)]
+    [InlineData(64, 1u)]
+    public void Translated_sequence_equals_native_sequence(int maxBlockInstructions, uint flagNoiseSeed)
     {
         ConformanceOptions options = ConformanceOptions.FromEnvironment();
         using var runner = new NativeRunner();
-        using var guest = new GuestUnderTest(runner, new VcpuOptions { MaxBlockInstructions = maxBlockInstructions });
+        using var guest = new GuestUnderTest(runner, new VcpuOptions { MaxBlockInstructions = maxBlockInstructions, FlagNoiseSeed = flagNoiseSeed });
         var random = new SeededRandom(options.Seed);
         var generator = new InstructionGenerator(random, runner);
         var failures = new ConformanceFailures();

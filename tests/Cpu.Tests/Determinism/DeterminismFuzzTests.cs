@@ -4,7 +4,7 @@ namespace FtAkka.Cpu.Tests.Determinism;
 
 /// <summary>
 /// The determinism contract (docs/determinism.md): equal digests at equal icounts, whatever the budgets, block lengths, flushes and
-/// snapshots in between. Guests page, fault, modify themselves, run REP strings and take interrupts.
+/// snapshots in between, and whatever the host's CPU leaves in flags that are ours to define. Guests page, fault, modify themselves, run REP strings and take interrupts.
 /// </summary>
 public sealed class DeterminismFuzzTests(ITestOutputHelper output)
 {
@@ -58,7 +58,8 @@ public sealed class DeterminismFuzzTests(ITestOutputHelper output)
     private static List<string> RunPerturbed(int seed, uint privilege, bool real, bool upper, ulong length)
     {
         var random = new Random(unchecked(seed * 7919));
-        FuzzGuest guest = new(seed, privilege, random.Next(1, 65), real, upper);
+        ulong flagNoise = (ulong)random.Next(2) * (ulong)random.NextInt64();
+        FuzzGuest guest = new(seed, privilege, random.Next(1, 65), real, upper, flagNoise);
         var digests = new List<string>();
         try
         {
@@ -80,7 +81,7 @@ public sealed class DeterminismFuzzTests(ITestOutputHelper output)
                             guest.Vcpu.Mmu.FlushAll();
                             break;
                         case 2:
-                            FuzzGuest moved = new(seed, privilege, random.Next(1, 65), real, upper);
+                            FuzzGuest moved = new(seed, privilege, random.Next(1, 65), real, upper, flagNoise);
                             guest.CopyTo(moved);
                             guest.Dispose();
                             guest = moved;

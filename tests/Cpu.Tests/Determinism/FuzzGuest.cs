@@ -19,10 +19,10 @@ internal sealed unsafe class FuzzGuest : IDisposable
     private readonly GuestHarness _guest;
     private readonly bool _upper;
 
-    public FuzzGuest(int seed, uint privilege, int maxBlockInstructions = 64, bool real = false, bool upper = false)
+    public FuzzGuest(int seed, uint privilege, int maxBlockInstructions = 64, bool real = false, bool upper = false, ulong flagNoise = 0)
     {
         _upper = upper;
-        _guest = new GuestHarness(2 << 20, new VcpuOptions { CodeCacheBytes = 1 << 20, MaxBlockInstructions = maxBlockInstructions });
+        _guest = new GuestHarness(2 << 20, new VcpuOptions { CodeCacheBytes = 1 << 20, MaxBlockInstructions = maxBlockInstructions, FlagNoiseSeed = flagNoise });
         var random = new Random(seed);
         FillCode(random, real);
         var data = new byte[DataPages * 4096];

@@ -29,6 +29,52 @@ public sealed class CorpusTests
         }
     }
 
+    /// <summary>As on a host whose CPU leaves something else in undefined flags each time.</summary>
+    [Theory]
+    [MemberData(nameof(Recordings))]
+    public void Old_recording_replays_whatever_the_host_leaves_in_undefined_flags(string name)
+    {
+        RecordingReader recording = RecordingReader.Open(Path.Combine(Corpus, name));
+        string expected = File.ReadAllText(Path.Combine(Corpus, name, "expected.txt"));
+        Assert.Equal(expected, Outcome(recording, recording.Keyframes[0], flagNoise: 1));
+        Assert.Equal(expected, Outcome(recording, recording.Keyframes[0], flagNoise: 2));
+    }
+
+    /// <summary>Recordings of both kinds are there: the number decides the rule, so one of them would diverge without it.</summary>
+    [Theory]
+    [InlineData("v1", 0)]
+    [InlineData("s1", 1)]
+    public void Recordings_name_their_cpu_semantics(string prefix, int semantics)
+    {
+        foreach (string name in new[] { "compute", "all" })
+        {
+            Assert.Equal(semantics, RecordingReader.Open(Path.Combine(Corpus, $"{prefix}-{name}")).Manifest.Semantics);
+        }
+    }
+
+    /// <summary>Both rules give other digests: a recording that replayed under either would show nothing.</summary>
+    [Fact]
+    public void Old_recording_of_multiplications_diverges_under_the_present_rule()
+    {
+        string copy = Path.Combine(Path.GetTempPath(), $"ftakka-corpus-{Guid.NewGuid():n}");
+        Directory.CreateDirectory(copy);
+        try
+        {
+            foreach (string file in Directory.GetFiles(Path.Combine(Corpus, "v1-compute")))
+            {
+                File.Copy(file, Path.Combine(copy, Path.GetFileName(file)));
+            }
+            string manifest = Path.Combine(copy, "manifest.json");
+            File.WriteAllText(manifest, File.ReadAllText(manifest).Replace("\"hostCpu\"", "\"semantics\": 1, \"hostCpu\"", StringComparison.Ordinal));
+            RecordingReader recording = RecordingReader.Open(copy);
+            Assert.NotNull(TinyRecording.Replay(recording, recording.Keyframes[0]).Player.Divergence);
+        }
+        finally
+        {
+            Directory.Delete(copy, recursive: true);
+        }
+    }
+
     [Fact]
     public void Corpus_is_there() => Assert.True(Recordings().Count >= 5);
 
@@ -53,9 +99,9 @@ public sealed class CorpusTests
         }
     }
 
-    private static string Outcome(RecordingReader recording, Keyframe start)
+    private static string Outcome(RecordingReader recording, Keyframe start, ulong flagNoise = 0)
     {
-        (string console, MachinePlayer player, ulong icount, ulong memory) = TinyRecording.Replay(recording, start);
+        (string console, MachinePlayer player, ulong icount, ulong memory) = TinyRecording.Replay(recording, start, flagNoise: flagNoise);
         Assert.True(player.Divergence is null, $"{player.Divergence}");
         string hash = Convert.ToHexStringLower(SHA256.HashData(Encoding.ASCII.GetBytes(console)));
         return $"icount {icount}\nentries {player.LastExecuted}\noutputs {player.LastOutput}\ndigests {player.DigestsChecked}\nmemory {memory:x16}\nconsole sha256 {hash}\n";

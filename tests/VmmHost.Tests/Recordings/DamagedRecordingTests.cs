@@ -73,6 +73,8 @@ public sealed class DamagedRecordingTests : IDisposable
     [Theory]
     [InlineData("\"version\": 1,", "\"version\": 2,", "format version 2, and this ftakka reads versions 1 to 1: use the one that recorded it, tests")]
     [InlineData("\"version\": 1,", "\"version\": \"?\",", "not the manifest of a recording")]
+    [InlineData("\"semantics\": 1,", "\"semantics\": 2,", "CPU semantics 2, and this ftakka knows 0 to 1: use the one that recorded it, tests")]
+    [InlineData("\"semantics\": 1,\n  \"hostCpu\": \"any\"", "\"hostCpu\": \"Intel(R) Xeon(R)\"", "made on Intel(R) Xeon(R) before multiplications had defined flags")]
     [InlineData("ftvm64-v1", "ftvm64-v9", "no CPU model 'ftvm64-v9': use the one that recorded it, tests")]
     [InlineData("\"memoryBytes\": 16777216", "\"memoryBytes\": 99999999999999", "memory")]
     [InlineData("\"machine\"", "\"engine\"", "machine")]

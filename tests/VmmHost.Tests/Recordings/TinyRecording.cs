@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using FtAkka.Actors.Recordings;
+using FtAkka.Cpu;
 using FtAkka.Cpu.Architecture;
 using FtAkka.TinyGuests;
 using FtAkka.Machine;
@@ -68,9 +69,9 @@ internal static class TinyRecording
 
     /// <summary>Replays from a keyframe to the end. Returns the console's bytes.</summary>
     public static (string Console, MachinePlayer Player, ulong Icount, ulong FullMemory) Replay(
-        RecordingReader recording, Keyframe start, int? stopsSeed = null, int stopsWithin = 5000)
+        RecordingReader recording, Keyframe start, int? stopsSeed = null, int stopsWithin = 5000, ulong flagNoise = 0)
     {
-        using var replay = new RecordingReplay(recording, start);
+        using var replay = new RecordingReplay(recording, start, new VcpuOptions { FlagNoiseSeed = flagNoise });
         var console = new List<byte>();
         var random = new Random(stopsSeed ?? 0);
         while (true)

@@ -1,0 +1,276 @@
+using FtAkka.Cpu.Decoding;
+using Iced.Intel;
+using static Iced.Intel.AssemblerRegisters;
+
+namespace FtAkka.Cpu.Tests.Engine;
+
+/// <summary>
+/// MUL and IMUL clear SF, ZF, AF and PF on every host (<see cref="CpuSemantics"/>), and nobody can tell how: every form, followed by every way to look at the
+/// flags, by what overwrites a part of them, and by what leaves a block, with the host's flags at random behind each multiplication.
+/// </summary>
+public sealed unsafe class MultiplyFlagsTests
+{
+    private const ulong Missing = 0xC0000, Device = 64UL << 20, Target = GuestHarness.Code + 0x1800, Entry = GuestHarness.Handlers + 0x1800;
+    private const uint StatusFlags = 0x8D5, CarryAndOverflow = 0x801;
+    private const int Steps = 60;
+
+    private static readonly (string Name, Action<Assembler> Emit)[] s_forms =
+    [
+        ("mul bl", a => a.mul(bl)),
+        ("mul ah", a => a.mul(ah)),
+        ("mul bx", a => a.mul(bx)),
+        ("mul ebx", a => a.mul(ebx)),
+        ("mul rbx", a => a.mul(rbx)),
+        ("mul r13", a => a.mul(r13)),
+        ("mul byte [rsi]", a => a.mul(__byte_ptr[rsi])),
+        ("mul word [rsi]", a => a.mul(__word_ptr[rsi])),
+        ("mul dword [rsi]", a => a.mul(__dword_ptr[rsi])),
+        ("mul qword [rsi]", a => a.mul(__qword_ptr[rsi])),
+        ("mul qword [page crossing]", a => a.mul(__qword_ptr[rsi + 0xFFC])),
+        ("mul qword [device]", a => a.mul(__qword_ptr[rdi])),
+        ("imul bl", a => a.imul(bl)),
+        ("imul bh", a => a.imul(bh)),
+        ("imul bx", a => a.imul(bx)),
+        ("imul ebx", a => a.imul(ebx)),
+        ("imul rbx", a => a.imul(rbx)),
+        ("imul qword [rsi]", a => a.imul(__qword_ptr[rsi])),
+        ("imul ax, bx", a => a.imul(ax, bx)),
+        ("imul eax, ebx", a => a.imul(eax, ebx)),
+        ("imul rax, rbx", a => a.imul(rax, rbx)),
+        ("imul r12, r13", a => a.imul(r12, r13)),
+        ("imul rax, [rsi]", a => a.imul(rax, __qword_ptr[rsi])),
+        ("imul ax, bx, 7", a => a.imul(ax, bx, 7)),
+        ("imul ax, bx, 700", a => a.imul(ax, bx, 700)),
+        ("imul eax, ebx, 7", a => a.imul(eax, ebx, 7)),
+        ("imul eax, ebx, 70000", a => a.imul(eax, ebx, 70000)),
+        ("imul rax, rbx, 7", a => a.imul(rax, rbx, 7)),
+        ("imul rax, [rsi], 70000", a => a.imul(rax, __qword_ptr[rsi], 70000)),
+    ];
+
+    private static readonly SortedDictionary<string, Action<Assembler>> s_followers = new(StringComparer.Ordinal)
+    {
+        ["pushfq"] = a => a.pushfq(),
+        ["lahf"] = a => a.lahf(),
+        ["setz"] = a => a.sete(r8b),
+        ["sets"] = a => a.sets(r8b),
+        ["setp"] = a => a.setp(r8b),
+        ["seto, then pushfq"] = a => { a.seto(r8b); a.pushfq(); },
+        ["cmovo, then lahf"] = a => { a.cmovo(r8, r9); a.lahf(); },
+        ["cmovbe"] = a => a.cmovbe(r8, r9),
+        ["jz"] = a => { a.je(Target); a.jmp(Target); },
+        ["jo"] = a => { a.jo(Target); a.jmp(Target); },
+        ["jmp"] = a => a.jmp(Target),
+        ["jmp r10"] = a => a.jmp(r10),
+        ["call"] = a => a.call(Target),
+        ["call r10"] = a => a.call(r10),
+        ["ret"] = a => a.ret(),
+        ["jrcxz"] = a => { a.jrcxz(Target); a.jmp(Target); },
+        ["loope"] = a => { a.loope(Target); a.jmp(Target); },
+        ["adc"] = a => a.adc(r8, r9),
+        ["inc"] = a => a.inc(r8),
+        ["and"] = a => a.and(r8, r9),
+        ["add to memory"] = a => a.add(__qword_ptr[rsi], r9),
+        ["add to a missing page"] = a => a.add(__qword_ptr[Missing], r9),
+        ["imul again"] = a => a.imul(r8, r9),
+        ["mulx"] = a => a.mulx(r8, r9, rax),
+        ["rol"] = a => a.rol(r8, 3),
+        ["rcl"] = a => a.rcl(r8, 1),
+        ["bt"] = a => a.bt(r8, r9),
+        ["bsf of zero"] = a => a.bsf(r8, r11),
+        ["popcnt"] = a => a.popcnt(r8, r9),
+        ["shl by cl"] = a => a.shl(r8, cl),
+        ["shl by 0"] = a => a.shl(r8, 0),
+        ["shl by 32 of 32 bits"] = a => a.shl(r8d, 32),
+        ["shr by 1"] = a => a.shr(r8, 1),
+        ["sar by 3"] = a => a.sar(r8, 3),
+        ["clc"] = a => a.clc(),
+        ["stc, then pushfq"] = a => { a.stc(); a.pushfq(); },
+        ["cmc"] = a => a.cmc(),
+        ["std"] = a => { a.std(); a.cld(); },
+        ["sahf"] = a => a.sahf(),
+        ["cmpxchg8b"] = a => a.cmpxchg8b(__qword_ptr[rsi]),
+        ["cmpxchg"] = a => a.cmpxchg(__qword_ptr[rsi], r9),
+        ["adcx"] = a => a.adcx(r8, r9),
+        ["ucomisd"] = a => a.ucomisd(xmm0, xmm1),
+        ["fcomi"] = a => { a.fldz(); a.fldz(); a.fcomip(st0, st1); },
+        ["load"] = a => a.mov(r8, __[rsi]),
+        ["load across pages"] = a => a.mov(r8, __[rsi + 0xFFD]),
+        ["load from a device"] = a => a.mov(r8, __[rdi]),
+        ["load from a missing page"] = a => a.mov(r8, __[Missing]),
+        ["store to a missing page"] = a => a.mov(__[Missing], r8),
+        ["store into the own block"] = a => a.mov(__byte_ptr[Target + 0x7FF], al),
+        ["push"] = a => a.push(r8),
+        ["push of a missing page"] = a => a.push(__qword_ptr[Missing]),
+        ["misaligned vector load"] = a => a.movaps(xmm0, __[rsi + 1]),
+        ["div by zero"] = a => a.div(r11),
+        ["div"] = a => { a.xor(edx, edx); a.imul(r8, r9); a.div(r9); a.pushfq(); },
+        ["cpuid"] = a => a.cpuid(),
+        ["ud2"] = a => a.ud2(),
+        ["int3"] = a => a.int3(),
+        ["cli, sti"] = a => { a.cli(); a.sti(); a.nop(); a.cli(); },
+        ["popfq"] = a => a.popfq(),
+        ["rep stosb"] = a => { a.mov(rdi, rsi); a.rep.stosb(); },
+        ["repe cmpsb of nothing"] = a => { a.xor(ecx, ecx); a.imul(r8, r9); a.repe.cmpsb(); },
+        ["syscall"] = a => a.syscall(),
+        ["many moves"] = a => { for (int i = 0; i < 70; i++) { a.mov(r8, r9); } },
+    };
+
+    public static TheoryData<string> Followers => [.. s_followers.Keys];
+
+    [Theory]
+    [MemberData(nameof(Followers))]
+    public void Nobody_can_tell_when_the_flags_are_made(string follower)
+    {
+        foreach ((string name, Action<Assembler> form) in s_forms)
+        {
+            foreach (ulong factor in (ulong[])[3, 0xFFFF_FFFF_FFFF_FFFD])
+            {
+                Dictionary<ulong, byte[]> expected = States(form, s_followers[follower], factor);
+                for (int seed = 1; seed <= 4; seed++)
+                {
+                    AssertEqual(expected, form, s_followers[follower], factor, seed, $"{name}, {follower}, factor {factor:x}, seed {seed}");
+                }
+            }
+        }
+    }
+
+    /// <summary>The state at each icount when instructions run one at a time; where a multiplication has just run, its flags are as they are defined.</summary>
+    private static Dictionary<ulong, byte[]> States(Action<Assembler> form, Action<Assembler> follower, ulong factor)
+    {
+        using GuestHarness guest = Start(form, follower, factor, new VcpuOptions { CodeCacheBytes = 1 << 20 });
+        var states = new Dictionary<ulong, byte[]>();
+        while (guest.Vcpu.Icount < Steps && guest.Vcpu.Run(1) == VcpuExitReason.BudgetSpent)
+        {
+            states[guest.Vcpu.Icount] = StateOf(guest);
+            if (guest.Vcpu.Icount == 3)
+            {
+                ulong flags = guest.State->Rflags & StatusFlags;
+                Assert.True(flags is 0 or CarryAndOverflow, $"flags {flags:x}");
+            }
+        }
+        Assert.True(states.Count >= 4);
+        return states;
+    }
+
+    private static void AssertEqual(
+        Dictionary<ulong, byte[]> expected, Action<Assembler> form, Action<Assembler> follower, ulong factor, int seed, string what)
+    {
+        var random = new Random(seed);
+        var options = new VcpuOptions
+        {
+            CodeCacheBytes = 1 << 20, MaxBlockInstructions = seed == 1 ? 64 : random.Next(1, 65), FlagNoiseSeed = (ulong)random.NextInt64(1, long.MaxValue),
+        };
+        using GuestHarness guest = Start(form, follower, factor, options);
+        while (guest.Vcpu.Icount < Steps && guest.Vcpu.Run((ulong)random.Next(2, 12)) == VcpuExitReason.BudgetSpent)
+        {
+            if (expected.TryGetValue(guest.Vcpu.Icount, out byte[]? state))
+            {
+                Assert.True(state.AsSpan().SequenceEqual(StateOf(guest)), $"{what}: another state at {guest.Vcpu.Icount}, flags {guest.State->Rflags:x}");
+            }
+        }
+    }
+
+    private static byte[] StateOf(GuestHarness guest)
+    {
+        const int stackBytes = 128;
+        byte[] state = new byte[Vcpu.StateBytes + stackBytes];
+        guest.Vcpu.SaveState(state.AsSpan(0, Vcpu.StateBytes));
+        Assert.True(guest.Memory.TryRead(GuestHarness.Stack - stackBytes, state.AsSpan(Vcpu.StateBytes)));
+        return state;
+    }
+
+    /// <summary>All flags set, the multiplication third, then the follower; every exception stores its frame and goes on behind.</summary>
+    private static GuestHarness Start(Action<Assembler> form, Action<Assembler> follower, ulong factor, VcpuOptions options)
+    {
+        var guest = new GuestHarness(2 << 20, options);
+        guest.HaltOnExceptions();
+        guest.Write64(GuestHarness.PageTable + (8 * (Missing >> 12)), 0);
+        guest.Write64(GuestHarness.Data, factor);
+        guest.Write64(GuestHarness.Data + 0xFFC, factor);
+        guest.Write64(GuestHarness.Stack, Target);
+        guest.Assemble(a =>
+        {
+            a.mov(r8d, 5);
+            a.add(r8b, 0x7F); // some flags; the multiplication's own are set by the initial state
+            form(a);
+            follower(a);
+            a.nop();
+            a.jmp(Target);
+        });
+        guest.Assemble(a =>
+        {
+            a.pushfq();
+            a.hlt();
+        }, Target);
+        guest.Assemble(a =>
+        {
+            a.push(r11);
+            a.hlt();
+        }, Entry);
+        var s = guest.State;
+        s->Lstar = Entry;
+        s->Star = (0x18UL << 48) | (0x10UL << 32);
+        s->Gpr[0] = factor;
+        s->Gpr[1] = 0; // a shift by CL does nothing, JRCXZ jumps
+        s->Gpr[3] = factor;
+        s->Gpr[6] = GuestHarness.Data;
+        s->Gpr[7] = Device;
+        s->Gpr[9] = 7;
+        s->Gpr[10] = Target;
+        s->Gpr[12] = s->Gpr[13] = factor;
+        s->Rflags = 2 | StatusFlags;
+        guest.Vcpu.Mmu.FlushAll();
+        return guest;
+    }
+
+    /// <summary>The old rule, under which recordings without a number were made: the flags are what they were, whatever the host does.</summary>
+    [Fact]
+    public void Under_semantics_0_a_multiplication_leaves_the_flags_as_they_were()
+    {
+        foreach ((string name, Action<Assembler> form) in s_forms)
+        {
+            for (uint flags = 0; flags <= MultiplyFlags.Undefined; flags++)
+            {
+                if ((flags & ~MultiplyFlags.Undefined) != 0)
+                {
+                    continue;
+                }
+                var options = new VcpuOptions { CodeCacheBytes = 1 << 20, Semantics = CpuSemantics.MultiplyKeepsFlags, FlagNoiseSeed = flags + 1 };
+                using GuestHarness guest = Start(form, a => a.nop(), 3, options);
+                guest.Assemble(a =>
+                {
+                    a.nop();
+                    form(a);
+                    a.hlt();
+                });
+                guest.State->Rflags = 2 | flags;
+                Assert.Equal(VcpuExitReason.BudgetSpent, guest.Vcpu.Run(2));
+                Assert.True((guest.State->Rflags & MultiplyFlags.Undefined) == flags, $"{name}: {flags:x} became {guest.State->Rflags:x}");
+            }
+        }
+    }
+
+    /// <summary>A product of 6 or 9, without overflow, and one that needs more than the low half.</summary>
+    [Theory]
+    [InlineData(3UL, 0u)]
+    [InlineData(0x1_0000_0001UL, CarryAndOverflow)]
+    public void Carry_and_overflow_say_whether_the_product_needs_its_upper_half(ulong factor, uint flags)
+    {
+        using GuestHarness guest = Start(a => a.mul(rbx), a => a.pushfq(), factor, new VcpuOptions { FlagNoiseSeed = 1 });
+        guest.Assemble(a =>
+        {
+            a.mul(rbx);
+            a.mul(rbx);
+            a.pushfq();
+            a.hlt();
+        });
+        guest.Vcpu.Run(4);
+        Assert.Equal(flags | 2, guest.Read64(GuestHarness.Stack - 8));
+    }
+
+    [Theory]
+    [InlineData(-1)]
+    [InlineData(CpuSemantics.Current + 1)]
+    public void A_number_that_does_not_exist_is_refused(int semantics) =>
+        Assert.Throws<ArgumentOutOfRangeException>(() => new GuestHarness(options: new VcpuOptions { Semantics = semantics }));
+}
