@@ -32,6 +32,7 @@ public sealed class RegressionTests
     [Theory]
     [InlineData("late-answer-of-the-arbiter.scenario", 3412544253000913UL)]
     [InlineData("stopped-machine-with-many-requests.scenario", 45392UL)]
+    [InlineData("held-replay-drains.scenario", 1224UL)]
     public void Bug_of_the_protocol_stays_fixed(string file, ulong seed)
     {
         Scenario scenario = ScenarioParser.Parse(File.ReadAllText(Path.Combine(AppContext.BaseDirectory, file)), file);

@@ -17,6 +17,8 @@ internal sealed class FaultInjector
     private static readonly TimeSpan FlapLeast = TimeSpan.FromMilliseconds(20);
     private static readonly TimeSpan FlapMost = TimeSpan.FromMilliseconds(400);
     private const int MessagesMost = 60;
+    /// <summary>The guest's disk writes are larger and fill the bytes, what it prints is smaller and fills the number: either limit is met.</summary>
+    private const int BytesPerOutput = 128;
     private static readonly TimeSpan SoonAtTheLatest = TimeSpan.FromMilliseconds(120);
     private static readonly TimeSpan WriteAtTheLatest = TimeSpan.FromMilliseconds(600);
     private static readonly TimeSpan NoDuration = TimeSpan.Zero;
@@ -115,13 +117,24 @@ internal sealed class FaultInjector
         return _world.Random.Between(delay / 2, delay * 1.5);
     }
 
-    /// <summary>Whether the log's buffers are as small as a fault asks: for the whole run, since a replica has its limits from the beginning.</summary>
+    /// <summary>Whether buffers of the log and of outputs are as small as a fault asks: for the whole run, since a replica has its limits from the beginning.</summary>
     public bool BuffersAreSmall { get; }
 
     /// <summary>Limits of a replica.</summary>
-    public ProtectionOptions Limit(ProtectionOptions protection) => BuffersAreSmall
-        ? protection with { LogBytesMax = _plan.Where(fault => fault.Kind == FaultKind.LogBufferFull).Min(FaultCatalog.Of(FaultKind.LogBufferFull).MagnitudeOf) }
-        : protection;
+    public ProtectionOptions Limit(ProtectionOptions protection)
+    {
+        if (!BuffersAreSmall)
+        {
+            return protection;
+        }
+        long bytes = _plan.Where(fault => fault.Kind == FaultKind.LogBufferFull).Min(FaultCatalog.Of(FaultKind.LogBufferFull).MagnitudeOf);
+        return protection with
+        {
+            LogBytesMax = bytes,
+            OutputBytesMax = bytes,
+            OutputsMax = (int)Math.Clamp(bytes / BytesPerOutput, 1, protection.OutputsMax),
+        };
+    }
 
     /// <summary>Speed of a backup that is made now, in per cent.</summary>
     public int BackupPercent => Find(FaultKind.BackupSlow, null) is { } active ? (int)(active.Fault.Magnitude > 0 ? active.Fault.Magnitude : 10) : 100;

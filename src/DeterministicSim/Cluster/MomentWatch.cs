@@ -38,8 +38,12 @@ internal sealed class MomentWatch(ClusterWorld world)
                 Found(replica, receiver);
                 world.Digests.Given(replica, feed.Entries);
                 break;
-            case ReplayProtocol.Hold when host.Replica is { } replica:
+            case ReplayProtocol.Hold hold when host.Replica is { } replica:
                 Found(replica, receiver);
+                if (hold.On)
+                {
+                    SmallBufferIsFull(host);
+                }
                 break;
             // A replica that has gone live hands pending requests to its disk, and greets its console only then.
             case DiskProtocol.Execute or ConsoleProtocol.Attach when _handingOver.Remove(host.Name):
@@ -48,14 +52,19 @@ internal sealed class MomentWatch(ClusterWorld world)
             case ReplicaEvents.Failed failed:
                 world.Fail("no-failure", $"the replica on {host.Name} failed: {failed.Mistake}");
                 break;
-            case MachineProtocol.SetShare { Percent: 0 } when host.Replica is { } stopped && stopped.Status.Stopped.HasFlag(StopReasons.LogFull):
-                if (world.Faults.BuffersAreSmall)
-                {
-                    world.Effect(FaultKind.LogBufferFull, host.Name);
-                }
+            case MachineProtocol.SetShare { Percent: 0 } when host.Replica is { } stopped && (stopped.Status.Stopped & (StopReasons.LogFull | StopReasons.OutputsFull)) != 0:
+                SmallBufferIsFull(host);
                 break;
             default:
                 break;
+        }
+    }
+
+    private void SmallBufferIsFull(SimulatedHost host)
+    {
+        if (world.Faults.BuffersAreSmall)
+        {
+            world.Effect(FaultKind.LogBufferFull, host.Name);
         }
     }
 

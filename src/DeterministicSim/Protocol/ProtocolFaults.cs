@@ -34,7 +34,7 @@ internal sealed class ProtocolFaults
     /// <summary>Whether the run's buffers are as small as a fault asks. They are of one size for the whole run: both replicas must agree on it.</summary>
     public bool BuffersAreSmall { get; }
 
-    /// <summary>Room of the log's buffer in bytes, where it is small.</summary>
+    /// <summary>Room of the log's buffer in bytes, where it is small; that of outputs goes with it.</summary>
     public long BufferBytes => _plan.Where(fault => fault.Kind == FaultKind.LogBufferFull).Min(FaultCatalog.Of(FaultKind.LogBufferFull).MagnitudeOf);
 
     /// <summary>Entries that a backup replays in a quantum now.</summary>

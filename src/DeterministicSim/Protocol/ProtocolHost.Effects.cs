@@ -56,6 +56,8 @@ internal sealed partial class ProtocolHost
             case ReplicaEffect.ReleaseOutputs release:
                 Device(release.Outputs.Select(output => (output.Number, output.Effect)));
                 break;
+            case ReplicaEffect.SetPace when cluster.Mutation == ProtocolMutation.LastingHold && Replica!.Role == ReplicaRole.GoingLive:
+                break;
             case ReplicaEffect.SetPace pace:
                 SetPace(pace.Stop);
                 break;

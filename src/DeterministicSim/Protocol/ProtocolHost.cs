@@ -210,7 +210,7 @@ internal sealed partial class ProtocolHost(string name, ProtocolCluster cluster)
     /// <summary>Replays at most so many entries.</summary>
     private void RunReplay(int entriesMost)
     {
-        if (_stop != StopReasons.None && Replica!.Role != ReplicaRole.GoingLive)
+        if (_stop != StopReasons.None)
         {
             return;
         }

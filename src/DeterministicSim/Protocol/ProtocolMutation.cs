@@ -44,6 +44,9 @@ public enum ProtocolMutation
 
     /// <summary>The backup does not compare digests.</summary>
     IgnoredDigest,
+
+    /// <summary>Replay that is held when the primary falls silent stays so.</summary>
+    LastingHold,
 }
 
 /// <summary>An invariant did not hold.</summary>

@@ -66,7 +66,7 @@ public enum FaultKind
     /// <summary>A backup executes slowly. Magnitude: per cent of its speed.</summary>
     BackupSlow,
 
-    /// <summary>The log's buffer has room for little. Magnitude: bytes.</summary>
+    /// <summary>The buffers of log and outputs have room for little. Magnitude: bytes.</summary>
     LogBufferFull,
 
     /// <summary>A digest in the log is wrong: the backup must see it.</summary>

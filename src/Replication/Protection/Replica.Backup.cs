@@ -189,9 +189,14 @@ public sealed partial class Replica
         bool reportDue = _receive is not null && (_ackPending || _receive.LastExecuted > _reported) && now - _lastAck >= _options.ExecutionReportInterval;
         if (Role != ReplicaRole.GoingLive && _receive is not null && (_ackDue || reportDue))
             Acknowledge(now);
-        if (Role is ReplicaRole.BackupSyncing or ReplicaRole.Backup)
-            SetPace(_gate.IsFull ? StopReasons.ReplayOutputsFull : StopReasons.None, 100);
+        SetPace(MustHoldReplay ? StopReasons.ReplayOutputsFull : StopReasons.None, 100);
     }
+
+    /// <summary>
+    /// A full gate holds replay until the primary reports that outputs have left. A replica that goes live may hear no more of that: only its own disk, whose requests
+    /// end without the primary, still holds it, since what it owes there is limited too. When they have ended it goes on, full or not.
+    /// </summary>
+    private bool MustHoldReplay => _gate.IsFull && (Role != ReplicaRole.GoingLive || _gate.OwnPending > 0);
 
     private void Acknowledge(Instant now)
     {

@@ -25,7 +25,7 @@ public enum StopReasons
     /// <summary>The machine ended.</summary>
     Ended = 16,
 
-    /// <summary>Backup: too many outputs are kept that the primary has not reported as released.</summary>
+    /// <summary>Backup: too many outputs are kept that the primary has not reported as released. Going live: too many requests to its own disk are under way.</summary>
     ReplayOutputsFull = 32,
 }
 
@@ -116,7 +116,7 @@ public abstract record ReplicaEffect
     /// <summary>Backup: entries for replay.</summary>
     public sealed record FeedReplay(IReadOnlyList<LogEntry> Entries) : ReplicaEffect;
 
-    /// <summary>Backup: replay everything up to this entry; a pace does not apply.</summary>
+    /// <summary>Backup: replay everything up to this entry; <see cref="SetPace"/> says when it may go on.</summary>
     public sealed record DrainThenGoLive(Lsn Last) : ReplicaEffect;
 
     /// <summary>Create the record of a generation on the arbiter's storage, atomically, unless there is one (<see cref="OwnershipRules"/>).</summary>

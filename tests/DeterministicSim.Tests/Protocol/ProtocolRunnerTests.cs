@@ -68,12 +68,14 @@ public sealed class ProtocolRunnerTests(ITestOutputHelper output)
     [InlineData("lease-from-receipt", 800)]
     [InlineData("forgotten-bounce-buffer", 20)]
     [InlineData("ignored-digest", 100)]
-    public void Planted_mistake_is_seen(string mutation, int seedsMost)
+    [InlineData("lasting-hold", 100, "full-gates")]
+    public void Planted_mistake_is_seen(string mutation, int seedsMost, string name = "mixed-faults")
     {
+        Scenario scenario = ScenarioLibrary.Get(name);
         var request = new ExploreRequest { Seeds = new SeedRange(1, (ulong)seedsMost) };
         var options = new RunOptions { Mutation = mutation };
-        ExploreResult result = new Explorer(() => new LocalSeedWorker(new ProtocolRunner(), Mixed, options), request).Run();
-        Assert.True(result.Tally.Failures.Length == 1, $"{mutation} was not seen in {seedsMost} seeds");
+        ExploreResult result = new Explorer(() => new LocalSeedWorker(new ProtocolRunner(), scenario, options), request).Run();
+        Assert.True(result.Tally.Failures.Length == 1, $"{mutation} was not seen in {seedsMost} seeds of {name}");
         output.WriteLine($"seen by seed {result.Tally.Failures[0].Seed}: {result.Tally.Failures[0].Violation}");
     }
 
