@@ -26,6 +26,11 @@ internal static class MultiplyFlags
         {
             return false;
         }
+        // RCL and RCR by a whole turn of operand and carry change no flag by the documentation, and OF on AMD's CPUs.
+        if (instruction.Mnemonic is Mnemonic.Rcl or Mnemonic.Rcr)
+        {
+            return false;
+        }
         return (InstructionPolicy.FlagsModified(instruction) & (Undefined | OtherStatusFlags)) == 0 || Overwrites(instruction);
     }
 

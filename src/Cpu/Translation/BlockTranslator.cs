@@ -8,7 +8,7 @@ namespace FtAkka.Cpu.Translation;
 /// <summary>
 /// Turns guest code into host code. Guest flags stay in host flags, twelve guest registers in host registers, all xmm registers
 /// in place; what is added (TLB checks, countdown, look-ups) leaves RFLAGS alone, so state is exact at every instruction and at
-/// every fault, without any analysis of what is live.
+/// every fault, without any analysis of what is live. The one exception are flags that the architecture leaves undefined (BlockTranslator.Flags.cs).
 /// </summary>
 internal sealed unsafe partial class BlockTranslator
 {

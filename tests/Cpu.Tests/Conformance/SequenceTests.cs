@@ -13,6 +13,12 @@ public class SequenceTests
     private const int LengthMax = 12, AttemptsPerInstruction = 8;
     private const int SequencesBetweenFullComparisons = 100;
 
+    /// <summary>Among all forms they would be rare, and what may follow them before their flags are made is a rule of its own.</summary>
+    private const int MultiplicationsPercent = 20;
+
+    private static readonly List<Code> s_multiplications =
+        [.. InstructionGenerator.StraightLineCodes.Where(code => code.Mnemonic() is Mnemonic.Mul or Mnemonic.Imul)];
+
     [Theory]
     [InlineData(1, 0u)]
     [InlineData(3, 1u)]
@@ -57,7 +63,8 @@ public class SequenceTests
         int length = random.Between(2, LengthMax);
         for (int attempt = 0; attempt < length * AttemptsPerInstruction && cases.Count < length; attempt++)
         {
-            ConformanceCase? next = generator.TryContinue(random.Pick(InstructionGenerator.StraightLineCodes), state);
+            bool multiply = random.Percent(MultiplicationsPercent);
+            ConformanceCase? next = generator.TryContinue(random.Pick(multiply ? s_multiplications : InstructionGenerator.StraightLineCodes), state);
             if (next is null) { continue; }
             InstructionGenerator.AppendTo(code, next);
             cases.Add(next);
