@@ -43,6 +43,9 @@ public sealed class ReplayActor : ReceiveActor
     /// <summary>A turn of the mailbox is worth this much execution.</summary>
     private const ulong InstructionsPerTurn = 4_000_000;
 
+    /// <summary>And ends behind so many outputs, so that a hold for a full output gate comes in time: what a backup owes its own disk stays bounded.</summary>
+    internal const int OutputsPerTurn = 4096;
+
     private sealed record RunQuantum;
 
     private readonly MachinePlayer player;
@@ -65,7 +68,7 @@ public sealed class ReplayActor : ReceiveActor
     {
         this.shell = shell;
         pace.SetLimit(instructionsPerMillisecond, scheduler.HighResMonotonicClock);
-        player = new MachinePlayer(machine, position);
+        player = new MachinePlayer(machine, position) { EffectsMax = OutputsPerTurn };
         told = position.LastLsn;
         Receive<ReplayProtocol.Feed>(Take);
         Receive<ReplayProtocol.OwnRead>(message =>
@@ -124,7 +127,8 @@ public sealed class ReplayActor : ReceiveActor
     private void Run()
     {
         running = false;
-        if (released)
+        // A hold that came behind the turn's own message: it begins again when the hold is lifted.
+        if (released || held)
         {
             return;
         }

@@ -10,7 +10,11 @@ namespace FtAkka.Actors.Protection;
 /// </summary>
 internal sealed class ReplayedRequests
 {
-    private const int RequestsMax = 16 * 1024;
+    /// <summary>
+    /// More than the output gate keeps before it holds replay (<see cref="ProtectionOptions.OutputsMax"/>) and the turn that fills it makes
+    /// (<see cref="ReplayActor.OutputsPerTurn"/> and a run of the machine): a disk that is merely slow must not count as failed.
+    /// </summary>
+    private const int RequestsMax = 32 * 1024;
 
     private readonly Action<object> tell;
     private readonly Action<int, DiskCompletion> read;

@@ -15,8 +15,11 @@ public sealed class DiskActor : ReceiveActor
     /// <summary>Name in the configuration of the dispatcher for disks over real storage, whose requests may keep the actor's thread for a while.</summary>
     public const string DispatcherId = "disk-dispatcher";
 
-    /// <summary>Requests running and held at most. The virtual device holds fewer (queue size times queue count); more is a mistake of the sender.</summary>
-    public const int RequestsMax = 16 * 1024;
+    /// <summary>
+    /// Requests running and held at most; more is a mistake of the sender. A live virtual device holds far fewer (queue size times queue count). A backup whose disk
+    /// is slower than the primary's owes as many as its output gate keeps before replay is held, and those of the turn that filled it.
+    /// </summary>
+    public const int RequestsMax = 32 * 1024;
 
     private sealed record Ended(ulong Id, DiskOutcome Outcome);
 

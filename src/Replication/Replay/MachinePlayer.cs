@@ -75,6 +75,9 @@ public sealed class MachinePlayer
     /// <summary>Whether to stop behind each checkpoint, where the state is exactly that of the snapshot taken there.</summary>
     public bool StopsAtCheckpoints { get; set; }
 
+    /// <summary>A <see cref="Run"/> that has made so many outputs ends as if its budget were spent; the machine's own limit for a run may come on top.</summary>
+    public int EffectsMax { get; set; } = int.MaxValue;
+
     /// <summary>Number of the newest entry received.</summary>
     public Lsn LastReceived { get; private set; }
 
@@ -165,6 +168,8 @@ public sealed class MachinePlayer
                 return PlayerStop.Diverged;
             if (_debugStop)
                 return PlayerStop.Debug;
+            if (_effects.Count >= EffectsMax)
+                return PlayerStop.BudgetSpent;
         }
         return PlayerStop.Diverged;
     }

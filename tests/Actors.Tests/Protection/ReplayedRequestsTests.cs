@@ -1,4 +1,5 @@
 using FtAkka.Actors.Protection;
+using FtAkka.Machine;
 using FtAkka.Machine.Virtio.Block;
 using FtAkka.Replication.Protection;
 
@@ -74,6 +75,19 @@ public sealed class ReplayedRequestsTests
         Assert.Equal([6ul], issued);
         End(6);
         Assert.Equal([new ReplicaInput.OutputPerformed(106)], told);
+    }
+
+    /// <summary>The gate holds replay, but only behind the turn that fills it.</summary>
+    [Fact]
+    public void A_disk_that_is_merely_slow_may_owe_what_the_output_gate_keeps_and_a_turn_more()
+    {
+        int owed = new ProtectionOptions().OutputsMax + ReplayActor.OutputsPerTurn + new MachineLimits().EffectsPerRunMax;
+        for (int id = 0; id < owed; id++)
+        {
+            Perform((ulong)id, DiskRequestKind.Write, (ulong)id);
+        }
+        Assert.Equal(owed, issued.Count);
+        Assert.Empty(told);
     }
 
     [Fact]

@@ -1,7 +1,9 @@
 using Akka.Actor;
 using Akka.TestKit.Xunit2;
 using FtAkka.DeviceActors.Disks;
+using FtAkka.Machine;
 using FtAkka.Machine.Virtio.Block;
+using FtAkka.Replication.Protection;
 
 namespace FtAkka.DeviceActors.Tests.Disks;
 
@@ -74,6 +76,11 @@ public sealed class DiskActorTests : TestKit
 
     private static DiskProtocol.Execute Read(ulong id, ulong sector, uint sectors = 1) =>
         new(new DiskRequest(id, DiskRequestKind.Read, sector, sectors * 512ul, []));
+
+    /// <summary>What a backup may owe its own disk when its replay is held (ReplayedRequestsTests has the other half).</summary>
+    [Fact]
+    public void Limit_of_requests_is_above_what_an_output_gate_keeps_and_a_turn_of_replay_more() =>
+        Assert.True(DiskActor.RequestsMax >= new ProtectionOptions().OutputsMax + (2 * new MachineLimits().EffectsPerRunMax));
 
     [Fact]
     public void Paper_3_4_conflicting_requests_are_issued_in_submission_order()

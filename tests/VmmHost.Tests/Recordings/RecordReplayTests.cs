@@ -45,6 +45,33 @@ public sealed class RecordReplayTests : IDisposable
         }
     }
 
+    /// <summary>A backup's output gate can hold replay only between two turns.</summary>
+    [Fact]
+    public void Turn_of_replay_ends_behind_so_many_outputs()
+    {
+        TinyRecording.Record(At("r"));
+        RecordingReader recording = RecordingReader.Open(At("r"));
+        using var whole = new RecordingReplay(recording, recording.Keyframes[0]);
+        using var replay = new RecordingReplay(recording, recording.Keyframes[0]);
+        int expected = whole.Run(1_000_000_000).Effects.Count;
+
+        replay.Player.EffectsMax = 1;
+        int turns = 0, outputs = 0;
+        PlayerExit exit;
+        do
+        {
+            exit = replay.Run(1_000_000_000);
+            outputs += exit.Effects.Count;
+            turns++;
+            Assert.True(exit.Stop != PlayerStop.BudgetSpent || exit.Effects.Count > 0);
+        }
+        while (exit.Stop == PlayerStop.BudgetSpent);
+
+        Assert.Null(replay.Player.Divergence);
+        Assert.Equal((expected, whole.Machine.Icount), (outputs, replay.Machine.Icount));
+        Assert.True(turns > 20, $"{outputs} outputs in {turns} turns");
+    }
+
     [Fact]
     public void Machine_at_a_checkpoint_is_the_keyframe_taken_there()
     {
@@ -187,6 +214,23 @@ public sealed class RecordReplayTests : IDisposable
         Assert.Contains("a replay of the first recording comes to the state it recorded", text, StringComparison.Ordinal);
         Assert.Contains("a replay of the second recording does not come to its own state", text, StringComparison.Ordinal);
         Assert.Contains("r15        0x0000000000000000  0x0000000000005eed", text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Diff_names_other_cpu_semantics()
+    {
+        TinyRecording.Record(At("r"), "");
+        Directory.CreateDirectory(At("old"));
+        foreach (string file in Directory.GetFiles(At("r")))
+        {
+            File.Copy(file, Path.Combine(At("old"), Path.GetFileName(file)));
+        }
+        string manifest = Path.Combine(At("old"), "manifest.json");
+        File.WriteAllText(manifest, File.ReadAllText(manifest).Replace("\"semantics\": 1,", "", StringComparison.Ordinal));
+
+        Diff(At("r"), At("old"), out string text);
+
+        Assert.Contains("setting semantics: 1  0", text, StringComparison.Ordinal);
     }
 
     [Fact]
