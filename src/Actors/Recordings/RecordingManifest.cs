@@ -113,7 +113,7 @@ public sealed record RecordingManifest
             throw new RecordingException(
                 $"{file}: the recording was made under CPU semantics {Semantics}, and this ftakka knows 0 to {CpuSemantics.Current}: use the one that recorded it, {Program}.");
         }
-        if (Semantics == CpuSemantics.MultiplyKeepsFlags && HostCpu.StartsWith("Intel", StringComparison.Ordinal))
+        if (Semantics == CpuSemantics.MultiplyKeepsFlags && HostCpu.Contains("Intel", StringComparison.OrdinalIgnoreCase))
         {
             throw new RecordingException(
                 $"{file}: the recording was made on {HostCpu} before multiplications had defined flags, and would differ now: use the ftakka that recorded it, {Program}.");

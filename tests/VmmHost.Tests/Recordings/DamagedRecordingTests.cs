@@ -75,6 +75,8 @@ public sealed class DamagedRecordingTests : IDisposable
     [InlineData("\"version\": 1,", "\"version\": \"?\",", "not the manifest of a recording")]
     [InlineData("\"semantics\": 1,", "\"semantics\": 2,", "CPU semantics 2, and this ftakka knows 0 to 1: use the one that recorded it, tests")]
     [InlineData("\"semantics\": 1,\n  \"hostCpu\": \"any\"", "\"hostCpu\": \"Intel(R) Xeon(R)\"", "made on Intel(R) Xeon(R) before multiplications had defined flags")]
+    [InlineData("\"semantics\": 1,\n  \"hostCpu\": \"any\"", "\"hostCpu\": \"12th Gen Intel(R) Core(TM) i7-12700K\"", "made on 12th Gen Intel(R) Core(TM) i7-12700K before")]
+    [InlineData("\"semantics\": 1,\n  \"hostCpu\": \"any\"", "\"hostCpu\": \"INTEL(R) XEON(R) PLATINUM 8581C\"", "made on INTEL(R) XEON(R) PLATINUM 8581C before")]
     [InlineData("ftvm64-v1", "ftvm64-v9", "no CPU model 'ftvm64-v9': use the one that recorded it, tests")]
     [InlineData("\"memoryBytes\": 16777216", "\"memoryBytes\": 99999999999999", "memory")]
     [InlineData("\"machine\"", "\"engine\"", "machine")]
