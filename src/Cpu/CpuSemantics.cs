@@ -6,8 +6,8 @@ namespace FtAkka.Cpu;
 /// </summary>
 /// <remarks>
 /// <list type="table">
-/// <item><term>0</term><description>Before there were numbers: MUL and IMUL left SF, ZF, AF and PF as the host's CPU did. A vCPU of this number leaves them
-/// as they were, which is what AMD hosts do; what Intel hosts compute it cannot repeat.</description></item>
+/// <item><term>0</term><description>What recordings without a number were made under: MUL and IMUL gave SF, ZF, AF and PF as the host's CPU did then. A vCPU
+/// of this number leaves them unchanged on every host, which repeats what AMD hosts did; what Intel hosts computed it cannot repeat.</description></item>
 /// <item><term>1</term><description>MUL and IMUL clear SF, ZF, AF and PF. CF and OF are as the architecture defines them.</description></item>
 /// </list>
 /// </remarks>

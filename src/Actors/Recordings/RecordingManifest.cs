@@ -116,7 +116,7 @@ public sealed record RecordingManifest
         if (Semantics == CpuSemantics.MultiplyKeepsFlags && HostCpu.Contains("Intel", StringComparison.OrdinalIgnoreCase))
         {
             throw new RecordingException(
-                $"{file}: the recording was made on {HostCpu} before multiplications had defined flags, and would differ now: use the ftakka that recorded it, {Program}.");
+                $"{file}: the recording was made on {HostCpu} before multiplications had defined flags, and would differ now: use the ftakka that recorded it, {Program}, on such a host.");
         }
         if (!FtAkka.Cpu.Architecture.CpuModel.TryGet(CpuModel, out _))
         {
