@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using System.Text;
 using FtAkka.Actors.Recordings;
 using FtAkka.Replication.Replay;
+using FtAkka.VmmHost.GuestKit;
 
 namespace FtAkka.VmmHost.Tests.Recordings;
 
@@ -56,23 +57,10 @@ public sealed class CorpusTests
     [Fact]
     public void Old_recording_of_multiplications_diverges_under_the_present_rule()
     {
-        string copy = Path.Combine(Path.GetTempPath(), $"ftakka-corpus-{Guid.NewGuid():n}");
-        Directory.CreateDirectory(copy);
-        try
-        {
-            foreach (string file in Directory.GetFiles(Path.Combine(Corpus, "v1-compute")))
-            {
-                File.Copy(file, Path.Combine(copy, Path.GetFileName(file)));
-            }
-            string manifest = Path.Combine(copy, "manifest.json");
-            File.WriteAllText(manifest, File.ReadAllText(manifest).Replace("\"hostCpu\"", "\"semantics\": 1, \"hostCpu\"", StringComparison.Ordinal));
-            RecordingReader recording = RecordingReader.Open(copy);
-            Assert.NotNull(TinyRecording.Replay(recording, recording.Keyframes[0]).Player.Divergence);
-        }
-        finally
-        {
-            Directory.Delete(copy, recursive: true);
-        }
+        using var folder = new TemporaryFolder(Path.GetTempPath());
+        RecordingReader recording = TinyRecording.CopyWith(
+            Path.Combine(Corpus, "v1-compute"), Path.Combine(folder.Path, "r"), "\"hostCpu\"", "\"semantics\": 1, \"hostCpu\"");
+        Assert.NotNull(TinyRecording.Replay(recording, recording.Keyframes[0]).Player.Divergence);
     }
 
     [Fact]

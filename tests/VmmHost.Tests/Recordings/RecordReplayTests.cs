@@ -220,13 +220,7 @@ public sealed class RecordReplayTests : IDisposable
     public void Diff_names_other_cpu_semantics()
     {
         TinyRecording.Record(At("r"), "");
-        Directory.CreateDirectory(At("old"));
-        foreach (string file in Directory.GetFiles(At("r")))
-        {
-            File.Copy(file, Path.Combine(At("old"), Path.GetFileName(file)));
-        }
-        string manifest = Path.Combine(At("old"), "manifest.json");
-        File.WriteAllText(manifest, File.ReadAllText(manifest).Replace("\"semantics\": 1,", "", StringComparison.Ordinal));
+        TinyRecording.CopyWith(At("r"), At("old"), "\"semantics\": 1,", "");
 
         Diff(At("r"), At("old"), out string text);
 

@@ -104,14 +104,30 @@ internal static class TinyRecording
         return entries;
     }
 
-    /// <summary>A copy of a recording whose log has other entries.</summary>
-    public static RecordingReader CopyWith(RecordingReader recording, string from, string to, IReadOnlyList<LogEntry> entries)
+    /// <summary>A copy of a recording in whose manifest a text is another.</summary>
+    public static RecordingReader CopyWith(string from, string to, string manifestText, string instead)
+    {
+        Copy(from, to);
+        string file = Path.Combine(to, "manifest.json");
+        string manifest = File.ReadAllText(file);
+        Assert.Contains(manifestText, manifest, StringComparison.Ordinal);
+        File.WriteAllText(file, manifest.Replace(manifestText, instead, StringComparison.Ordinal));
+        return RecordingReader.Open(to);
+    }
+
+    private static void Copy(string from, string to)
     {
         Directory.CreateDirectory(to);
         foreach (string file in Directory.GetFiles(from))
         {
             File.Copy(file, Path.Combine(to, Path.GetFileName(file)));
         }
+    }
+
+    /// <summary>A copy of a recording whose log has other entries.</summary>
+    public static RecordingReader CopyWith(RecordingReader recording, string from, string to, IReadOnlyList<LogEntry> entries)
+    {
+        Copy(from, to);
         using (FileStream log = File.Create(Path.Combine(to, "log.ftlog")))
         {
             log.Write(new LogFileHeader(recording.Manifest.Recording).Write());
