@@ -17,12 +17,14 @@ using FtAkka.Replication.Protection;
 namespace FtAkka.Nodes;
 
 /// <summary>One for each host: starts VMs, takes offers of copies, keeps the heartbeat with the other nodes, and answers the control API.</summary>
-public sealed partial class NodeActor : ReceiveActor
+public sealed partial class NodeActor : ReceiveActor, IWithTimers
 {
     /// <summary>Name of the actor on every node.</summary>
     public const string Name = "node";
 
     private sealed record Beat;
+
+    private sealed record AskedAgain(object Question, IActorRef Asker);
 
     private sealed record ReplicaEnded(NodeEntry Entry, ReplicaEnd End);
 
@@ -61,6 +63,7 @@ public sealed partial class NodeActor : ReceiveActor
         Receive<CloneOffer>(Consider);
         Receive<ReplicaEnded>(OnEnded);
         Receive<Dropped>(OnDropped);
+        Receive<AskedAgain>(message => Self.Tell(message.Question, message.Asker));
         Receive<NodeProtocol.Leave>(_ => Leave());
         Receive<NodeProtocol.Start>(message => Answer(() => Start(message)));
         Receive<NodeProtocol.Protect>(message => AnswerOnceBegun(message.Vm, message, () => Protect(message.Vm, message.Node)));
@@ -75,6 +78,9 @@ public sealed partial class NodeActor : ReceiveActor
             [.. entries.Values.Select(entry => new ReplicaLine(settings.Name, entry.Vm, entry.End is null ? entry.Shell?.View() : null, entry.End))])));
         Receive<NodeProtocol.Attach>(message => AnswerOnceBegun(message.Vm, message, () => new NodeProtocol.Attached(Live(message.Vm).Console)));
     }
+
+    /// <inheritdoc/>
+    public ITimerScheduler Timers { get; set; } = null!;
 
     /// <summary>Props of a node.</summary>
     public static Props Props(NodeOptions settings) => Akka.Actor.Props.Create(() => new NodeActor(settings));
@@ -129,7 +135,7 @@ public sealed partial class NodeActor : ReceiveActor
     {
         if (entries.TryGetValue(vm, out NodeEntry? entry) && entry is { End: null, Shell: null })
         {
-            Context.System.Scheduler.ScheduleTellOnce(LooksAgain, Self, question, Sender);
+            Timers.StartSingleTimer(new object(), new AskedAgain(question, Sender), LooksAgain);
             return;
         }
         Answer(act);

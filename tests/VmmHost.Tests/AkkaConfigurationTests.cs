@@ -11,7 +11,7 @@ public sealed class AkkaConfigurationTests
     public void File_parses_and_is_safe_as_shipped()
     {
         Config config = ConfigurationFactory.ParseString(string.Join('\n', Lines));
-        Assert.Equal("remote", config.GetString("akka.actor.provider"));
+        Assert.Equal("FtAkka.Wire.WireActorRefProvider, FtAkka.Wire", config.GetString("akka.actor.provider"));
         Assert.True(config.GetBoolean("akka.remote.dot-netty.tcp.enable-ssl"));
         Assert.True(config.GetBoolean("akka.remote.dot-netty.tcp.ssl.require-mutual-authentication"));
         Assert.False(config.GetBoolean("akka.remote.dot-netty.tcp.ssl.suppress-validation"));
