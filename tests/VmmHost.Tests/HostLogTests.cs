@@ -20,7 +20,7 @@ public sealed class HostLogTests
             """);
         var system = ActorSystem.Create("log", BootstrapSetup.Create().WithConfig(config).And(new HostLogSetup(loggers)));
         say(system.Log);
-        DateTime end = DateTime.UtcNow + TimeSpan.FromSeconds(20);
+        DateTime end = DateTime.UtcNow + TimeSpan.FromSeconds(60);
         while (!output.ToString().Contains("last", StringComparison.Ordinal) && DateTime.UtcNow < end)
         {
             await Task.Delay(10);

@@ -11,7 +11,7 @@ namespace FtAkka.VmmHost.Tests;
 /// </summary>
 public sealed class RemoteProviderTests
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
     private static readonly Config Configuration = ConfigurationFactory.ParseString(
         """
