@@ -158,7 +158,7 @@ public abstract partial class TestKitBase
     private static ActorCell AwaitCell(RepointableActorRef reference)
     {
         ActorCell? cell = null;
-        if (!SpinWait.SpinUntil(() => (cell = reference.Underlying as ActorCell) is not null, TimeSpan.FromSeconds(5)))
+        if (!SpinWait.SpinUntil(() => (cell = reference.Underlying as ActorCell) is not null, TimeSpan.FromSeconds(60)))
         {
             throw new TimeoutException($"The test actor {reference} did not start in time.");
         }

@@ -49,6 +49,7 @@ public abstract class TinyVm : TestKit
     protected TinyVm(string scheduler = "FtAkka.Actors.Scheduling.PreciseScheduler, FtAkka.Actors")
         : base($"""
             akka.scheduler.implementation = "{scheduler}"
+            akka.test.default-timeout = 60s
             machine-dispatcher.type = "FtAkka.Actors.Scheduling.OwnThreadDispatcherConfigurator, FtAkka.Actors"
             """)
     {

@@ -11,7 +11,10 @@ public sealed class OwnThreadDispatcherTests : TestKit
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
     public OwnThreadDispatcherTests()
-        : base("""test-dispatcher.type = "FtAkka.Actors.Scheduling.OwnThreadDispatcherConfigurator, FtAkka.Actors" """)
+        : base("""
+            akka.test.default-timeout = 60s
+            test-dispatcher.type = "FtAkka.Actors.Scheduling.OwnThreadDispatcherConfigurator, FtAkka.Actors"
+            """)
     {
     }
 
