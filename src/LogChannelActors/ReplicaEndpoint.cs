@@ -12,6 +12,7 @@ public sealed class ReplicaEndpoint : MinimalActorRef, IDisposable
 {
     private readonly IActorRefProvider provider;
     private readonly Action<IChannelMessage> received;
+    private readonly MessageAssembler assembler = new();
 
     /// <summary>Registers the endpoint of a VM.</summary>
     /// <param name="system">The actor system.</param>
@@ -42,10 +43,21 @@ public sealed class ReplicaEndpoint : MinimalActorRef, IDisposable
     /// <summary>From now on messages for the VM go nowhere.</summary>
     public void Dispose() => provider.UnregisterTempActor(Path);
 
+    /// <summary>Connections of several peers deliver on threads of their own.</summary>
+    private IWireMessage? Assemble(MessagePiece piece, IActorRef sender)
+    {
+        lock (assembler)
+        {
+            var (message, refusal) = assembler.Take(sender.Path.Address.ToString(), piece);
+            return refusal == WireMessageRefusal.None ? message : throw new WireMessageFormatException(piece.Manifest, refusal);
+        }
+    }
+
     /// <inheritdoc/>
     protected override void TellInternal(object message, IActorRef sender)
     {
-        if (message is IChannelMessage known)
+        object? whole = message is MessagePiece piece ? Assemble(piece, sender) : message;
+        if (whole is IChannelMessage known)
         {
             received(known);
         }

@@ -104,7 +104,7 @@ public sealed partial class NodeActor : ReceiveActor, IWithTimers
         var beat = new Heartbeat(settings.Name, settings.Incarnation, ++beatsSent, Context.System.Scheduler.HighResMonotonicClock.Ticks);
         foreach (IActorRef peer in peers)
         {
-            peer.Tell(beat, ActorRefs.NoSender);
+            peer.Tell(beat);
         }
         if (IsLeaving)
         {
@@ -224,7 +224,7 @@ public sealed partial class NodeActor : ReceiveActor, IWithTimers
                 Id = Identity(profile.Name),
                 Protection = settings.Protection with { Disks = profile.ProtectedDisks },
                 Profile = profile.Write(),
-                Port = new NodePort(Context.System, settings, profile.Name),
+                Port = new NodePort(Context.System, settings, profile.Name, Self),
                 Arbiter = arbiter,
                 Clock = () => scheduler.HighResMonotonicClock,
                 Tell = _ => { },
@@ -342,7 +342,7 @@ public sealed partial class NodeActor : ReceiveActor, IWithTimers
     private void Refuse(CloneOffer offer, string why)
     {
         log.Warning("{0}: refused the copy that {1} offers: {2}", offer.Vm, offer.Node, why);
-        new NodePort(Context.System, settings, offer.Vm).Send(offer.Node, new CloneAnswer(offer.Generation, offer.Attempt, why));
+        new NodePort(Context.System, settings, offer.Vm, Self).Send(offer.Node, new CloneAnswer(offer.Generation, offer.Attempt, why));
     }
 
     private string Protect(string vm, string node)

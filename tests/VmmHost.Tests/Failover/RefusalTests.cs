@@ -112,7 +112,7 @@ public sealed class RefusalTests
             }
         });
         NodeSettings settings = NodeSettings.Read(cluster.Files.ConfigOf(cluster.Files.Nodes[0]), "A", insecure: false);
-        var port = new NodePort(a, settings.ToOptions(), Offered);
+        var port = new NodePort(a, settings.ToOptions(), Offered, endpoint);
         DateTime end = DateTime.UtcNow + patience;
         while (!answered.Task.IsCompleted && DateTime.UtcNow < end)
         {
