@@ -48,10 +48,12 @@ internal static class FrameFormat
 }
 
 /// <summary>Cuts a connection's bytes into frames. For one thread.</summary>
-internal sealed class FrameReader(IByteSource source, int maximumBytes)
+/// <param name="source">The bytes.</param>
+/// <param name="maximumBytes">See <see cref="MaximumBytes"/>.</param>
+/// <param name="bufferBytes">Bytes read ahead at most.</param>
+internal sealed class FrameReader(IByteSource source, int maximumBytes, int bufferBytes = 64 * 1024)
 {
-    private const int BufferBytes = 64 * 1024;
-    private readonly byte[] _buffer = new byte[BufferBytes];
+    private readonly byte[] _buffer = new byte[bufferBytes];
     private int _start;
     private int _end;
 
@@ -104,7 +106,7 @@ internal sealed class FrameReader(IByteSource source, int maximumBytes)
         var filled = Math.Min(length, _end - _start);
         _buffer.AsSpan(_start, filled).CopyTo(unit);
         _start += filled;
-        while (length - filled >= BufferBytes)
+        while (length - filled >= _buffer.Length)
         {
             var read = source.Read(unit, filled, length - filled);
             if (read == 0)
@@ -139,14 +141,14 @@ internal sealed class FrameReader(IByteSource source, int maximumBytes)
             {
                 _start = _end = 0;
             }
-            else if (BufferBytes - _start < wanted)
+            else if (_buffer.Length - _start < wanted)
             {
                 _buffer.AsSpan(_start, _end - _start).CopyTo(_buffer);
                 _end -= _start;
                 _start = 0;
             }
 
-            var read = source.Read(_buffer, _end, BufferBytes - _end);
+            var read = source.Read(_buffer, _end, _buffer.Length - _end);
             if (read == 0)
             {
                 return false;

@@ -50,7 +50,7 @@ internal sealed class SendQueue(int capacityBytes, SendBudget budget)
 
     /// <summary>Wakes the writer. Not the monitor: every send would wake a writer that waits there for nothing.</summary>
     private readonly SemaphoreSlim _wakeWriter = new(0);
-    private readonly byte[] _stage = new byte[StageBytes];
+    private byte[] _stage = [];
     private long _waitingBytes;
     private ByteString? _current;
     private uint _signals;
@@ -165,6 +165,7 @@ internal sealed class SendQueue(int capacityBytes, SendBudget budget)
                 return;
             }
 
+            _stage = new byte[StageBytes];
             _channel = channel;
             new Thread(() => RunWriter(channel)) { IsBackground = true, Name = name }.Start();
             if (_waiting.Count > 0 || _signals != 0)

@@ -20,6 +20,9 @@ internal sealed class TcpListenerSide(TcpSettings settings, LimitedLog log, Acti
 
     public int Port { get; private set; }
 
+    /// <summary>What the log calls this side: the address by which peers know it.</summary>
+    public string Name { get; set; } = "";
+
     /// <exception cref="SocketException">The address is not this host's, or the port is in use.</exception>
     public void Bind()
     {
@@ -92,7 +95,7 @@ internal sealed class TcpListenerSide(TcpSettings settings, LimitedLog log, Acti
                     return;
                 }
 
-                log.Warn($"Accepting a connection on port {Port} failed: {failure.Message}");
+                log.Warn($"{Name} failed to accept a connection: {failure.Message}");
                 Thread.Sleep(PauseAfterFailure);   // out of descriptors, say: nothing is won by trying at once
             }
         }
@@ -122,7 +125,7 @@ internal sealed class TcpListenerSide(TcpSettings settings, LimitedLog log, Acti
             if (limit is not null)
             {
                 socket.Dispose();
-                log.Warn($"Closed a connection from {remote} at once: {limit} is reached");
+                log.Warn($"{Name} closed a connection from {remote} at once: {limit} is reached");
                 return;
             }
 
@@ -151,7 +154,7 @@ internal sealed class TcpListenerSide(TcpSettings settings, LimitedLog log, Acti
         {
             if (!_stopping)
             {
-                log.Warn($"Port {Port} refused a connection from {slot.Remote}: {slot.CutReason ?? failure.Message}");
+                log.Warn($"{Name} refused a connection from {slot.Remote}: {slot.CutReason ?? failure.Message}");
             }
         }
         finally

@@ -77,6 +77,7 @@ public sealed class TcpTransport : Transport, IDisposable
         }
 
         LocalAddress = new Address(SchemeIdentifier, System.Name, Settings.PublicHostname, Settings.PublicPort != 0 ? Settings.PublicPort : BoundPort);
+        _listener.Name = LocalAddress.ToString();
         _listener.Start();
         return Task.FromResult((LocalAddress, _upstream));
     }
