@@ -17,10 +17,11 @@ public sealed class CallingThreadDispatcherTests : IAsyncLifetime
     public async Task DisposeAsync() => await _system.Terminate();
 
     [Fact]
-    public void Message_is_handled_by_the_thread_that_sends_it_before_the_send_returns()
+    public async Task Message_is_handled_by_the_thread_that_sends_it_before_the_send_returns()
     {
         var threads = new ConcurrentQueue<int>();
         var actor = _system.ActorOf(Props.Create(() => new Recorder(threads)).WithDispatcher(Dispatcher));
+        await actor.Ask<ActorIdentity>(new Identify(null), TcpNode.Patience);   // the guardian starts it on a thread of its own
 
         actor.Tell("one");
 
