@@ -131,6 +131,8 @@ public sealed class HandshakeTests
     [InlineData("ft@host-b:4053/user", "host-a", 4053, "tcp")]
     [InlineData("ft", "host-a:4053/user", 4053, "tcp")]
     [InlineData("ft", "höst", 4053, "tcp")]
+    [InlineData("ft:x", "host-a", 4053, "tcp")]
+    [InlineData("ft", "host-a", 4053, "tcp://x")]
     [InlineData("f\nt", "host-a", 4053, "tcp")]
     public void Malformed_origin_is_refused(string system, string host, long port, string scheme) =>
         Guards.Refuses(Guards.Fresh(), Pdus.Associate(system, host, port, scheme), "malformed origin");
