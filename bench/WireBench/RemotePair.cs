@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Akka.Actor;
 using Akka.Configuration;
 using FtAkka.LogChannelActors.Remoting;
@@ -56,6 +57,34 @@ internal sealed class RemotePair : IAsyncDisposable
         return times;
     }
 
+    /// <summary>Ping-pong between references that answer on the thread that reads, as the log channel does, in microseconds.</summary>
+    public async Task<double[]> EndpointRoundTripsAsync(int size, int count)
+    {
+        var times = new double[count];
+        var message = new byte[size];
+        var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        using var echo = new Endpoint(_far, (received, sender, self) => sender.Tell(received, self));
+        var peer = ((ExtendedActorSystem)_near).Provider.ResolveActorRef(
+            echo.Path.ToStringWithAddress(((ExtendedActorSystem)_far).Provider.DefaultAddress));
+        var index = 0;
+        var started = Stopwatch.GetTimestamp();
+        using var pinger = new Endpoint(_near, (_, _, self) =>
+        {
+            times[index++] = Stopwatch.GetElapsedTime(started).TotalMicroseconds;
+            if (index == count)
+            {
+                done.SetResult();
+                return;
+            }
+
+            started = Stopwatch.GetTimestamp();
+            peer.Tell(message, self);
+        });
+        peer.Tell(message, pinger);
+        await done.Task.ConfigureAwait(false);
+        return times;
+    }
+
     /// <summary>One-way messages per second from one actor to another, with a bounded number of bytes under way.</summary>
     public async Task<double> OneWayAsync(int size, int count)
     {
@@ -89,5 +118,28 @@ internal sealed class RemotePair : IAsyncDisposable
         var address = ((ExtendedActorSystem)far).Provider.DefaultAddress;
         Task<IActorRef> Resolve(string name) => near.ActorSelection($"{address}/user/{name}").ResolveOne(Patience);
         return new RemotePair(near, far, await Resolve("echo").ConfigureAwait(false), await Resolve("sink").ConfigureAwait(false));
+    }
+
+    /// <summary>A reference without a mailbox.</summary>
+    private sealed class Endpoint : MinimalActorRef, IDisposable
+    {
+        private static int s_count;
+        private readonly Action<object, IActorRef, IActorRef> _received;
+
+        public Endpoint(ActorSystem system, Action<object, IActorRef, IActorRef> received)
+        {
+            _received = received;
+            Provider = ((ExtendedActorSystem)system).Provider;
+            Path = Provider.RootPath / "temp" / $"endpoint-{Interlocked.Increment(ref s_count)}";
+            Provider.RegisterTempActor(this, Path);
+        }
+
+        public override ActorPath Path { get; }
+
+        public override IActorRefProvider Provider { get; }
+
+        public void Dispose() => Provider.UnregisterTempActor(Path);
+
+        protected override void TellInternal(object message, IActorRef sender) => _received(message, sender, this);
     }
 }

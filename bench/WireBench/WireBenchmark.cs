@@ -82,6 +82,8 @@ public static class WireBenchmark
                 new(SecureSocket, n => Task.Run(() => secureSocket.RoundTrips(size, n)), n => Task.Run(() => secureSocket.OneWay(size, n))),
                 new("tcp transport alone", n => transport.RoundTripsAsync(size, n), n => transport.OneWayAsync(size, n)),
                 new("tcp transport alone, TLS", n => secureTransport.RoundTripsAsync(size, n), n => secureTransport.OneWayAsync(size, n)),
+                new("Akka.Remote over tcp, endpoints", n => remote.EndpointRoundTripsAsync(size, n), null),
+                new("Akka.Remote over tcp, TLS, endpoints", n => secureRemote.EndpointRoundTripsAsync(size, n), null),
                 new("Akka.Remote over tcp", n => remote.RoundTripsAsync(size, n), n => remote.OneWayAsync(size, n)),
                 new("Akka.Remote over tcp, TLS", n => secureRemote.RoundTripsAsync(size, n), n => secureRemote.OneWayAsync(size, n)),
                 new("Akka.Remote over DotNetty", n => dotNetty.RoundTripsAsync(size, n), n => dotNetty.OneWayAsync(size, n)),
@@ -89,6 +91,8 @@ public static class WireBenchmark
             if (size <= LargeBytes)
             {
                 // The old remoting has no frames as large as that.
+                subjects.Add(new("src/Wire, endpoints", n => wire.InterceptedRoundTripsAsync(size, n), null));
+                subjects.Add(new("src/Wire, TLS, endpoints", n => secureWire.InterceptedRoundTripsAsync(size, n), null));
                 subjects.Add(new("src/Wire", n => wire.RoundTripsAsync(size, n), n => wire.OneWayAsync(size, n)));
                 subjects.Add(new("src/Wire, TLS", n => secureWire.RoundTripsAsync(size, n), n => secureWire.OneWayAsync(size, n)));
             }

@@ -124,7 +124,8 @@ public sealed class PduGuard(GuardRules rules, PeerIdentity? peer, Address local
     }
 
     private string? JudgeSender(in MessageUnit unit) =>
-        !unit.HasSender || TryPath(unit.Sender, theirs, out _)
+        !unit.HasSender || (unit.Sender.Length <= ActorPathRule.MaximumLength && unit.Sender.StartsWith(theirs)
+            && ActorPathRule.IsSender(unit.Sender[theirs.Length..]))
             ? null
             : $"sender {ActorPathRule.Printable(unit.Sender)} from {Encoding.ASCII.GetString(theirs)}";
 
