@@ -27,8 +27,8 @@ internal static class ActorPathRule
     /// <param name="name">The path without the uid of the actor.</param>
     public static bool TryRead(ReadOnlySpan<byte> path, out ReadOnlySpan<byte> name) => TryRead(path, Allowed, out name);
 
-    /// <summary>The same for the path of a sender, which is not looked up here: a percent sign may stand in it.</summary>
-    public static bool IsSender(ReadOnlySpan<byte> path) => TryRead(path, AllowedOfSenders, out _);
+    /// <summary>The same for the path of a sender, which is not looked up here: one of Akka's own actors may have a percent sign in it.</summary>
+    public static bool IsSender(ReadOnlySpan<byte> path) => TryRead(path, path.StartsWith("/system/"u8) ? AllowedOfSenders : Allowed, out _);
 
     private static bool TryRead(ReadOnlySpan<byte> path, SearchValues<byte> allowed, out ReadOnlySpan<byte> name)
     {

@@ -64,6 +64,10 @@ public sealed class EnvelopeTests
         }
     }
 
+    [Fact]
+    public void Endpoint_of_remoting_may_be_the_sender_although_its_name_holds_an_encoded_address() =>
+        Assert.Null(Guards.Open().Refuse(Pdus.Tell(Node, Guards.Theirs + "/system/endpointManager/endpointWriter-akka.tcp%3A%2F%2Fft%40a%3A1-1")));
+
     [Theory]
     [InlineData("akka.tcp://ft@host-b:4054/user/node")]
     [InlineData("akka.tcp://ft@host-c:4053/user/node")]
