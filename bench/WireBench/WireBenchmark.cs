@@ -66,8 +66,6 @@ public static class WireBenchmark
         using var certificates = new BenchCertificates();
         using var socket = SecureSocketPingPong.Connect(null);
         using var secureSocket = SecureSocketPingPong.Connect(certificates.Socket);
-        await using var wire = await WirePair.StartAsync(tls: false).ConfigureAwait(false);
-        await using var secureWire = await WirePair.StartAsync(tls: true).ConfigureAwait(false);
         await using var transport = await TransportPair.StartAsync(null).ConfigureAwait(false);
         await using var secureTransport = await TransportPair.StartAsync(certificates.Folder).ConfigureAwait(false);
         await using var remote = await RemotePair.StartTcpAsync(null).ConfigureAwait(false);
@@ -88,14 +86,6 @@ public static class WireBenchmark
                 new("Akka.Remote over tcp, TLS", n => secureRemote.RoundTripsAsync(size, n), n => secureRemote.OneWayAsync(size, n)),
                 new("Akka.Remote over DotNetty", n => dotNetty.RoundTripsAsync(size, n), n => dotNetty.OneWayAsync(size, n)),
             ];
-            if (size <= LargeBytes)
-            {
-                // The old remoting has no frames as large as that.
-                subjects.Add(new("src/Wire, endpoints", n => wire.InterceptedRoundTripsAsync(size, n), null));
-                subjects.Add(new("src/Wire, TLS, endpoints", n => secureWire.InterceptedRoundTripsAsync(size, n), null));
-                subjects.Add(new("src/Wire", n => wire.RoundTripsAsync(size, n), n => wire.OneWayAsync(size, n)));
-                subjects.Add(new("src/Wire, TLS", n => secureWire.RoundTripsAsync(size, n), n => secureWire.OneWayAsync(size, n)));
-            }
 
             rows.AddRange(await MeasureAsync(
                 subjects, size, rounds, Math.Max(100, roundTrips / fewer), Math.Max(1000, oneWayMessages / fewer), progress).ConfigureAwait(false));

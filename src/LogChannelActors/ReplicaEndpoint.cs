@@ -11,14 +11,14 @@ namespace FtAkka.LogChannelActors;
 public sealed class ReplicaEndpoint : MinimalActorRef, IDisposable
 {
     private readonly IActorRefProvider provider;
-    private readonly Action<IChannelMessage> received;
+    private readonly Action<IChannelMessage, IActorRef> received;
     private readonly MessageAssembler assembler = new();
 
     /// <summary>Registers the endpoint of a VM.</summary>
     /// <param name="system">The actor system.</param>
     /// <param name="vm">Name of the VM.</param>
-    /// <param name="received">Called on the receiving thread; must neither block nor throw.</param>
-    public ReplicaEndpoint(ActorSystem system, string vm, Action<IChannelMessage> received)
+    /// <param name="received">Called on the receiving thread with the message and its sender; must neither block nor throw.</param>
+    public ReplicaEndpoint(ActorSystem system, string vm, Action<IChannelMessage, IActorRef> received)
     {
         ArgumentNullException.ThrowIfNull(system);
         this.received = received;
@@ -59,7 +59,7 @@ public sealed class ReplicaEndpoint : MinimalActorRef, IDisposable
         object? whole = message is MessagePiece piece ? Assemble(piece, sender) : message;
         if (whole is IChannelMessage known)
         {
-            received(known);
+            received(known, sender);
         }
     }
 }

@@ -39,6 +39,7 @@ public sealed partial class NodeActor : ReceiveActor, IWithTimers
     private readonly ILoggingAdapter log = Context.GetLogger();
     private readonly SortedDictionary<string, NodeEntry> entries = new(StringComparer.Ordinal);
     private readonly List<IActorRef> peers = [];
+    private readonly NodeSenders senders;
     private readonly SortedDictionary<string, Heartbeat> lastBeats = new(StringComparer.Ordinal);
     private ICancelable? beats;
     private long beatsSent;
@@ -50,17 +51,11 @@ public sealed partial class NodeActor : ReceiveActor, IWithTimers
         ArgumentNullException.ThrowIfNull(settings);
         this.settings = settings;
         arbiter = settings.Arbiter;
+        senders = new NodeSenders(Context.System, settings.SendersProved);
         Receive<Beat>(_ => SendBeat());
-        Receive<Heartbeat>(beat =>
-        {
-            NoteLoss(beat);
-            heard[beat.NodeName] = Now;
-            foreach (NodeEntry entry in entries.Values)
-            {
-                entry.Shell?.NodeHeard(beat.NodeName);
-            }
-        });
-        Receive<CloneOffer>(Consider);
+        Receive<Heartbeat>(beat => senders.IsFrom(Sender, beat.NodeName), Hear);
+        Receive<CloneOffer>(offer => senders.IsFrom(Sender, offer.Node), Consider);
+        Receive<IWireMessage>(message => log.Warning("A {0} of {1} in another node's name is dropped", message.GetType().Name, senders.Describe(Sender)));
         Receive<ReplicaEnded>(OnEnded);
         Receive<Dropped>(OnDropped);
         Receive<AskedAgain>(message => Self.Tell(message.Question, message.Asker));
@@ -113,6 +108,16 @@ public sealed partial class NodeActor : ReceiveActor, IWithTimers
         else
         {
             Reprotect();
+        }
+    }
+
+    private void Hear(Heartbeat beat)
+    {
+        NoteLoss(beat);
+        heard[beat.NodeName] = Now;
+        foreach (NodeEntry entry in entries.Values)
+        {
+            entry.Shell?.NodeHeard(beat.NodeName);
         }
     }
 
@@ -252,7 +257,14 @@ public sealed partial class NodeActor : ReceiveActor, IWithTimers
             Dropped = what => self.Tell(new Dropped(entry, what)),
             Ended = end => self.Tell(new ReplicaEnded(entry, end)),
         };
-        entry.Endpoint = new ReplicaEndpoint(Context.System, profile.Name, message => entry.Shell?.Received(message));
+        NodeSenders proved = senders;
+        entry.Endpoint = new ReplicaEndpoint(Context.System, profile.Name, (message, sender) =>
+        {
+            if (entry.Shell is { } shell && (shell.PeerNode is not { } peer || proved.IsFrom(sender, peer)))
+            {
+                shell.Received(message);
+            }
+        });
         entry.Actor = Context.ActorOf(ReplicaActor.Props(settings.Adapt(definition)), string.Create(CultureInfo.InvariantCulture, $"{profile.Name}-{++replicasMade}"));
         entries[profile.Name] = entry;
         return entry;

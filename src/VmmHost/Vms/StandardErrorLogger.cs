@@ -13,7 +13,11 @@ public sealed class StandardErrorLogger : ReceiveActor
     private static readonly Akka.Event.LogLevel[] Levels =
         [Akka.Event.LogLevel.DebugLevel, Akka.Event.LogLevel.InfoLevel, Akka.Event.LogLevel.WarningLevel, Akka.Event.LogLevel.ErrorLevel];
 
+    /// <summary>Akka.Remote tells of a node that is away with each heartbeat to it.</summary>
+    private static readonly TimeSpan RemotingQuiet = TimeSpan.FromSeconds(30);
+
     private readonly ILoggerFactory loggers;
+    private readonly RepeatedLines remoting = new(RemotingQuiet);
 
     /// <summary>Instantiated by Akka, by the name in akka.hocon.</summary>
     public StandardErrorLogger()
@@ -44,9 +48,17 @@ public sealed class StandardErrorLogger : ReceiveActor
         if (logger.IsEnabled(level))
         {
             string text = entry.Message?.ToString() ?? "";
+            int dropped = 0;
+            if (IsOfRemoting(entry) && !remoting.IsDue(text, Environment.TickCount64, out dropped))
+            {
+                return;
+            }
+            text += dropped > 0 ? $" (said {dropped} more times meanwhile)" : "";
             // The form of a message is the same whatever it is about: programs tell events apart by it.
             KeyValuePair<string, object?>[] values = entry.Message is LogMessage formatted ? [new("{OriginalFormat}", formatted.Format)] : [];
             logger.Log(level, default, values, entry.Cause, (_, _) => text);
         }
     }
+
+    private static bool IsOfRemoting(LogEvent entry) => entry.LogClass?.Namespace?.StartsWith("Akka.Remote", StringComparison.Ordinal) == true;
 }

@@ -1,7 +1,7 @@
 using System.Collections.Immutable;
 using System.Reflection;
 using FtAkka.Replication.Messages;
-using FtAkka.Wire.Tests;
+using FtAkka.LogChannelActors.Tests.Remoting.Tcp;
 
 namespace FtAkka.Replication.Tests.Messages;
 

@@ -78,6 +78,13 @@ public sealed class TcpTransport : Transport, IDisposable
 
         LocalAddress = new Address(SchemeIdentifier, System.Name, Settings.PublicHostname, Settings.PublicPort != 0 ? Settings.PublicPort : BoundPort);
         _listener.Name = LocalAddress.ToString();
+        if (_tls is not null && Rules.OwnerOf(LocalAddress.Host, LocalAddress.Port ?? 0) is { } owner && owner != _tls.OwnNode)
+        {
+            return Task.FromException<(Address, TaskCompletionSource<IAssociationEventListener>)>(new ConfigurationException(
+                $"{TcpSettings.Section}.ssl.certificate.path: the certificate is of the node '{_tls.OwnNode}' and does not carry the node name '{owner}', "
+                + $"which owns {LocalAddress.Host}:{LocalAddress.Port}. Give each node its own certificate."));
+        }
+
         _listener.Start();
         return Task.FromResult((LocalAddress, _upstream));
     }

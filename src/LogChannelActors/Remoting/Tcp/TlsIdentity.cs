@@ -50,6 +50,9 @@ internal sealed class TlsIdentity : IDisposable
     /// <summary>Why this node's own certificate will be refused by others, or null.</summary>
     public string? OwnWeakness => RefusalOf(_certificate, null, Certificates.ServerAuthentication);
 
+    /// <summary>Name of the node in this node's own certificate.</summary>
+    public string OwnNode => _certificate.GetNameInfo(X509NameType.SimpleName, forIssuer: false);
+
     /// <summary>Runs the accepting side of the handshake.</summary>
     /// <exception cref="AuthenticationException">It failed; the message says what to do.</exception>
     public PeerIdentity AuthenticateAsServer(SslStream stream)
