@@ -4,7 +4,7 @@ using Akka.Actor;
 using Akka.Configuration;
 using FtAkka.DeterministicSim.Loop;
 using FtAkka.Machine.Digest;
-using FtAkka.Wire.Simulated;
+using FtAkka.DeterministicSim.Network;
 
 namespace FtAkka.DeterministicSim;
 
@@ -37,6 +37,7 @@ public sealed class Simulation : INetworkObserver
     private readonly SimulationLoop _loop;
     private int _systems;
     private Action<FrameFate, string, string>? _watchFrames;
+    private Action<ConnectionEvent, string, string>? _watchConnections;
 
     private Simulation(ulong seed, bool keepTrace)
     {
@@ -99,18 +100,32 @@ public sealed class Simulation : INetworkObserver
     }
 
     /// <summary>Starts an actor system on a simulated host.</summary>
-    /// <param name="host">Name of the host; the system's address is <c>akka.tcp://name@host:4053</c>.</param>
+    /// <param name="host">Name of the host; the system's address is <c>akka.tcp://name@host:port</c>.</param>
     /// <param name="config">The system's ordinary configuration.</param>
     /// <param name="name">Name of the actor system.</param>
     /// <param name="clock">The host's clock; null for one that shows true time.</param>
-    public ActorSystem Start(string host, Config? config = null, string name = "ftakka", HostClock? clock = null)
+    /// <param name="port">Its port; a host may run several systems.</param>
+    public ActorSystem Start(string host, Config? config = null, string name = "ftakka", HostClock? clock = null, int port = 4053)
     {
-        const int Port = 4053;
         var address = ConfigurationFactory.ParseString(string.Create(CultureInfo.InvariantCulture, $$"""
-            akka.remote.dot-netty.tcp { hostname = "{{host}}", public-hostname = "{{host}}", port = {{Port}}, enable-ssl = off }
+            akka.remote.ftakka-tcp {
+              hostname = "{{host}}"
+              public-hostname = "{{host}}"
+              port = {{port}}
+            }
             """));
         t_systemBeingStarted = (_systems++, clock ?? new HostClock());
-        var system = ActorSystem.Create(name, address.WithFallback(Configuration).WithFallback(config ?? ConfigurationFactory.Empty));
+        ActorSystem system;
+        _loop.IsStarting = true;
+        try
+        {
+            system = ActorSystem.Create(name, address.WithFallback(Configuration).WithFallback(config ?? ConfigurationFactory.Empty));
+        }
+        finally
+        {
+            _loop.IsStarting = false;
+        }
+
         if (_loop.NumberOf(system) != t_systemBeingStarted.Number)
         {
             throw new SimulationException("Actor systems of a simulation must be started by Simulation.Start.");
@@ -172,7 +187,7 @@ public sealed class Simulation : INetworkObserver
     {
         ArgumentNullException.ThrowIfNull(system);
         _loop.Trace.Add($"crash {_loop.NumberOf(system)}");
-        Network.Crash(HostOf(system));
+        Network.Crash(AddressOf(system));
         _loop.Kill(system);
     }
 
@@ -182,7 +197,7 @@ public sealed class Simulation : INetworkObserver
     {
         ArgumentNullException.ThrowIfNull(system);
         _loop.Pause(system);
-        Network.Hold(HostOf(system));
+        Network.Hold(AddressOf(system));
     }
 
     /// <summary>A paused process goes on and finds that time has passed.</summary>
@@ -190,7 +205,7 @@ public sealed class Simulation : INetworkObserver
     {
         ArgumentNullException.ThrowIfNull(system);
         _loop.Resume(system);
-        Network.Release(HostOf(system));
+        Network.Release(AddressOf(system));
     }
 
     /// <summary>Runs an action as work of a system after a delay of true time: not while the system is paused, never once it has crashed.</summary>
@@ -212,16 +227,26 @@ public sealed class Simulation : INetworkObserver
     /// <summary>Shows what happens to frames between hosts.</summary>
     public void WatchFrames(Action<FrameFate, string, string> watch) => _watchFrames = watch;
 
+    /// <summary>Shows what happens to connections between hosts.</summary>
+    public void WatchConnections(Action<ConnectionEvent, string, string> watch) => _watchConnections = watch;
+
     /// <summary>Shows every message to an actor, by the number of its system, when it is put into the mailbox.</summary>
     public void WatchMessages(Action<int, IActorRef, object> watch) => _loop.Watch = watch;
 
-    private static string HostOf(ActorSystem system) => ((ExtendedActorSystem)system).Provider.DefaultAddress.Host;
+    private static Address AddressOf(ActorSystem system) => ((ExtendedActorSystem)system).Provider.DefaultAddress;
 
     /// <inheritdoc/>
-    void INetworkObserver.Frame(FrameFate fate, string from, string to, ReadOnlySpan<byte> envelope)
+    void INetworkObserver.Frame(FrameFate fate, string from, string to, ReadOnlySpan<byte> frame)
     {
         _watchFrames?.Invoke(fate, from, to);
-        _loop.Trace.Add($"frame {fate} {from}>{to} {envelope.Length} {XxHash64.Hash(envelope):x16}");
+        _loop.Trace.Add($"frame {fate} {from}>{to} {frame.Length} {XxHash64.Hash(frame):x16}");
+    }
+
+    /// <inheritdoc/>
+    void INetworkObserver.Connection(ConnectionEvent what, string from, string to)
+    {
+        _watchConnections?.Invoke(what, from, to);
+        _loop.Trace.Add($"connection {what} {from}>{to}");
     }
 
     private static SimulationResult RunHere(ulong seed, Action<Simulation> scenario, bool keepTrace)

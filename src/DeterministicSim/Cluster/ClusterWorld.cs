@@ -13,7 +13,7 @@ using FtAkka.Machine;
 using FtAkka.Nodes;
 using FtAkka.Replication.Protection;
 using FtAkka.TinyGuests;
-using FtAkka.Wire.Simulated;
+using FtAkka.DeterministicSim.Network;
 
 namespace FtAkka.DeterministicSim.Cluster;
 
@@ -293,7 +293,7 @@ internal sealed class ClusterWorld : IDisposable
             serializers.ftakka = "FtAkka.LogChannelActors.WireMessageSerializer, FtAkka.LogChannelActors"
             serialization-bindings."FtAkka.Replication.Messages.IWireMessage, FtAkka.Replication" = ftakka
           }
-          remote.dot-netty.tcp.maximum-frame-size = 33554432b
+          remote.ftakka-tcp.maximum-frame-size = 33554432b
         }
         """);
 

@@ -1,7 +1,7 @@
 using System.Collections.Immutable;
 using FtAkka.DeterministicSim.Scenarios;
 using FtAkka.Replication.Protection;
-using FtAkka.Wire.Simulated;
+using FtAkka.DeterministicSim.Network;
 
 namespace FtAkka.DeterministicSim.Cluster;
 
@@ -419,17 +419,22 @@ internal sealed class FaultInjector
     private void ApplyCuts()
     {
         var network = _world.Simulation.Network;
-        network.Heal();
-        foreach (Active active in _active)
+        foreach (SimulatedHost from in _world.Hosts)
         {
-            foreach (SimulatedHost from in _world.Hosts)
+            foreach (SimulatedHost to in _world.Hosts)
             {
-                foreach (SimulatedHost to in _world.Hosts)
+                if (from == to)
                 {
-                    if (from != to && Cuts(active, from.Name, to.Name))
-                    {
-                        network.CutOneWay(from.Name, to.Name);
-                    }
+                    continue;
+                }
+                // One that is cut already stays so: what waits there is not let through.
+                if (_active.Exists(active => Cuts(active, from.Name, to.Name)))
+                {
+                    network.CutOneWay(from.Name, to.Name);
+                }
+                else
+                {
+                    network.MendOneWay(from.Name, to.Name);
                 }
             }
         }

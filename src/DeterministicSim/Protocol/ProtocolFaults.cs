@@ -2,7 +2,7 @@ using System.Collections.Immutable;
 using FtAkka.DeterministicSim.Reports;
 using FtAkka.DeterministicSim.Scenarios;
 using FtAkka.Machine.Virtio.Block;
-using FtAkka.Wire.Simulated;
+using FtAkka.DeterministicSim.Network;
 
 namespace FtAkka.DeterministicSim.Protocol;
 

@@ -1,6 +1,6 @@
 using Akka.Actor;
 using Akka.Configuration;
-using FtAkka.Wire.Simulated;
+using FtAkka.DeterministicSim.Network;
 
 namespace FtAkka.DeterministicSim.Tests.Loop;
 
@@ -16,7 +16,10 @@ public sealed class NetworkFaultTests
             serializers.cluster = "FtAkka.DeterministicSim.Tests.Loop.ClusterSerializer, FtAkka.DeterministicSim.Tests"
             serialization-bindings."FtAkka.DeterministicSim.Tests.Loop.ClusterProtocol+Ping, FtAkka.DeterministicSim.Tests" = cluster
           }
-          remote.wire.accepted-serializers = [cluster]
+          remote.ftakka-tcp {
+            trusted-selections = ["/user/receiver"]
+            trusted-serializers = [7002]
+          }
         }
         """);
 

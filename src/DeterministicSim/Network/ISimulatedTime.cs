@@ -1,4 +1,4 @@
-namespace FtAkka.Wire.Simulated;
+namespace FtAkka.DeterministicSim.Network;
 
 /// <summary>The virtual time in which a <see cref="SimulatedNetwork"/> delivers. Everything happens on one thread.</summary>
 public interface ISimulatedTime

@@ -1,4 +1,4 @@
-namespace FtAkka.Wire.Simulated;
+namespace FtAkka.DeterministicSim.Network;
 
 /// <summary>
 /// A seeded generator (SplitMix64) whose sequence is part of every recorded seed, so that it may never change. Streams derived by

@@ -1,0 +1,22 @@
+namespace FtAkka.DeterministicSim.Network;
+
+/// <summary>
+/// Runs work of Akka's remoting. Its code awaits with <c>ConfigureAwait(false)</c>: such a continuation runs where the awaited task is completed if
+/// <see cref="TaskScheduler.Default"/> is current there, and on the thread pool, out of the simulation's hands, if another scheduler is.
+/// </summary>
+internal static class RemotingWork
+{
+    /// <summary>Runs work on this thread with the default scheduler current.</summary>
+    public static void Run(Action work)
+    {
+        if (TaskScheduler.Current == TaskScheduler.Default)
+        {
+            work();
+            return;
+        }
+
+        var task = new Task(work);
+        task.RunSynchronously(TaskScheduler.Default);
+        task.GetAwaiter().GetResult();
+    }
+}
