@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Runtime.ExceptionServices;
 using Akka.Actor;
 using Akka.Configuration;
+using Akka.Remote;
 using FtAkka.DeterministicSim.Loop;
 using FtAkka.Machine.Digest;
 using FtAkka.DeterministicSim.Network;
@@ -38,6 +39,7 @@ public sealed class Simulation : INetworkObserver
     private int _systems;
     private Action<FrameFate, string, string>? _watchFrames;
     private Action<ConnectionEvent, string, string>? _watchConnections;
+    private Action<int, RemotingLifecycleEvent>? _watchRemoting;
 
     private Simulation(ulong seed, bool keepTrace)
     {
@@ -126,11 +128,13 @@ public sealed class Simulation : INetworkObserver
             _loop.IsStarting = false;
         }
 
-        if (_loop.NumberOf(system) != t_systemBeingStarted.Number)
+        int number = t_systemBeingStarted.Number;
+        if (_loop.NumberOf(system) != number)
         {
             throw new SimulationException("Actor systems of a simulation must be started by Simulation.Start.");
         }
 
+        RemotingEvents.Subscribe(system, told => RemotingTold(number, host, told));
         return system;
     }
 
@@ -230,8 +234,20 @@ public sealed class Simulation : INetworkObserver
     /// <summary>Shows what happens to connections between hosts.</summary>
     public void WatchConnections(Action<ConnectionEvent, string, string> watch) => _watchConnections = watch;
 
+    /// <summary>Shows what Akka's remoting tells of its life: associations, errors, quarantines, by the number of the system.</summary>
+    public void WatchRemoting(Action<int, RemotingLifecycleEvent> watch) => _watchRemoting = watch;
+
     /// <summary>Shows every message to an actor, by the number of its system, when it is put into the mailbox.</summary>
     public void WatchMessages(Action<int, IActorRef, object> watch) => _loop.Watch = watch;
+
+    private void RemotingTold(int system, string host, RemotingLifecycleEvent told)
+    {
+        _watchRemoting?.Invoke(system, told);
+        if (told is QuarantinedEvent quarantined)
+        {
+            ((INetworkObserver)this).Connection(ConnectionEvent.Quarantined, SimulatedNetwork.Named(host), quarantined.Address.Host);
+        }
+    }
 
     private static Address AddressOf(ActorSystem system) => ((ExtendedActorSystem)system).Provider.DefaultAddress;
 

@@ -208,6 +208,19 @@ internal sealed class FaultInjector
         }
     }
 
+    public void ConnectionSeen(ConnectionEvent what, string from, string to)
+    {
+        _world.Connections[what] = _world.Connections.GetValueOrDefault(what) + 1;
+        if (what == ConnectionEvent.ResetOnOneSide)
+        {
+            _world.Effect(FaultKind.ConnectionReset, from);
+        }
+        else if (_world.KeepsTimeline)
+        {
+            _world.Tell(from, Reports.TimelineKind.Log, $"connection {Scenarios.ScenarioNames.Of(what)}: {from} > {to}");
+        }
+    }
+
     private Active? Find(FaultKind kind, SimulatedHost? host) =>
         _active.Find(active => active.Fault.Kind == kind && (host is null || active.Target.Length == 0 || active.Target == host.Name));
 
@@ -329,6 +342,9 @@ internal sealed class FaultInjector
                 return;
             case FaultKind.DigestWrong:
                 DigestDue = true;
+                return;
+            case FaultKind.ConnectionReset:
+                _world.Simulation.Network.ResetOneSide(active.Target, active.Other);
                 return;
             default:
                 break;

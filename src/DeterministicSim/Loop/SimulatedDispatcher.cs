@@ -144,9 +144,10 @@ internal sealed class SimulatedDispatcher : MessageDispatcher
             do
             {
                 _runAgain = false;
-                if (_isRemoting && _loop.StopsRemoting(_system) && IsManager(run))
+                // What follows from the manager's stop comes back to the loop.
+                if (RemotingWork.IsCurrent || (_isRemoting && _loop.StopsRemoting(_system) && IsManager(run)))
                 {
-                    run.Run();   // what follows from its stop comes back to the loop
+                    run.Run();
                 }
                 else
                 {

@@ -24,6 +24,8 @@ public sealed class SimulatedLogger : MinimalLogger
     private static string FirstLine(string text)
     {
         int end = text.AsSpan().IndexOfAny('\r', '\n');
+        int stack = text.IndexOf("[   at ", StringComparison.Ordinal);
+        end = stack >= 0 && (end < 0 || stack < end) ? stack : end;
         return end < 0 ? text : text[..end];
     }
 }

@@ -16,11 +16,11 @@ public sealed class SimulatedScheduler : SchedulerBase, IDisposable
 
     /// <summary>
     /// What is repeated more often than this is repeated at <see cref="Tick"/>: remoting looks after a time-out for acknowledgements every half of
-    /// it, and that time-out is set so short (simulation.hocon) that by any clock it is always over.
+    /// it, and that time-out is set so short (simulation.hocon) that by any clock it is over whenever there is something to acknowledge.
     /// </summary>
     private static readonly TimeSpan Shortest = TimeSpan.FromMicroseconds(10);
 
-    private static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(150);
+    private static readonly TimeSpan Tick = TimeSpan.FromSeconds(10);
 
     private readonly SimulationLoop _loop = SimulationLoop.Current;
     private readonly int _system;

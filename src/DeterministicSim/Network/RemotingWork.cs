@@ -6,10 +6,13 @@ namespace FtAkka.DeterministicSim.Network;
 /// </summary>
 internal static class RemotingWork
 {
+    /// <summary>Whether the default scheduler is current on this thread.</summary>
+    public static bool IsCurrent => TaskScheduler.Current == TaskScheduler.Default;
+
     /// <summary>Runs work on this thread with the default scheduler current.</summary>
     public static void Run(Action work)
     {
-        if (TaskScheduler.Current == TaskScheduler.Default)
+        if (IsCurrent)
         {
             work();
             return;

@@ -147,7 +147,7 @@ internal sealed class SimulatedAssociation : AssociationHandle
     }
 
     /// <summary>The process is gone, without a word to anybody.</summary>
-    public void Die() => Leave();
+    public void Die() => Leave(learned: false);
 
     private void Accept(SimulatedFrame frame, SimulatedLink link)
     {
@@ -236,7 +236,7 @@ internal sealed class SimulatedAssociation : AssociationHandle
         }
     }
 
-    private void Leave()
+    private void Leave(bool learned = true)
     {
         HasEnded = true;
         if (_registered)
@@ -245,6 +245,6 @@ internal sealed class SimulatedAssociation : AssociationHandle
             _transport.Peers.Unregister(_guard.Origin!, _peerIdentity.Node);
         }
 
-        Network.Ended(this);
+        Network.Ended(this, learned);
     }
 }

@@ -259,9 +259,13 @@ public sealed class SimulatedNetwork(ulong seed, ISimulatedTime time, INetworkOb
         }
     }
 
-    internal void Ended(SimulatedAssociation end)
+    internal void Ended(SimulatedAssociation end, bool learned)
     {
-        Observer?.Connection(ConnectionEvent.Ended, end.Transport.Host, end.Peer.Transport.Host);
+        if (learned)
+        {
+            Observer?.Connection(ConnectionEvent.Ended, end.Transport.Host, end.Peer.Transport.Host);
+        }
+
         if (end.Peer.HasEnded && !_connections.Remove(end))
         {
             _connections.Remove(end.Peer);
