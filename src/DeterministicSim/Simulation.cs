@@ -118,6 +118,7 @@ public sealed class Simulation : INetworkObserver
             """));
         t_systemBeingStarted = (_systems++, clock ?? new HostClock());
         ActorSystem system;
+        using var none = WithoutContext.Enter();
         _loop.IsStarting = true;
         try
         {
@@ -141,6 +142,7 @@ public sealed class Simulation : INetworkObserver
     /// <summary>Lets virtual time pass.</summary>
     public void RunFor(TimeSpan time)
     {
+        using var none = WithoutContext.Enter();
         var until = Now + time;
         while (_loop.Step(until))
         {
@@ -152,6 +154,7 @@ public sealed class Simulation : INetworkObserver
     public bool RunUntil(Func<bool> condition, TimeSpan limit)
     {
         ArgumentNullException.ThrowIfNull(condition);
+        using var none = WithoutContext.Enter();
         var until = Now + limit;
         while (!condition())
         {

@@ -18,6 +18,12 @@ internal static class Program
                 var (result, _) = ClusterScenario.Run(Number(seed));
                 Console.WriteLine($"{result.TraceHash} {result.TraceLines}");
                 return 0;
+            case ["trace", var seed]:
+                foreach (string line in ClusterScenario.Run(Number(seed), keepTrace: true).Result.Lines)
+                {
+                    Console.WriteLine(line);
+                }
+                return 0;
             case ["story-hash", var seed]:
                 Console.WriteLine(RemotingStoryTests.Run(Number(seed)).TraceHash);
                 return 0;
@@ -25,7 +31,7 @@ internal static class Program
                 WriteHashes(ScenarioLibrary.Get(scenario), Number(first), Number(last), seconds is [var duration] ? TimeSpan.FromSeconds(Number(duration)) : null);
                 return 0;
             default:
-                Console.Error.WriteLine("usage: trace-hash SEED | story-hash SEED | cluster-hashes SCENARIO FIRST LAST [SECONDS]");
+                Console.Error.WriteLine("usage: trace-hash SEED | trace SEED | story-hash SEED | cluster-hashes SCENARIO FIRST LAST [SECONDS]");
                 return 2;
         }
     }

@@ -146,6 +146,15 @@ internal sealed class SimulatedAssociation : AssociationHandle
         ResetPeer();
     }
 
+    /// <summary>The host of this end says to the other that it knows nothing of the connection.</summary>
+    public void ResetPeer()
+    {
+        if (!_peer.HasEnded && !_out.Link.IsCut)
+        {
+            _out.SendReset();
+        }
+    }
+
     /// <summary>The process is gone, without a word to anybody.</summary>
     public void Die() => Leave(learned: false);
 
@@ -228,13 +237,6 @@ internal sealed class SimulatedAssociation : AssociationHandle
         }
     }
 
-    private void ResetPeer()
-    {
-        if (!_peer.HasEnded)
-        {
-            Network.SendReset(this);
-        }
-    }
 
     private void Leave(bool learned = true)
     {

@@ -66,7 +66,7 @@ internal sealed class SimulatedDial(SimulatedTransport from, Address remote)
             mine.Die();
             if (!_back.IsCut)
             {
-                _network.SendReset(mine);
+                mine.ResetPeer();
             }
 
             return;

@@ -243,22 +243,6 @@ public sealed class SimulatedNetwork(ulong seed, ISimulatedTime time, INetworkOb
         }
     }
 
-    /// <summary>Says to the other end that this one knows nothing of the connection. Gets lost where the link is cut.</summary>
-    internal void SendReset(SimulatedAssociation from)
-    {
-        var link = Link(from.Transport.Host, from.Peer.Transport.Host);
-        if (!link.IsCut)
-        {
-            Time.Schedule(link.UnderWay(out _), () =>
-            {
-                if (!link.IsCut)
-                {
-                    from.Peer.End();
-                }
-            });
-        }
-    }
-
     internal void Ended(SimulatedAssociation end, bool learned)
     {
         if (learned)

@@ -39,6 +39,20 @@ internal sealed class SimulatedPipe(SimulatedNetwork network, SimulatedLink link
         }
     }
 
+    /// <summary>Says to the receiver that the sender's host knows nothing of the connection: behind what is under way, but lost in a cut.</summary>
+    public void SendReset()
+    {
+        var arrival = network.Time.Now + Link.UnderWay(out _);
+        _last = arrival > _last ? arrival : _last;
+        network.Time.Schedule(_last - network.Time.Now, () =>
+        {
+            if (!Link.IsCut)
+            {
+                receiver.End();
+            }
+        });
+    }
+
     /// <summary>The link was mended a while ago: what waits arrives now, in order, unless the link is cut again.</summary>
     public void SendAgain()
     {

@@ -99,7 +99,7 @@ public static class ClusterScenario
           remote.ftakka-tcp {
             trusted-recipients = ["/user/node", "/temp/*"]
             trusted-selections = ["/user/node"]
-            trusted-serializers = [7002, 16]
+            trusted-serializers = [7002, 16, 17]
           }
         }
         """);
