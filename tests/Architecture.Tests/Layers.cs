@@ -21,7 +21,7 @@ internal static class Layers
         ["DeviceActors"] = Core,
         ["Nodes"] = [.. Core, .. Shells],
         ["TinyGuests"] = [],
-        ["DeterministicSim"] = [.. Core, .. Shells, "Nodes", "TinyGuests", "Wire"],
+        ["DeterministicSim"] = [.. Core, .. Shells, "Nodes", "TinyGuests"],
         // The host runs the benchmarks under bench/, which are libraries. Of the wire it takes the cluster's certificates; which wire nodes
         // speak is configuration only.
         ["VmmHost"] = [.. Core, .. Shells, "Nodes", "TinyGuests", "DeterministicSim", "CpuBench", "WireBench", "Wire"],
