@@ -26,6 +26,7 @@ public sealed class SimulatedTransport : Transport
     {
         ArgumentNullException.ThrowIfNull(system);
         ArgumentNullException.ThrowIfNull(config);
+        config = config.WithFallback(ReferenceSettings.Default.GetConfig(GuardRules.Section));
         (System, Config) = (system, config);
         SchemeIdentifier = "tcp";
         MaximumPayloadBytes = config.GetByteSize("maximum-frame-size") ?? 128_000;
