@@ -18,13 +18,22 @@ internal static class ActorPathRule
     private static readonly SearchValues<byte> Allowed =
         SearchValues.Create("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.*$+:@&=,!~';()/#"u8);
 
+    // Akka's endpoints of remoting have an encoded address in their names, and they are the senders of some of its own answers.
+    private static readonly SearchValues<byte> AllowedOfSenders =
+        SearchValues.Create("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.*$+:@&=,!~';()/#%"u8);
+
     /// <summary>Checks the part of a path after the address.</summary>
     /// <param name="path">Begins with a slash.</param>
     /// <param name="name">The path without the uid of the actor.</param>
-    public static bool TryRead(ReadOnlySpan<byte> path, out ReadOnlySpan<byte> name)
+    public static bool TryRead(ReadOnlySpan<byte> path, out ReadOnlySpan<byte> name) => TryRead(path, Allowed, out name);
+
+    /// <summary>The same for the path of a sender, which is not looked up here: one of Akka's own actors may have a percent sign in it.</summary>
+    public static bool IsSender(ReadOnlySpan<byte> path) => TryRead(path, path.StartsWith("/system/"u8) ? AllowedOfSenders : Allowed, out _);
+
+    private static bool TryRead(ReadOnlySpan<byte> path, SearchValues<byte> allowed, out ReadOnlySpan<byte> name)
     {
         name = path;
-        if (path.Length is 0 or > MaximumLength || path[0] != '/' || path.IndexOfAnyExcept(Allowed) >= 0)
+        if (path.Length is 0 or > MaximumLength || path[0] != '/' || path.IndexOfAnyExcept(allowed) >= 0)
         {
             return false;
         }

@@ -35,7 +35,7 @@ public sealed class GuardRules
     public static GuardRules Read(Config section)
     {
         ArgumentNullException.ThrowIfNull(section);
-        var settings = section.WithFallback(ReferenceSettings.Default.GetConfig(Section));
+        var settings = section.WithFallback(RemotingDefaults.Reference.GetConfig(Section));
         var serializers = settings.GetStringList("trusted-serializers").Select(Serializer).Distinct().ToArray();
         return new GuardRules(
             Owners(settings.GetValue("nodes")),

@@ -50,7 +50,7 @@ internal ref struct MessageUnit
             }
         }
 
-        return inner ?? reader.Why;
+        return reader.Why ?? inner;
     }
 
     private static string? ReadAck(ReadOnlySpan<byte> content)
@@ -123,7 +123,7 @@ internal ref struct MessageUnit
             }
         }
 
-        return inner ?? reader.Why ?? (hasMessage ? null : "an envelope without message");
+        return reader.Why ?? inner ?? (hasMessage ? null : "an envelope without message");
     }
 
     private static string? ReadPath(ReadOnlySpan<byte> content, out ReadOnlySpan<byte> path)

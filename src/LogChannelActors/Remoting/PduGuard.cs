@@ -23,7 +23,7 @@ public sealed class PduGuard(GuardRules rules, PeerIdentity? peer, Address local
 
     private const int LongestName = 255;
 
-    private readonly byte[] ours = Encoding.UTF8.GetBytes($"{SchemeOfActors(local.Protocol)}://{local.System}@{local.Host}:{local.Port}");
+    private readonly byte[] ours = AsInPaths(local);
     private byte[] theirs = [];
     private string? refusal;
 
@@ -83,7 +83,7 @@ public sealed class PduGuard(GuardRules rules, PeerIdentity? peer, Address local
             return "a second handshake";
         }
 
-        if (!IsName(unit.Scheme) || !IsName(unit.System) || !IsName(unit.Host) || unit.Port is 0 or > ushort.MaxValue)
+        if (!IsName(unit.Scheme, "."u8) || !IsName(unit.System, "-_"u8) || !IsName(unit.Host, "-_.:[]"u8) || unit.Port is 0 or > ushort.MaxValue)
         {
             return unit.HasOrigin ? "a handshake with a malformed origin" : "a handshake without origin";
         }
@@ -95,7 +95,7 @@ public sealed class PduGuard(GuardRules rules, PeerIdentity? peer, Address local
             return why;
         }
 
-        theirs = Encoding.ASCII.GetBytes($"{SchemeOfActors(origin.Protocol)}://{origin.System}@{origin.Host}:{origin.Port}");
+        theirs = AsInPaths(origin);
         Origin = origin;
         return null;
     }
@@ -124,7 +124,8 @@ public sealed class PduGuard(GuardRules rules, PeerIdentity? peer, Address local
     }
 
     private string? JudgeSender(in MessageUnit unit) =>
-        !unit.HasSender || TryPath(unit.Sender, theirs, out _)
+        !unit.HasSender || (unit.Sender.Length <= ActorPathRule.MaximumLength && unit.Sender.StartsWith(theirs)
+            && ActorPathRule.IsSender(unit.Sender[theirs.Length..]))
             ? null
             : $"sender {ActorPathRule.Printable(unit.Sender)} from {Encoding.ASCII.GetString(theirs)}";
 
@@ -153,8 +154,9 @@ public sealed class PduGuard(GuardRules rules, PeerIdentity? peer, Address local
         return path.Length <= ActorPathRule.MaximumLength && path.StartsWith(address) && ActorPathRule.TryRead(path[address.Length..], out name);
     }
 
-    // Letters, digits and what addresses are written with; a system, a scheme and a host have no other characters.
-    private static bool IsName(ReadOnlySpan<byte> text)
+    private static byte[] AsInPaths(Address address) => Encoding.ASCII.GetBytes(address.WithProtocol(SchemeOfActors(address.Protocol)).ToString());
+
+    private static bool IsName(ReadOnlySpan<byte> text, ReadOnlySpan<byte> besidesLettersAndDigits)
     {
         if (text.Length is 0 or > LongestName)
         {
@@ -163,7 +165,7 @@ public sealed class PduGuard(GuardRules rules, PeerIdentity? peer, Address local
 
         foreach (var value in text)
         {
-            if (!char.IsAsciiLetterOrDigit((char)value) && !"-_.:[]"u8.Contains(value))
+            if (!char.IsAsciiLetterOrDigit((char)value) && !besidesLettersAndDigits.Contains(value))
             {
                 return false;
             }

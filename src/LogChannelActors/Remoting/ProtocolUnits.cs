@@ -91,7 +91,7 @@ internal ref struct ControlUnit
             }
         }
 
-        return inner ?? reader.Why;
+        return reader.Why ?? inner;
     }
 
     private string? ReadHandshake(ReadOnlySpan<byte> content)
@@ -115,7 +115,7 @@ internal ref struct ControlUnit
             }
         }
 
-        return inner ?? reader.Why ?? (HasOrigin ? null : "a handshake without origin");
+        return reader.Why ?? inner ?? (HasOrigin ? null : "a handshake without origin");
     }
 
     private string? ReadOrigin(ReadOnlySpan<byte> content)

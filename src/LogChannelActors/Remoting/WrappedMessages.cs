@@ -59,7 +59,7 @@ internal static class WrappedMessages
             }
         }
 
-        inner ??= reader.Why ?? (hasMessage ? null : "a selection without message");
+        inner = reader.Why ?? inner ?? (hasMessage ? null : "a selection without message");
         if (inner is not null)
         {
             return inner;
@@ -157,6 +157,6 @@ internal static class WrappedMessages
             }
         }
 
-        return inner ?? reader.Why;
+        return reader.Why ?? inner;
     }
 }
