@@ -7,7 +7,7 @@ using Xunit.Sdk;
 namespace FtAkka.Actors.Tests;
 
 /// <summary>What the tests of actors rely on of the TestKit.</summary>
-public sealed class TestKitTests : TestKit
+public sealed class TestKitTests() : TestKit("akka.test { single-expect-default = 60s, default-timeout = 60s, filter-leeway = 60s }")
 {
     private sealed class Echo : ReceiveActor
     {
@@ -48,7 +48,7 @@ public sealed class TestKitTests : TestKit
     {
         ExpectNoMsg(TimeSpan.FromMilliseconds(20));
         TestActor.Tell("noise");
-        Assert.ThrowsAny<XunitException>(() => ExpectNoMsg(TimeSpan.FromMilliseconds(500)));
+        Assert.ThrowsAny<XunitException>(() => ExpectNoMsg(TimeSpan.FromSeconds(60)));
     }
 
     [Fact]

@@ -7,7 +7,7 @@ namespace FtAkka.DeviceActors.Tests;
 /// <summary>What may not act is held before the system call, goes on when the fence opens, and is given up when the device closes.</summary>
 public sealed class FenceTests : IDisposable
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan Moment = TimeSpan.FromMilliseconds(100);
 
     private readonly string file = Path.GetTempFileName();

@@ -43,11 +43,13 @@ internal sealed class ForwardingDevice : ReceiveActor
 /// <summary>Tests with tiny guests in real machines.</summary>
 public abstract class TinyVm : TestKit
 {
-    protected static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+    /// <summary>Longer than a busy host can keep any thread of the test waiting.</summary>
+    protected static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
-    protected TinyVm()
-        : base("""
-            akka.scheduler.implementation = "FtAkka.Actors.Scheduling.PreciseScheduler, FtAkka.Actors"
+    protected TinyVm(string scheduler = "FtAkka.Actors.Scheduling.PreciseScheduler, FtAkka.Actors")
+        : base($"""
+            akka.scheduler.implementation = "{scheduler}"
+            akka.test.default-timeout = 60s
             machine-dispatcher.type = "FtAkka.Actors.Scheduling.OwnThreadDispatcherConfigurator, FtAkka.Actors"
             """)
     {

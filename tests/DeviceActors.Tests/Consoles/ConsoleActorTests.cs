@@ -2,15 +2,13 @@ using System.IO.Pipes;
 using System.Net.Sockets;
 using System.Text;
 using Akka.Actor;
-using Akka.TestKit.Xunit2;
 using FtAkka.DeviceActors.Consoles;
 
 namespace FtAkka.DeviceActors.Tests.Consoles;
 
 /// <summary>The console actor over real sockets, files and pipes.</summary>
-public sealed class ConsoleActorTests : TestKit
+public sealed class ConsoleActorTests : PatientTestKit
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
     private readonly TemporaryFolder folder = new();
 
     protected override void AfterAll()
@@ -26,7 +24,7 @@ public sealed class ConsoleActorTests : TestKit
 
     private static Socket Connect(string path)
     {
-        var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified) { ReceiveTimeout = 10_000 };
+        var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified) { ReceiveTimeout = PatienceMilliseconds };
         socket.Connect(new UnixDomainSocketEndPoint(path));
         return socket;
     }

@@ -4,7 +4,7 @@ namespace FtAkka.DeviceActors.Tests.Consoles;
 
 public sealed class ConsoleScrollbackTests
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
     [Fact]
     public async Task Closing_ends_a_client_that_waits_behind_the_last_byte()

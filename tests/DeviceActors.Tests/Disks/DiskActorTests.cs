@@ -1,5 +1,4 @@
 using Akka.Actor;
-using Akka.TestKit.Xunit2;
 using FtAkka.DeviceActors.Disks;
 using FtAkka.Machine;
 using FtAkka.Machine.Virtio.Block;
@@ -8,7 +7,7 @@ using FtAkka.Replication.Protection;
 namespace FtAkka.DeviceActors.Tests.Disks;
 
 /// <summary>The disk actor over a backend whose requests end when the test says so, and over a real file.</summary>
-public sealed class DiskActorTests : TestKit
+public sealed class DiskActorTests : PatientTestKit
 {
     private sealed class ManualBackend : IDiskBackend
     {
@@ -206,7 +205,7 @@ public sealed class DiskActorTests : TestKit
             Array.Fill(data, (byte)i);
             disk.Tell(new DiskProtocol.Execute(new DiskRequest((ulong)i, DiskRequestKind.Write, (ulong)(i % 3), (ulong)data.Length, [.. data])));
         }
-        DiskProtocol.Completed[] ends = [.. Enumerable.Range(0, 200).Select(_ => ExpectMsg<DiskProtocol.Completed>(TimeSpan.FromSeconds(20)))];
+        DiskProtocol.Completed[] ends = [.. Enumerable.Range(0, 200).Select(_ => ExpectMsg<DiskProtocol.Completed>())];
         Assert.Equal(Enumerable.Range(1, 200).Select(i => (ulong)i), ends.Select(e => e.Completion.Id));   // all overlap: strictly serial
         Watch(disk);
         Sys.Stop(disk);   // the image is locked until the actor has closed it

@@ -96,7 +96,7 @@ public sealed class RawDiskImageTests : IDisposable
         Task<DiskOutcome>? later = null;
         await image.ExecuteAsync(new DiskRequest(3, DiskRequestKind.Flush, 0, 0, []))
             .ContinueWith(_ => CloseBehindAnother(), CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default)
-            .WaitAsync(TimeSpan.FromSeconds(20));
+            .WaitAsync(TimeSpan.FromSeconds(60));
         Assert.Equal(DiskStatus.Ok, (await later!).Completion.Status);
         Assert.Equal(DiskStatus.IoError, (await image.ExecuteAsync(Read(0, 1))).Completion.Status);
 

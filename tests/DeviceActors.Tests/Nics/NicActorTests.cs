@@ -1,15 +1,13 @@
 using System.Collections.Immutable;
 using System.Net.Sockets;
 using Akka.Actor;
-using Akka.TestKit.Xunit2;
 using FtAkka.DeviceActors.Nics;
 
 namespace FtAkka.DeviceActors.Tests.Nics;
 
 /// <summary>The NIC actor over real unix sockets, and with a link the test holds in its hand.</summary>
-public sealed class NicActorTests : TestKit
+public sealed class NicActorTests : PatientTestKit
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
     private readonly TemporaryFolder folder = new();
 
     protected override void AfterAll()
@@ -36,7 +34,7 @@ public sealed class NicActorTests : TestKit
 
     private static Socket Connect(string path)
     {
-        var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified) { ReceiveTimeout = 10_000 };
+        var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified) { ReceiveTimeout = PatienceMilliseconds };
         socket.Connect(new UnixDomainSocketEndPoint(path));
         return socket;
     }
@@ -144,16 +142,19 @@ public sealed class NicActorTests : TestKit
 
         public Task<LinkInput> ReceiveAsync()
         {
+            // Counted last: the test answers what it sees counted.
+            var next = new TaskCompletionSource<LinkInput>();
+            receive = next;
             Receives++;
-            receive = new TaskCompletionSource<LinkInput>();
-            return receive.Task;
+            return next.Task;
         }
 
         public Task<int> SendAsync(ImmutableArray<ImmutableArray<byte>> frames)
         {
+            var next = new TaskCompletionSource<int>();
+            send = next;
             Sends.Add(frames.Length);
-            send = new TaskCompletionSource<int>();
-            return send.Task;
+            return next.Task;
         }
 
         public void Arrive(params ImmutableArray<byte>[] frames) => receive!.SetResult(new LinkInput([.. frames], true));

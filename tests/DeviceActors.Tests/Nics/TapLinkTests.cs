@@ -9,7 +9,7 @@ namespace FtAkka.DeviceActors.Tests.Nics;
 /// <summary>Frames through a real TAP interface.</summary>
 public sealed class TapLinkTests
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
     private static int Ip(string arguments)
     {

@@ -1,6 +1,4 @@
 using System.Globalization;
-using System.Net;
-using System.Net.Sockets;
 using System.Text;
 using Akka.Actor;
 using FtAkka.DeviceActors.Consoles;
@@ -15,18 +13,22 @@ internal sealed class Cluster : IAsyncDisposable
 {
     public const string Vm = "tiny";
 
-    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+    /// <summary>Longer than anything takes on a host that is several times slower and stops for seconds.</summary>
+    public static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
+
+    /// <summary>Longer than a busy host keeps a node waiting: a node that is suspected without need changes what a test sees.</summary>
+    private const int FailureTimeoutMs = 4000;
 
     private readonly Dictionary<string, Node> nodes = new(StringComparer.Ordinal);
 
     private sealed record Node(ActorSystem System, IActorRef Actor);
 
-    public Cluster(string[] names, int failureTimeoutMs = 600, string extra = "")
+    public Cluster(string[] names, string extra = "")
     {
         Folder = Directory.CreateTempSubdirectory("ftakka-failover-").FullName;
         string timing = string.Create(CultureInfo.InvariantCulture,
-            $"ftakka.ft {{ failure-timeout = {failureTimeoutMs}ms, lease = {failureTimeoutMs * 4 / 5}ms, pause-guard = {failureTimeoutMs / 2}ms, channel-timeout = 20s }}\nakka.loglevel = WARNING\n") + extra + "\n";
-        Files = ClusterFiles.Create(System.IO.Path.Combine(Folder, "cluster"), [.. names.Select(name => new ClusterNode(name, "127.0.0.1", FreePort()))], timing);
+            $"ftakka.ft {{ failure-timeout = {FailureTimeoutMs}ms, lease = {FailureTimeoutMs * 4 / 5}ms, pause-guard = {FailureTimeoutMs / 2}ms, channel-timeout = 20s, hand-over-timeout = 60s }}\nakka.loglevel = WARNING\n") + extra + "\n";
+        Files = ClusterFiles.Create(System.IO.Path.Combine(Folder, "cluster"), [.. names.Select(name => new ClusterNode(name, "127.0.0.1", FreePort.Next()))], timing);
         File.WriteAllBytes(Path("kernel"), TinyGuest.Kernel);
     }
 
@@ -135,13 +137,6 @@ internal sealed class Cluster : IAsyncDisposable
     {
         await Task.WhenAll(nodes.Values.Select(node => node.System.Terminate()));
         Directory.Delete(Folder, recursive: true);
-    }
-
-    private static int FreePort()
-    {
-        using var probe = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        probe.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        return ((IPEndPoint)probe.LocalEndPoint!).Port;
     }
 }
 

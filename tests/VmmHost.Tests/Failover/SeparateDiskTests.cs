@@ -11,9 +11,10 @@ namespace FtAkka.VmmHost.Tests.Failover;
 public sealed class SeparateDiskTests
 {
     private const string Disk = "journal.raw";
-    private const int Records = 400;
+    /// <summary>So many that the guest does not end before a busy host has copied it, twice.</summary>
+    private const int Records = 1500;
     private const int DiskBytes = 1 << 20;
-    private const string Journal = "workload=journal records=400 seed=7 pause=5000000";
+    private const string Journal = "workload=journal records=1500 seed=7 pause=5000000";
 
     private static int LineCount(string text) => text.Count(letter => letter == '\n');
 
@@ -40,7 +41,8 @@ public sealed class SeparateDiskTests
         await reader.ReadAsync(onA, text => LineCount(text) >= 20);
         await cluster.ProtectAsync("A", "B");
         string? shown = (await cluster.StatusAsync("A"))!.DiskState;
-        Assert.StartsWith("16 of 16 blocks compared, 1 differ", shown, StringComparison.Ordinal);
+        // The guest goes on writing meanwhile, by one block or by some; what it never writes is equal.
+        Assert.Matches("^16 of 16 blocks compared, ([1-9]|1[0-2]) differ", shown);
         int killAt = LineCount(reader.Text) + 20;
         await reader.ReadAsync(onA, text => LineCount(text) >= killAt);
         cluster.Kill("A");

@@ -79,8 +79,11 @@ internal sealed class FailoverLoop(PairCluster cluster, Random random, Action<st
         if (cluster.Runs(primary))
         {
             // Moments that kill others than the primary leave it alive.
-            (primary, _) = await cluster.WholeAsync(random);
-            Kill(primary);
+            do
+            {
+                (primary, _) = await cluster.WholeAsync(random);
+            }
+            while (!await KillProtectedAsync(primary));
         }
         ReplicaStatusLine live = await TakenOverAsync(primary);
         await AfterAsync(moment);
@@ -108,7 +111,7 @@ internal sealed class FailoverLoop(PairCluster cluster, Random random, Action<st
     private async Task<bool> AnyTimeAsync(string primary)
     {
         await Task.Delay(random.Next(0, 1500));
-        return Kill(primary);
+        return await KillProtectedAsync(primary);
     }
 
     private async Task<bool> JustProtectedAsync(string primary, string backup)
@@ -125,7 +128,7 @@ internal sealed class FailoverLoop(PairCluster cluster, Random random, Action<st
             return false;
         }
         await Task.Delay(random.Next(0, 30));
-        return Kill(primary);
+        return await KillProtectedAsync(primary);
     }
 
     /// <summary>The backup's host gets a tenth of its time until it lags behind; then the primary dies, or freezes and dies later.</summary>
@@ -139,6 +142,10 @@ internal sealed class FailoverLoop(PairCluster cluster, Random random, Action<st
             double target = cluster.FailureTimeoutMs * 0.8;
             double lag = 0;
             await WithinAsync(TimeSpan.FromSeconds(4), async () => (lag = (await cluster.StatusAsync(primary))?.LagMs ?? 0) > target);
+            if (!await IsProtectedAsync(primary))
+            {
+                return false;
+            }
             if (freeze)
             {
                 killedAt = PairConsole.Clock;
@@ -192,9 +199,9 @@ internal sealed class FailoverLoop(PairCluster cluster, Random random, Action<st
                 full = await cluster.StatusAsync(primary) is { Stopped: { } why } && why.Contains("LogFull", StringComparison.Ordinal));
             if (full || attempt == FullBuffersAttempts)
             {
-                Kill(primary);
+                bool killed = await KillProtectedAsync(primary);
                 host.Continue();
-                return full;
+                return full && killed;
             }
             host.Continue();
             (_, backup) = await cluster.WholeAsync(random);
@@ -207,8 +214,7 @@ internal sealed class FailoverLoop(PairCluster cluster, Random random, Action<st
         await cluster.UntilAsync("fio to begin", () => Task.FromResult(cluster.Console.Has($"FIO {job} begin")));
         await Task.Delay(random.Next(0, 1500));
         bool running = cluster.Console.Find($"FIO {job} clean") is null;
-        Kill(primary);
-        return running;
+        return await KillProtectedAsync(primary) && running;
     }
 
     private List<Task<HostCommand>> transfers = [];
@@ -230,12 +236,11 @@ internal sealed class FailoverLoop(PairCluster cluster, Random random, Action<st
         ];
         await Task.Delay(random.Next(300, 1800));
         bool running = transfers.TrueForAll(transfer => !transfer.IsCompleted);
-        Kill(primary);
-        return running;
+        return await KillProtectedAsync(primary) && running;
     }
 
     private Task<HostCommand> CurlAsync(string arguments) => Task.Run(() =>
-        HostCommand.Run(cluster.Network.AtClient[0], [.. cluster.Network.AtClient.Skip(1), "sh", "-c", $"curl -sS -m 60 {arguments}"]));
+        HostCommand.Run(cluster.Network.AtClient[0], [.. cluster.Network.AtClient.Skip(1), "sh", "-c", $"curl -sS -m 300 {arguments}"]));
 
     private async Task<bool> CopyTargetAsync(string primary, string backup)
     {
@@ -273,12 +278,24 @@ internal sealed class FailoverLoop(PairCluster cluster, Random random, Action<st
 
     private double killedAt;
 
-    private bool Kill(string name)
+    private void Kill(string name)
     {
         killedAt = PairConsole.Clock;
         cluster.Kill(name);
+    }
+
+    /// <summary>Kills a primary that has a backup. One that has dropped it, because it got no time, would rightly take the VM with it.</summary>
+    private async Task<bool> KillProtectedAsync(string primary)
+    {
+        if (!await IsProtectedAsync(primary))
+        {
+            return false;
+        }
+        Kill(primary);
         return true;
     }
+
+    private async Task<bool> IsProtectedAsync(string primary) => await cluster.StatusAsync(primary) is { Protected: true };
 
     /// <summary>Another host runs the VM, and the console goes on without gap.</summary>
     private async Task<ReplicaStatusLine> TakenOverAsync(string from)

@@ -10,6 +10,8 @@ internal sealed class HostProcess : IDisposable
 {
     private const int SignalContinue = 18, SignalStop = 19; // asm-generic/signal.h, as on x86
 
+    private static readonly TimeSpan StopPatience = TimeSpan.FromSeconds(60);
+
     private readonly Process process;
     private readonly Task logging;
 
@@ -72,11 +74,12 @@ internal sealed class HostProcess : IDisposable
         IsStopped = false;
     }
 
-    /// <summary>The host stops in the middle of what it does: SIGSTOP.</summary>
+    /// <summary>The host stops in the middle of what it does: SIGSTOP. Returns when the last of its threads stands.</summary>
     public void Stop()
     {
         IsStopped = true;
         Send(SignalStop);
+        Assert.True(SpinWait.SpinUntil(StandsStill, StopPatience), $"the node {Name} does not stop");
     }
 
     /// <summary>It goes on as if nothing had happened: SIGCONT.</summary>
@@ -96,6 +99,21 @@ internal sealed class HostProcess : IDisposable
         logging.Wait(TimeSpan.FromSeconds(5));
         process.Dispose();
     }
+
+    /// <summary>A thread that another processor of a busy host runs at the moment of the signal may still end its system call.</summary>
+    private bool StandsStill() => process.HasExited || Directory.GetDirectories($"/proc/{process.Id}/task").All(thread =>
+    {
+        try
+        {
+            // The state stands behind the name, which is in parentheses (proc_pid_stat(5)).
+            string status = File.ReadAllText(Path.Combine(thread, "stat"));
+            return status[status.LastIndexOf(')') + 2] is 'T' or 't' or 'Z' or 'X';
+        }
+        catch (IOException)
+        {
+            return true; // it has ended
+        }
+    });
 
     private void Send(int signal) => Assert.Equal(0, SendSignal(process.Id, signal));
 

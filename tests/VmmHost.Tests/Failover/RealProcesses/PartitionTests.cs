@@ -9,7 +9,9 @@ namespace FtAkka.VmmHost.Tests.Failover.RealProcesses;
 [Collection(GuestTestCollection.Name)]
 public sealed class PartitionTests(ITestOutputHelper output)
 {
-    private const int FailureTimeoutMs = 500;
+    private const int FailureTimeoutMs = 1500;
+
+    private const int TailNumbers = 3, SilenceAttempts = 10;
 
     private static readonly TimeSpan LongEnough = TimeSpan.FromSeconds(4);
 
@@ -32,9 +34,8 @@ public sealed class PartitionTests(ITestOutputHelper output)
         for (int i = 0; i < PairLog.Setting("FTAKKA_PARTITIONS", 3); i++)
         {
             Cut cut = (Cut)(i % 3);
-            (string primary, string backup) = await cluster.WholeAsync(random);
+            (string primary, string backup) = await cluster.WholeThroughAsync(random, () => Task.Delay(random.Next(0, 500)));
             ulong generation = cluster.Arbiter.Newest(PairGuest.Vm)!.Generation;
-            await Task.Delay(random.Next(0, 500));
             Apply(cluster.Network, cut, primary, backup);
             string winner = await SurvivorAsync(cluster, generation, primary, backup);
             string loser = winner == primary ? backup : primary;
@@ -44,10 +45,11 @@ public sealed class PartitionTests(ITestOutputHelper output)
             await cluster.CountOnAsync(50);
 
             Heal(cluster.Network, cut, primary, backup);
-            await StaysAsync(cluster, LongEnough, async () => await cluster.StatusAsync(loser) is { Role: "ended" }, $"{loser}, which lost, to stay halted");
+            await StaysAsync(cluster, LongEnough, async () => await cluster.StatusAsync(loser) is null or { Role: "ended" }, $"{loser}, which lost, to stay halted");
+            await cluster.UntilAsync(loser, "halted", line => line.Role == "ended");
             Assert.Equal(frames, cluster.Network.FramesSentBy(loser));
             Assert.Equal(winner, cluster.Arbiter.Newest(PairGuest.Vm)!.Node);
-            Assert.True(ping.Count > answers, "the guest answers no pings");
+            await cluster.UntilAsync("the guest to answer pings", () => Task.FromResult(ping.Count > answers));
             // A loser that has forgotten its replica is as good as any host.
             await cluster.UntilAsync($"{loser} to take a copy", () => cluster.TryProtectAsync(winner, loser));
         }
@@ -61,27 +63,20 @@ public sealed class PartitionTests(ITestOutputHelper output)
         var random = new Random(4);
         await using var cluster = new PairCluster(["A", "B"], FailureTimeoutMs);
         await cluster.BootAsync(GuestImage.Plain);
-        (string primary, string backup) = await cluster.WholeAsync(random);
-        await cluster.CountOnAsync(20);
+        (string primary, string backup) = await cluster.WholeThroughAsync(random, () => cluster.CountOnAsync(20));
+        ulong generation = cluster.Arbiter.Newest(PairGuest.Vm)!.Generation;
         string away = cluster.Shared + ".away";
         Directory.Move(cluster.Shared, away);
         await cluster.CountOnAsync(50);
 
         cluster.Kill(primary);
         await cluster.UntilAsync(backup, "waiting for the arbiter", line => line.Role == "goingLive");
-        int last = 0;
-        await StaysAsync(cluster, LongEnough, async () =>
-        {
-            bool waits = await cluster.StatusAsync(backup) is { Role: "goingLive" };
-            // Outputs that the primary had released may still be read; then the console is silent.
-            last = last == 0 ? cluster.Console.Last : last;
-            return waits && cluster.Network.FramesSentBy(backup) == 0;
-        }, "the backup to wait");
-        Assert.InRange(cluster.Console.Last, last, last + 3);
+        await SilentAsync(cluster, async () =>
+            await cluster.StatusAsync(backup) is null or { Role: "goingLive" } && cluster.Network.FramesSentBy(backup) == 0, "the backup to wait");
         Directory.Move(away, cluster.Shared);
 
         ReplicaStatusLine live = await cluster.UntilAsync(backup, "live", line => line.Role == "solo");
-        Assert.Equal(2ul, live.Generation);
+        Assert.Equal(generation + 1, live.Generation);
         await cluster.CountOnAsync(20);
         await cluster.EndAsync();
         cluster.Passed = true;
@@ -93,9 +88,9 @@ public sealed class PartitionTests(ITestOutputHelper output)
         var random = new Random(5);
         await using var cluster = new PairCluster(["A", "B"], FailureTimeoutMs);
         await cluster.BootAsync(GuestImage.Plain);
-        (string primary, string backup) = await cluster.WholeAsync(random);
         using var ping = new NetworkClient(cluster.Network, "ping", PairNetwork.GuestAddress, "10");
-        await cluster.CountOnAsync(20);
+        (string primary, string backup) = await cluster.WholeThroughAsync(random, () => cluster.CountOnAsync(20));
+        ulong generation = cluster.Arbiter.Newest(PairGuest.Vm)!.Generation;
         string away = cluster.Shared + ".away";
         Directory.Move(cluster.Shared, away);
         cluster.Network.CutWire(primary);
@@ -103,15 +98,13 @@ public sealed class PartitionTests(ITestOutputHelper output)
         await cluster.UntilAsync(backup, "waiting for the arbiter", line => line.Role == "goingLive");
         // The lease ends before the backup suspects.
         long frames = cluster.Network.FramesSentBy(primary);
-        int last = cluster.Console.Last;
-        await StaysAsync(cluster, LongEnough, async () =>
-            await cluster.StatusAsync(backup) is { Role: "goingLive" } && await cluster.StatusAsync(primary) is { Role: "protectedPrimary" }, "both to wait");
+        await SilentAsync(cluster, async () =>
+            await cluster.StatusAsync(backup) is null or { Role: "goingLive" } && await cluster.StatusAsync(primary) is null or { Role: "protectedPrimary" }, "both to wait");
         Assert.Equal(frames, cluster.Network.FramesSentBy(primary));
         Assert.Equal(0, cluster.Network.FramesSentBy(backup));
-        Assert.InRange(cluster.Console.Last, last, last + 3);
         Directory.Move(away, cluster.Shared);
 
-        string winner = await SurvivorAsync(cluster, 1, primary, backup);
+        string winner = await SurvivorAsync(cluster, generation, primary, backup);
         output.WriteLine($"{(winner == primary ? "the primary" : "the backup")} went on");
         await cluster.CountOnAsync(50);
         await cluster.EndAsync();
@@ -129,6 +122,28 @@ public sealed class PartitionTests(ITestOutputHelper output)
         return owner.Node;
     }
 
+    /// <summary>
+    /// The hosts stay as they are, and the console is silent. What was released before may still be read, for some time by a client that is kept
+    /// waiting: a guest that went on would never be silent.
+    /// </summary>
+    private static async Task SilentAsync(PairCluster cluster, Func<Task<bool>> holds, string what)
+    {
+        for (int attempt = 1; ; attempt++)
+        {
+            int last = cluster.Console.Last;
+            await StaysAsync(cluster, LongEnough, holds, what);
+            if (cluster.Console.Last <= last + TailNumbers)
+            {
+                return;
+            }
+            Assert.True(attempt < SilenceAttempts, $"The guest counts on, from {last} to {cluster.Console.Last}.\n{await cluster.StoryAsync()}");
+        }
+    }
+
+    /// <param name="cluster">Its hosts.</param>
+    /// <param name="time">How long.</param>
+    /// <param name="holds">Whether nothing contradicts; a host that is too slow to answer does not.</param>
+    /// <param name="what">For the message.</param>
     private static async Task StaysAsync(PairCluster cluster, TimeSpan time, Func<Task<bool>> holds, string what)
     {
         for (DateTime end = DateTime.UtcNow + time; DateTime.UtcNow < end; await Task.Delay(20))
