@@ -109,7 +109,7 @@ internal sealed class SimulatedDial(SimulatedTransport from, Address remote)
     {
         _settled = true;
         _network.Observer?.Connection(how, from.Host, remote.Host);
-        from.DialFailed(remote);
+        from.DialFailed(remote, message);
         WhenAwake(() => _promise.TrySetException(new InvalidAssociationException(message)));
     }
 

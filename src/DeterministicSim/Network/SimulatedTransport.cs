@@ -14,7 +14,7 @@ namespace FtAkka.DeterministicSim.Network;
 public sealed class SimulatedTransport : Transport
 {
     private readonly TaskCompletionSource<IAssociationEventListener> _listenerSource = new();
-    private readonly Dictionary<Address, TimeSpan> _redialAt = [];
+    private readonly Dictionary<Address, (TimeSpan OpensAt, string Reason)> _gates = [];
     private readonly ILoggingAdapter _log;
     private readonly TimeSpan _redialAfter;
     private Queue<Action>? _held;
@@ -26,18 +26,18 @@ public sealed class SimulatedTransport : Transport
     {
         ArgumentNullException.ThrowIfNull(system);
         ArgumentNullException.ThrowIfNull(config);
-        config = config.WithFallback(ReferenceSettings.Default.GetConfig(GuardRules.Section));
+        config = config.WithFallback(RemotingDefaults.Reference.GetConfig(GuardRules.Section));
         (System, Config) = (system, config);
         SchemeIdentifier = "tcp";
-        MaximumPayloadBytes = config.GetByteSize("maximum-frame-size") ?? 128_000;
+        MaximumPayloadBytes = config.GetByteSize("maximum-frame-size") ?? throw new ConfigurationException("maximum-frame-size is not a size.");
         Network = SimulationLoop.Current.Network;
         Rules = GuardRules.Read(config);
         _log = Logging.GetLogger(system, "transport");
-        _redialAfter = config.GetTimeSpan("redial-after", TimeSpan.FromMilliseconds(100));
-        ConnectionTimeout = config.GetTimeSpan("connection-timeout", TimeSpan.FromSeconds(5));
-        AttemptTimeout = config.GetTimeSpan("connect-attempt-timeout", TimeSpan.FromMilliseconds(250));
-        IdleTimeout = config.GetTimeSpan("idle-timeout", TimeSpan.FromSeconds(5));
-        KeepAliveInterval = config.GetTimeSpan("keep-alive-interval", TimeSpan.FromSeconds(1));
+        _redialAfter = config.GetTimeSpan("redial-after");
+        ConnectionTimeout = config.GetTimeSpan("connection-timeout");
+        AttemptTimeout = config.GetTimeSpan("connect-attempt-timeout");
+        IdleTimeout = config.GetTimeSpan("idle-timeout");
+        KeepAliveInterval = config.GetTimeSpan("keep-alive-interval");
         string hostname = config.GetString("public-hostname");
         hostname = SimulatedNetwork.Named(string.IsNullOrEmpty(hostname) ? config.GetString("hostname") : hostname);
         Address = new Address(SchemeIdentifier, system.Name, hostname, config.GetInt("port"));
@@ -92,11 +92,10 @@ public sealed class SimulatedTransport : Transport
     public override Task<AssociationHandle> Associate(Address remoteAddress)
     {
         ArgumentNullException.ThrowIfNull(remoteAddress);
-        if (_redialAt.TryGetValue(remoteAddress, out TimeSpan redialAt) && Network.Time.Now < redialAt)
+        if (_gates.TryGetValue(remoteAddress, out var gate) && Network.Time.Now < gate.OpensAt)
         {
             Network.Observer?.Connection(ConnectionEvent.Gated, Host, remoteAddress.Host);
-            return Task.FromException<AssociationHandle>(
-                new InvalidAssociationException($"{Address} does not dial {remoteAddress} again within {_redialAfter.TotalMilliseconds} ms."));
+            return Task.FromException<AssociationHandle>(new InvalidAssociationException(gate.Reason));
         }
 
         var dial = new SimulatedDial(this, remoteAddress);
@@ -121,10 +120,10 @@ public sealed class SimulatedTransport : Transport
     public override Task<bool> ManagementCommand(object message) => Task.FromResult(false);
 
     /// <summary>A dial to an address has failed: others fail at once for a while.</summary>
-    internal void DialFailed(Address remote) => _redialAt[remote] = Network.Time.Now + _redialAfter;
+    internal void DialFailed(Address remote, string reason) => _gates[remote] = (Network.Time.Now + _redialAfter, reason);
 
     /// <summary>A dial has succeeded.</summary>
-    internal void Dialled(Address remote) => _redialAt.Remove(remote);
+    internal void Dialled(Address remote) => _gates.Remove(remote);
 
     /// <summary>A connection from outside is there.</summary>
     internal void Accept(SimulatedAssociation association)
