@@ -14,6 +14,9 @@ namespace FtAkka.LogChannelActors.Remoting.Tcp;
 /// </summary>
 public sealed class TcpTransport : Transport, IDisposable
 {
+    /// <summary>Ends the reason of a dial that failed at once, since the one before had failed less than <c>redial-after</c> ago.</summary>
+    public const string NotTriedAgain = " (not tried again within redial-after)";
+
     private readonly LimitedLog _log;
     private readonly TlsIdentity? _tls;
     private readonly DialGate _dialGate;
@@ -157,7 +160,7 @@ public sealed class TcpTransport : Transport, IDisposable
         : remote.Port is null or <= 0 || string.IsNullOrEmpty(remote.Host) ? "the address has no host or port"
         : _tls is null && !TcpSettings.IsLoopback(remote.Host)
             ? $"enable-ssl = off is for loopback addresses only, and '{remote.Host}' is none; set enable-ssl = on on both nodes"
-        : _dialGate.Closed(remote) is { } recent ? $"{recent} (not tried again within redial-after)"
+        : _dialGate.Closed(remote) is { } recent ? recent + NotTriedAgain
         : null;
 
     private InvalidAssociationException Unreachable(Address remote, string reason) => new($"{LocalAddress} cannot reach {remote}: {reason}");
