@@ -11,13 +11,14 @@ namespace FtAkka.LogChannelActors;
 public sealed class ReplicaEndpoint : MinimalActorRef, IDisposable
 {
     private readonly IActorRefProvider provider;
-    private readonly Action<IChannelMessage> received;
+    private readonly Action<IChannelMessage, IActorRef> received;
+    private readonly MessageAssembler assembler = new();
 
     /// <summary>Registers the endpoint of a VM.</summary>
     /// <param name="system">The actor system.</param>
     /// <param name="vm">Name of the VM.</param>
-    /// <param name="received">Called on the receiving thread; must neither block nor throw.</param>
-    public ReplicaEndpoint(ActorSystem system, string vm, Action<IChannelMessage> received)
+    /// <param name="received">Called on the receiving thread with the message and its sender; must neither block nor throw.</param>
+    public ReplicaEndpoint(ActorSystem system, string vm, Action<IChannelMessage, IActorRef> received)
     {
         ArgumentNullException.ThrowIfNull(system);
         this.received = received;
@@ -42,12 +43,23 @@ public sealed class ReplicaEndpoint : MinimalActorRef, IDisposable
     /// <summary>From now on messages for the VM go nowhere.</summary>
     public void Dispose() => provider.UnregisterTempActor(Path);
 
+    /// <summary>Connections of several peers deliver on threads of their own.</summary>
+    private IWireMessage? Assemble(MessagePiece piece, IActorRef sender)
+    {
+        lock (assembler)
+        {
+            var (message, refusal) = assembler.Take(sender.Path.Address.ToString(), piece);
+            return refusal == WireMessageRefusal.None ? message : throw new WireMessageFormatException(piece.Manifest, refusal);
+        }
+    }
+
     /// <inheritdoc/>
     protected override void TellInternal(object message, IActorRef sender)
     {
-        if (message is IChannelMessage known)
+        object? whole = message is MessagePiece piece ? Assemble(piece, sender) : message;
+        if (whole is IChannelMessage known)
         {
-            received(known);
+            received(known, sender);
         }
     }
 }

@@ -17,12 +17,14 @@ using FtAkka.Replication.Protection;
 namespace FtAkka.Nodes;
 
 /// <summary>One for each host: starts VMs, takes offers of copies, keeps the heartbeat with the other nodes, and answers the control API.</summary>
-public sealed partial class NodeActor : ReceiveActor
+public sealed partial class NodeActor : ReceiveActor, IWithTimers
 {
     /// <summary>Name of the actor on every node.</summary>
     public const string Name = "node";
 
     private sealed record Beat;
+
+    private sealed record AskedAgain(object Question, IActorRef Asker);
 
     private sealed record ReplicaEnded(NodeEntry Entry, ReplicaEnd End);
 
@@ -37,6 +39,7 @@ public sealed partial class NodeActor : ReceiveActor
     private readonly ILoggingAdapter log = Context.GetLogger();
     private readonly SortedDictionary<string, NodeEntry> entries = new(StringComparer.Ordinal);
     private readonly List<IActorRef> peers = [];
+    private readonly NodeSenders senders;
     private readonly SortedDictionary<string, Heartbeat> lastBeats = new(StringComparer.Ordinal);
     private ICancelable? beats;
     private long beatsSent;
@@ -48,19 +51,14 @@ public sealed partial class NodeActor : ReceiveActor
         ArgumentNullException.ThrowIfNull(settings);
         this.settings = settings;
         arbiter = settings.Arbiter;
+        senders = new NodeSenders(Context.System, settings.SendersProved);
         Receive<Beat>(_ => SendBeat());
-        Receive<Heartbeat>(beat =>
-        {
-            NoteLoss(beat);
-            heard[beat.NodeName] = Now;
-            foreach (NodeEntry entry in entries.Values)
-            {
-                entry.Shell?.NodeHeard(beat.NodeName);
-            }
-        });
-        Receive<CloneOffer>(Consider);
+        Receive<Heartbeat>(beat => senders.IsFrom(Sender, beat.NodeName), Hear);
+        Receive<CloneOffer>(offer => senders.IsFrom(Sender, offer.Node), Consider);
+        Receive<IWireMessage>(message => log.Warning("A {0} of {1} in another node's name is dropped", message.GetType().Name, senders.Describe(Sender)));
         Receive<ReplicaEnded>(OnEnded);
         Receive<Dropped>(OnDropped);
+        Receive<AskedAgain>(message => Self.Tell(message.Question, message.Asker));
         Receive<NodeProtocol.Leave>(_ => Leave());
         Receive<NodeProtocol.Start>(message => Answer(() => Start(message)));
         Receive<NodeProtocol.Protect>(message => AnswerOnceBegun(message.Vm, message, () => Protect(message.Vm, message.Node)));
@@ -75,6 +73,9 @@ public sealed partial class NodeActor : ReceiveActor
             [.. entries.Values.Select(entry => new ReplicaLine(settings.Name, entry.Vm, entry.End is null ? entry.Shell?.View() : null, entry.End))])));
         Receive<NodeProtocol.Attach>(message => AnswerOnceBegun(message.Vm, message, () => new NodeProtocol.Attached(Live(message.Vm).Console)));
     }
+
+    /// <inheritdoc/>
+    public ITimerScheduler Timers { get; set; } = null!;
 
     /// <summary>Props of a node.</summary>
     public static Props Props(NodeOptions settings) => Akka.Actor.Props.Create(() => new NodeActor(settings));
@@ -98,7 +99,7 @@ public sealed partial class NodeActor : ReceiveActor
         var beat = new Heartbeat(settings.Name, settings.Incarnation, ++beatsSent, Context.System.Scheduler.HighResMonotonicClock.Ticks);
         foreach (IActorRef peer in peers)
         {
-            peer.Tell(beat, ActorRefs.NoSender);
+            peer.Tell(beat);
         }
         if (IsLeaving)
         {
@@ -107,6 +108,16 @@ public sealed partial class NodeActor : ReceiveActor
         else
         {
             Reprotect();
+        }
+    }
+
+    private void Hear(Heartbeat beat)
+    {
+        NoteLoss(beat);
+        heard[beat.NodeName] = Now;
+        foreach (NodeEntry entry in entries.Values)
+        {
+            entry.Shell?.NodeHeard(beat.NodeName);
         }
     }
 
@@ -129,7 +140,7 @@ public sealed partial class NodeActor : ReceiveActor
     {
         if (entries.TryGetValue(vm, out NodeEntry? entry) && entry is { End: null, Shell: null })
         {
-            Context.System.Scheduler.ScheduleTellOnce(LooksAgain, Self, question, Sender);
+            Timers.StartSingleTimer(new object(), new AskedAgain(question, Sender), LooksAgain);
             return;
         }
         Answer(act);
@@ -218,7 +229,7 @@ public sealed partial class NodeActor : ReceiveActor
                 Id = Identity(profile.Name),
                 Protection = settings.Protection with { Disks = profile.ProtectedDisks },
                 Profile = profile.Write(),
-                Port = new NodePort(Context.System, settings, profile.Name),
+                Port = new NodePort(Context.System, settings, profile.Name, Self),
                 Arbiter = arbiter,
                 Clock = () => scheduler.HighResMonotonicClock,
                 Tell = _ => { },
@@ -246,7 +257,14 @@ public sealed partial class NodeActor : ReceiveActor
             Dropped = what => self.Tell(new Dropped(entry, what)),
             Ended = end => self.Tell(new ReplicaEnded(entry, end)),
         };
-        entry.Endpoint = new ReplicaEndpoint(Context.System, profile.Name, message => entry.Shell?.Received(message));
+        NodeSenders proved = senders;
+        entry.Endpoint = new ReplicaEndpoint(Context.System, profile.Name, (message, sender) =>
+        {
+            if (entry.Shell is { } shell && (shell.PeerNode is not { } peer || proved.IsFrom(sender, peer)))
+            {
+                shell.Received(message);
+            }
+        });
         entry.Actor = Context.ActorOf(ReplicaActor.Props(settings.Adapt(definition)), string.Create(CultureInfo.InvariantCulture, $"{profile.Name}-{++replicasMade}"));
         entries[profile.Name] = entry;
         return entry;
@@ -336,7 +354,7 @@ public sealed partial class NodeActor : ReceiveActor
     private void Refuse(CloneOffer offer, string why)
     {
         log.Warning("{0}: refused the copy that {1} offers: {2}", offer.Vm, offer.Node, why);
-        new NodePort(Context.System, settings, offer.Vm).Send(offer.Node, new CloneAnswer(offer.Generation, offer.Attempt, why));
+        new NodePort(Context.System, settings, offer.Vm, Self).Send(offer.Node, new CloneAnswer(offer.Generation, offer.Attempt, why));
     }
 
     private string Protect(string vm, string node)

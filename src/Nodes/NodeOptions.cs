@@ -3,6 +3,7 @@ using FtAkka.Actors.Protection;
 using FtAkka.Actors.Vms;
 using FtAkka.DeviceActors.Consoles;
 using FtAkka.DeviceActors.Fencing;
+using FtAkka.Replication.Messages;
 using FtAkka.Replication.Protection;
 using FtAkka.Replication.Protection.Clone;
 
@@ -25,6 +26,15 @@ public sealed record NodeOptions
 
     /// <summary>Limits and intervals of protected VMs.</summary>
     public required ProtectionOptions Protection { get; init; }
+
+    /// <summary>
+    /// Messages of other nodes come over connections that prove who speaks: what claims to be from one node and comes from another is dropped. False
+    /// where nothing can be proved, as over plain TCP.
+    /// </summary>
+    public bool SendersProved { get; init; }
+
+    /// <summary>Longest message to another node, in bytes; longer ones are cut.</summary>
+    public int MessageBytesMax { get; init; } = MessageCutter.BytesMaxDefault;
 
     /// <summary>Limits of copies.</summary>
     public CloneOptions CloneLimits { get; init; } = new();

@@ -6,14 +6,35 @@ using FtAkka.Replication.Messages;
 
 namespace FtAkka.Nodes;
 
-/// <summary>Reaches the replica of one VM on other nodes, by their addresses and agreed names.</summary>
-public sealed class NodePort(ActorSystem system, NodeOptions settings, string vm) : IReplicaPort
+/// <summary>Reaches the replica of one VM on other nodes, by their addresses and agreed names. Messages may be sent on any thread.</summary>
+/// <param name="system">The node's actor system.</param>
+/// <param name="settings">The node's settings.</param>
+/// <param name="vm">Name of the VM.</param>
+/// <param name="sender">In whose name messages are sent: an actor of the system, by whose address receivers know the node.</param>
+public sealed class NodePort(ActorSystem system, NodeOptions settings, string vm, IActorRef sender) : IReplicaPort
 {
     private readonly ConcurrentDictionary<(string Node, bool ToNode), IActorRef> known = new();
+    private readonly ConcurrentDictionary<string, MessageCutter> cutters = new(StringComparer.Ordinal);
 
     /// <inheritdoc/>
-    public void Send(string node, IChannelMessage message) =>
-        known.GetOrAdd((node, message is CloneOffer), Resolve).Tell(message, ActorRefs.NoSender);
+    public void Send(string node, IChannelMessage message)
+    {
+        IActorRef receiver = known.GetOrAdd((node, message is CloneOffer), Resolve);
+        MessageCutter cutter = cutters.GetOrAdd(node, _ => new MessageCutter(settings.Incarnation, settings.MessageBytesMax));
+        // The parts of two messages must not mix: the later one ends the earlier.
+        lock (cutter)
+        {
+            MessagePiece[] parts = cutter.Cut(message);
+            foreach (MessagePiece part in parts)
+            {
+                receiver.Tell(part, sender);
+            }
+            if (parts.Length == 0)
+            {
+                receiver.Tell(message, sender);
+            }
+        }
+    }
 
     private IActorRef Resolve((string Node, bool ToNode) key)
     {

@@ -6,7 +6,7 @@ using Xunit.Sdk;
 
 namespace FtAkka.Actors.Tests;
 
-/// <summary>What the tests of actors rely on, whichever TestKit the build has: the official one or the stand-in.</summary>
+/// <summary>What the tests of actors rely on of the TestKit.</summary>
 public sealed class TestKitTests() : TestKit("akka.test { single-expect-default = 60s, default-timeout = 60s, filter-leeway = 60s }")
 {
     private sealed class Echo : ReceiveActor

@@ -3,7 +3,7 @@ namespace FtAkka.Architecture.Tests;
 /// <summary>The source files keep the rules, and each rule sees a violation planted for it.</summary>
 public sealed class FileRulesTests
 {
-    private static readonly string[] Folders = ["src", "compat", "tests"];
+    private static readonly string[] Folders = ["src", "tests"];
 
     [Fact]
     public void No_file_is_too_long() =>

@@ -28,12 +28,6 @@ internal static class ProjectRules
         }
     }
 
-    /// <summary>Which way the packages are had is known to build/AkkaPackages.targets alone.</summary>
-    public static IEnumerable<string> FeedIsInvisible(string file, string text) =>
-        from word in new[] { "AkkaFeed", "Neo.Express", "compat/", "compat\\" }
-        where text.Contains(word, StringComparison.OrdinalIgnoreCase)
-        select $"{file} mentions {word}: only build/AkkaPackages.targets and compat/ may know where Akka comes from";
-
     public static IEnumerable<string> Readme(string project, string? text)
     {
         if (text is null)

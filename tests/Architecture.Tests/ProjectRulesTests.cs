@@ -42,12 +42,6 @@ public sealed class ProjectRulesTests
     }
 
     [Fact]
-    public void Project_files_do_not_know_where_Akka_comes_from() =>
-        Violations.None(SourceTree.ProjectFiles
-            .Where(file => !file.StartsWith("compat/", StringComparison.Ordinal))
-            .SelectMany(file => ProjectRules.FeedIsInvisible(file, File.ReadAllText(Path.Combine(SourceTree.Root, file)))));
-
-    [Fact]
     public void Solution_has_every_project_so_that_dotnet_test_runs_all()
     {
         string solution = File.ReadAllText(Path.Combine(SourceTree.Root, "FtAkka.sln")).Replace('\\', '/');
@@ -91,12 +85,6 @@ public sealed class ProjectRulesTests
         Assert.Equal(["Machine must not allow unsafe code (only Cpu may)"], ProjectRules.Unsafe("Machine", machine));
         Assert.Empty(ProjectRules.Unsafe("Cpu", machine));
     }
-
-    [Fact]
-    public void Planted_knowledge_of_the_feed_is_seen() =>
-        Assert.Equal(
-            ["src/X/X.csproj mentions compat/: only build/AkkaPackages.targets and compat/ may know where Akka comes from"],
-            ProjectRules.FeedIsInvisible("src/X/X.csproj", """<ProjectReference Include="../../compat/Akka.Remote/Akka.Remote.csproj" />"""));
 
     [Fact]
     public void Planted_poor_readme_is_seen()

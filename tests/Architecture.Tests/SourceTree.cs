@@ -15,7 +15,7 @@ internal static class SourceTree
     /// <summary>Every project file of the tree, relative to the root.</summary>
     public static IReadOnlyList<string> ProjectFiles { get; } =
     [
-        .. new[] { "src", "tests", "bench", "compat" }
+        .. new[] { "src", "tests", "bench" }
             .Where(folder => Directory.Exists(Path.Combine(Root, folder)))
             .SelectMany(folder => Directory.GetFiles(Path.Combine(Root, folder), "*.csproj", SearchOption.AllDirectories))
             .Select(file => Path.GetRelativePath(Root, file).Replace('\\', '/'))

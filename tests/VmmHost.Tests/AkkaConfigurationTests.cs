@@ -12,10 +12,10 @@ public sealed class AkkaConfigurationTests
     {
         Config config = ConfigurationFactory.ParseString(string.Join('\n', Lines));
         Assert.Equal("remote", config.GetString("akka.actor.provider"));
-        Assert.True(config.GetBoolean("akka.remote.dot-netty.tcp.enable-ssl"));
-        Assert.True(config.GetBoolean("akka.remote.dot-netty.tcp.ssl.require-mutual-authentication"));
-        Assert.False(config.GetBoolean("akka.remote.dot-netty.tcp.ssl.suppress-validation"));
-        Assert.Equal("127.0.0.1", config.GetString("akka.remote.dot-netty.tcp.hostname"));
+        Assert.Equal(["akka.remote.ftakka-tcp"], config.GetStringList("akka.remote.enabled-transports"));
+        Assert.False(config.GetBoolean("akka.actor.serialization-settings.allow-unregistered-types", true));
+        Assert.True(config.GetBoolean("akka.remote.ftakka-tcp.enable-ssl"));
+        Assert.Equal("127.0.0.1", config.GetString("akka.remote.ftakka-tcp.hostname"));
     }
 
     [Fact]

@@ -58,7 +58,9 @@ public sealed class HostLogTests
                     log.Info("first");
                     log.Info("last");
                 });
-                Assert.Equal(2, lines.Length);
+                // On a host without a free processor Akka may have something to say about its own start as well.
+                string[] said = [.. lines.Where(line => line.Contains("first", StringComparison.Ordinal) || line.Contains("last", StringComparison.Ordinal))];
+                Assert.True(said.Length == 2 && said[0].Contains("first", StringComparison.Ordinal), string.Join('\n', lines));
             }
         }
         finally

@@ -77,7 +77,7 @@ public static class ReplicaProtocol
 /// Supervises one replica of a VM: runs its machine live or in replay, opens its devices when it goes live, and keeps its shell's time. Lives
 /// on a thread of its own, because the time must be kept while the host is busy.
 /// </summary>
-public sealed class ReplicaActor : ReceiveActor
+public sealed class ReplicaActor : ReceiveActor, IWithTimers
 {
     private sealed record Tick;
 
@@ -135,6 +135,9 @@ public sealed class ReplicaActor : ReceiveActor
         Receive<VmProtocol.Ended>(OnVmEnded);
         Receive<Terminated>(message => OnTerminated(message.ActorRef));
     }
+
+    /// <inheritdoc/>
+    public ITimerScheduler Timers { get; set; } = null!;
 
     private string Name => definition.Shell.Id.Vm;
 
@@ -236,7 +239,7 @@ public sealed class ReplicaActor : ReceiveActor
             return;
         }
         log.Warning("{0}: the devices cannot be opened, trying again: {1}", Name, why);
-        Context.System.Scheduler.ScheduleTellOnce(DeviceRetry, Self, new OpenDevicesAgain(machine), Self);
+        Timers.StartSingleTimer(nameof(OpenDevicesAgain), new OpenDevicesAgain(machine), DeviceRetry);
     }
 
     private void StartReplay(ReplicaEvents.ReplayFrom message)

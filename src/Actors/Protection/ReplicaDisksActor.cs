@@ -43,7 +43,7 @@ internal static class ReplicaDisksProtocol
 /// Reads and writes the separate disks of a replica beside its machine: for the copy to a backup, and on the backup what replay asks for. Goes through the disk
 /// actors, which keep conflicting requests in order. A backup's disks are its children; a live machine's are its VM's.
 /// </summary>
-internal sealed class ReplicaDisksActor : ReceiveActor
+internal sealed class ReplicaDisksActor : ReceiveActor, IWithTimers
 {
     /// <summary>Wait before a backup's failed read is tried again.</summary>
     private static readonly TimeSpan ReadRetry = TimeSpan.FromMilliseconds(50);
@@ -72,12 +72,15 @@ internal sealed class ReplicaDisksActor : ReceiveActor
         Receive<ReplicaDisksProtocol.Write>(message => Write(message.What));
         Receive<ReplicaDisksProtocol.Pending>(PerformPending);
         replayed = new ReplayedRequests(disks.Length, shell.FromDisks, shell.OwnRead, (request, then) => Issue(request.Disk, request.Request, then),
-            again => Context.System.Scheduler.ScheduleTellOnce(ReadRetry, Self, new Again(again), Self));
+            again => Timers.StartSingleTimer(new object(), new Again(again), ReadRetry));
         Receive<ReplicaDisksProtocol.Perform>(message => replayed.Perform(message));
         Receive<ReplicaDisksProtocol.Forget>(message => replayed.Forget(message.Disk, message.Id));
         Receive<Again>(message => message.Try());
         ReceiveAny(HearDisk);
     }
+
+    /// <inheritdoc/>
+    public ITimerScheduler Timers { get; set; } = null!;
 
     /// <summary>Props of the disks of a replica.</summary>
     public static Props Props(ReplicaShell shell, ImmutableArray<ProtectedDisk> disks, ImmutableArray<DeviceDefinition> own) =>

@@ -139,6 +139,9 @@ public sealed partial class ReplicaShell : IMachineObserver
     /// <summary>Time has passed.</summary>
     public void Tick() => Post(new ReplicaInput.Tick());
 
+    /// <summary>Name of the node of the peer's replica; null while there is none. May be read on any thread.</summary>
+    public string? PeerNode => Volatile.Read(ref peer);
+
     /// <summary>The node of the peer was heard.</summary>
     public void NodeHeard(string node)
     {

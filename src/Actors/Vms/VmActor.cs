@@ -9,7 +9,7 @@ namespace FtAkka.Actors.Vms;
 /// nothing that was output is lost, tells the observers, and stops itself. Nothing is restarted: a machine that lost its state, or a disk
 /// that lost requests, is no longer what its guest believes.
 /// </summary>
-public sealed class VmActor : ReceiveActor
+public sealed class VmActor : ReceiveActor, IWithTimers
 {
     /// <summary>How long devices may take to finish what they were given, such as console output that nobody reads.</summary>
     public static readonly TimeSpan DrainTime = TimeSpan.FromSeconds(5);
@@ -28,7 +28,6 @@ public sealed class VmActor : ReceiveActor
     private readonly List<IActorRef> alive = [];
     private IActorRef? machine;
     private MachineProtocol.Ended? end;
-    private ICancelable? drainTimer;
 
     /// <summary>A VM.</summary>
     public VmActor(VmDefinition definition)
@@ -52,6 +51,9 @@ public sealed class VmActor : ReceiveActor
             }
         });
     }
+
+    /// <inheritdoc/>
+    public ITimerScheduler Timers { get; set; } = null!;
 
     /// <summary>Props of a VM.</summary>
     public static Props Props(VmDefinition definition) => Akka.Actor.Props.Create(() => new VmActor(definition));
@@ -93,7 +95,7 @@ public sealed class VmActor : ReceiveActor
     {
         if (definition.HasOutputsUnderWay())
         {
-            Context.System.Scheduler.ScheduleTellOnce(OutputsCheck, Self, new DrainWhenSaid(), Self);
+            Timers.StartSingleTimer(nameof(DrainWhenSaid), new DrainWhenSaid(), OutputsCheck);
             return;
         }
         Context.Stop(machine);
@@ -111,7 +113,7 @@ public sealed class VmActor : ReceiveActor
                 actor.Tell(request);
             }
         }
-        drainTimer = Context.System.Scheduler.ScheduleTellOnceCancelable(DrainTime, Self, new DrainTimedOut(), Self);
+        Timers.StartSingleTimer(nameof(DrainTimedOut), new DrainTimedOut(), DrainTime);
         StopDrainedDevices();
     }
 
@@ -159,7 +161,6 @@ public sealed class VmActor : ReceiveActor
         }
         if (alive.Count == 0)
         {
-            drainTimer?.Cancel();
             TellObservers(new VmProtocol.Ended(definition.Name, end.Reason, end.Detail, end.Report));
             Context.Stop(Self);
         }

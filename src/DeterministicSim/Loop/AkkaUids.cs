@@ -4,9 +4,8 @@ using Akka.Util;
 namespace FtAkka.DeterministicSim.Loop;
 
 /// <summary>
-/// Akka's generator of UIDs, which is the thread's. Akka has no public way to seed it; the field is the same in 1.4.46 and 1.5.30, and a version that
-/// keeps it elsewhere is told in plain words. Counters of the whole process are left alone: systems beside the simulation use them too, see
-/// <see cref="SimulatedDispatcher"/>.
+/// Akka's generator of UIDs, which is the thread's. Akka has no public way to seed it; a version of Akka that keeps the field elsewhere is told in
+/// plain words. Counters of the whole process are left alone: systems beside the simulation use them too, see <see cref="SimulatedDispatcher"/>.
 /// </summary>
 internal static class AkkaUids
 {

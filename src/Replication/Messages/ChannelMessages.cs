@@ -46,6 +46,9 @@ public sealed record ChannelClosed(ulong Generation, ulong Attempt, ChannelClose
 {
     /// <summary>Longest text in characters.</summary>
     public const int TextMax = 2000;
+
+    /// <inheritdoc/>
+    public int ContentBytes => Text.Length * 3;
 }
 
 /// <summary>Primary → backup, when that is entitled: console output from before the copy. Not answered; clients miss it if it is lost.</summary>
@@ -53,7 +56,11 @@ public sealed record ChannelClosed(ulong Generation, ulong Attempt, ChannelClose
 /// <param name="Attempt">See <see cref="IChannelMessage"/>.</param>
 /// <param name="Offset">Position of the first byte since power-on.</param>
 /// <param name="Bytes">The bytes.</param>
-public sealed record ConsoleHistory(ulong Generation, ulong Attempt, ulong Offset, ImmutableArray<byte> Bytes) : IChannelMessage;
+public sealed record ConsoleHistory(ulong Generation, ulong Attempt, ulong Offset, ImmutableArray<byte> Bytes) : IChannelMessage
+{
+    /// <inheritdoc/>
+    public int ContentBytes => Bytes.Length;
+}
 
 /// <summary>Backup → primary, before it closes for <see cref="ChannelCloseReason.Diverged"/>: what it has where it diverged. Not answered.</summary>
 /// <param name="Generation">See <see cref="IChannelMessage"/>.</param>
@@ -69,6 +76,9 @@ public sealed record DivergenceWitness(ulong Generation, ulong Attempt, ulong Ls
 
     /// <summary>Most pages.</summary>
     public const int PagesMax = 256 << 10;
+
+    /// <inheritdoc/>
+    public int ContentBytes => (Registers.Length * 3) + Pages.Length;
 }
 
 /// <summary>Primary → backup: the machine is stopped, everything up to the entry has left; take over. Answered by <see cref="ChannelClosed"/>.</summary>
@@ -95,13 +105,20 @@ public sealed record CloneOffer(
 
     /// <summary>Longest profile in characters.</summary>
     public const int ProfileMax = 16 << 10;
+
+    /// <inheritdoc/>
+    public int ContentBytes => Profile.Length * 3;
 }
 
 /// <summary>Node → primary: the offer is accepted, or why not.</summary>
 /// <param name="Generation">See <see cref="IChannelMessage"/>.</param>
 /// <param name="Attempt">See <see cref="IChannelMessage"/>.</param>
 /// <param name="Refusal">Empty if accepted; otherwise what is wrong and what to do.</param>
-public sealed record CloneAnswer(ulong Generation, ulong Attempt, string Refusal) : IChannelMessage;
+public sealed record CloneAnswer(ulong Generation, ulong Attempt, string Refusal) : IChannelMessage
+{
+    /// <inheritdoc/>
+    public int ContentBytes => Refusal.Length * 3;
+}
 
 /// <summary>A numbered part of a copy. Answered by <see cref="CloneProgress"/>.</summary>
 public interface ICloneChunk : IChannelMessage
@@ -115,7 +132,11 @@ public interface ICloneChunk : IChannelMessage
 /// <param name="Attempt">See <see cref="IChannelMessage"/>.</param>
 /// <param name="Sequence">See <see cref="ICloneChunk"/>.</param>
 /// <param name="Pages">Each: u64 page number, u8 1 if content follows and 0 if the page is all zeroes, content. Little-endian.</param>
-public sealed record ClonePages(ulong Generation, ulong Attempt, ulong Sequence, ImmutableArray<byte> Pages) : ICloneChunk;
+public sealed record ClonePages(ulong Generation, ulong Attempt, ulong Sequence, ImmutableArray<byte> Pages) : ICloneChunk
+{
+    /// <inheritdoc/>
+    public int ContentBytes => Pages.Length;
+}
 
 /// <summary>Primary → backup: hashes of blocks of a separate disk, one behind the other. Answered by <see cref="CloneBlocksWanted"/> besides.</summary>
 /// <param name="Generation">See <see cref="IChannelMessage"/>.</param>
@@ -128,6 +149,9 @@ public sealed record CloneBlockHashes(ulong Generation, ulong Attempt, ulong Seq
 {
     /// <summary>Most blocks in one message: a mebibyte of the disk.</summary>
     public const int BlocksMax = 16;
+
+    /// <inheritdoc/>
+    public int ContentBytes => Hashes.Length;
 }
 
 /// <summary>Backup → primary: which of the blocks of a <see cref="CloneBlockHashes"/> it has with another content.</summary>
@@ -143,7 +167,11 @@ public sealed record CloneBlocksWanted(ulong Generation, ulong Attempt, ulong Se
 /// <param name="Sequence">See <see cref="ICloneChunk"/>.</param>
 /// <param name="Disk">Index of the disk.</param>
 /// <param name="Blocks">Each: i64 block number, u8 1 if content follows and 0 if the block is all zeroes, content. Little-endian.</param>
-public sealed record CloneBlocks(ulong Generation, ulong Attempt, ulong Sequence, int Disk, ImmutableArray<byte> Blocks) : ICloneChunk;
+public sealed record CloneBlocks(ulong Generation, ulong Attempt, ulong Sequence, int Disk, ImmutableArray<byte> Blocks) : ICloneChunk
+{
+    /// <inheritdoc/>
+    public int ContentBytes => Blocks.Length;
+}
 
 /// <summary>Primary → backup: a piece of the state of CPU and devices at the switch.</summary>
 /// <param name="Generation">See <see cref="IChannelMessage"/>.</param>
@@ -155,6 +183,9 @@ public sealed record CloneState(ulong Generation, ulong Attempt, ulong Sequence,
 {
     /// <summary>Longest state, in bytes.</summary>
     public const int TotalBytesMax = 256 << 20;
+
+    /// <inheritdoc/>
+    public int ContentBytes => Bytes.Length;
 }
 
 /// <summary>Primary → backup: the copy is complete. Answered by <see cref="CloneAssembled"/> once the machine is restored.</summary>

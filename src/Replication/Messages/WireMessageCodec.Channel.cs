@@ -246,6 +246,27 @@ public static partial class WireMessageCodec
             ? new DivergenceWitness(generation, attempt, lsn, icount, registers, pages) : null;
     }
 
+    private static void WriteMessagePiece(ref MessagePackWriter writer, MessagePiece message)
+    {
+        writer.Write(message.Incarnation);
+        writer.Write(message.Number);
+        writer.Write(message.Manifest);
+        writer.Write(message.Index);
+        writer.Write(message.Count);
+        writer.Write(message.Bytes.AsSpan());
+    }
+
+    private static MessagePiece? ReadMessagePiece(ref MessagePackReader reader)
+    {
+        long incarnation = reader.ReadInt64();
+        ulong number = reader.ReadUInt64();
+        string? manifest = ReadText(ref reader, MessagePiece.ManifestMax);
+        int index = reader.ReadInt32(), count = reader.ReadInt32();
+        var bytes = ReadBytes(ref reader);
+        return manifest is not null && !bytes.IsDefaultOrEmpty && count is > 0 and <= MessagePiece.CountMax && index >= 0 && index < count
+            ? new MessagePiece(incarnation, number, manifest, index, count, bytes) : null;
+    }
+
     private static void WriteSession(ref MessagePackWriter writer, IChannelMessage message)
     {
         writer.Write(message.Generation);

@@ -71,6 +71,9 @@ public static partial class WireMessageCodec
     /// <summary>Fields that any message may have, unknown ones included.</summary>
     public const int FieldsMax = 32;
 
+    /// <summary>Bytes of a body beside its <see cref="IWireMessage.ContentBytes"/>: numbers, lengths and names.</summary>
+    public const int FixedBytesMax = 2048;
+
     /// <summary>Every message that crosses hosts. A new one is a row here and a sample in the tests, which count the rows.</summary>
     public static ImmutableArray<WireMessageFormat> Table { get; } =
     [
@@ -92,7 +95,11 @@ public static partial class WireMessageCodec
         Row<CloneBlocksWanted>("bw", 4, WriteCloneBlocksWanted, ReadCloneBlocksWanted),
         Row<CloneBlocks>("cb", 5, WriteCloneBlocks, ReadCloneBlocks),
         Row<DivergenceWitness>("dw", 6, WriteDivergenceWitness, ReadDivergenceWitness),
+        Row<MessagePiece>(PieceManifest, 6, WriteMessagePiece, ReadMessagePiece),
     ];
+
+    /// <summary>Manifest of <see cref="MessagePiece"/>.</summary>
+    internal const string PieceManifest = "mp";
 
     private const int LargestKeptBufferBytes = 1024 * 1024;
 

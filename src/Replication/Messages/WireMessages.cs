@@ -3,7 +3,33 @@ using System.Collections.Immutable;
 namespace FtAkka.Replication.Messages;
 
 /// <summary>A message that may cross hosts. Every one has a row in <see cref="WireMessageCodec.Table"/>.</summary>
-public interface IWireMessage;
+public interface IWireMessage
+{
+    /// <summary>Bytes of the message's arrays and of its texts without a short limit: its body is at most <see cref="WireMessageCodec.FixedBytesMax"/> longer.</summary>
+    int ContentBytes => 0;
+}
+
+/// <summary>
+/// A part of a message that is too long for one frame of the wire. Between two hosts a long frame would hold up whatever is behind it, heartbeats
+/// included. The receiver puts the parts together by <see cref="MessageAssembler"/>.
+/// </summary>
+/// <param name="Incarnation">Incarnation of the sender's process; a restarted one has a greater number.</param>
+/// <param name="Number">Number of the cut message: greater than that of every earlier one of this incarnation to the same receiver.</param>
+/// <param name="Manifest">Manifest of the whole.</param>
+/// <param name="Index">Which part this is, from 0 on.</param>
+/// <param name="Count">Number of parts.</param>
+/// <param name="Bytes">The part of the whole's body.</param>
+public sealed record MessagePiece(long Incarnation, ulong Number, string Manifest, int Index, int Count, ImmutableArray<byte> Bytes) : IWireMessage
+{
+    /// <summary>Longest manifest in characters.</summary>
+    public const int ManifestMax = 8;
+
+    /// <summary>Most parts of one message.</summary>
+    public const int CountMax = 4096;
+
+    /// <inheritdoc/>
+    public int ContentBytes => Bytes.Length;
+}
 
 /// <summary>Node → every other node, at a fixed interval. Not answered: each node sends its own.</summary>
 /// <param name="NodeName">Name of the sender.</param>
@@ -32,7 +58,11 @@ public sealed record Heartbeat(string NodeName, long Incarnation, long Sequence,
 /// <param name="EntitledFromLsn">Outputs up to this mark left before the backup was entitled.</param>
 public sealed record LogAppend(
     ImmutableArray<byte> Frames, ulong FirstLsn, ulong LastLsn, ulong Generation = 0, ulong Attempt = 0, long SentAtTicks = 0,
-    long RecordedTicks = 0, ulong ReleasedOutput = 0, bool Entitled = false, ulong EntitledFromLsn = 0) : IChannelMessage;
+    long RecordedTicks = 0, ulong ReleasedOutput = 0, bool Entitled = false, ulong EntitledFromLsn = 0) : IChannelMessage
+{
+    /// <inheritdoc/>
+    public int ContentBytes => Frames.Length;
+}
 
 /// <summary>Backup → primary: what has been received and what has been executed.</summary>
 /// <param name="ReceivedLsn">Every entry up to and including this one is in the backup's buffer: what the output rule waits for.</param>

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Security.Cryptography.X509Certificates;
+using FtAkka.LogChannelActors.Remoting;
 using FtAkka.VmmHost.Cli;
 
 namespace FtAkka.VmmHost.Nodes;
@@ -101,12 +102,12 @@ internal sealed class ClusterFiles
                 File.SetUnixFileMode(folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
             }
             Directory.CreateDirectory(Path.Combine(folder, "shared"));
-            using X509Certificate2 authority = Wire.Certificates.CreateAuthority("FtAkka cluster", DateTimeOffset.UtcNow, Validity);
-            Wire.Certificates.WritePem(authority, Path.Combine(folder, "ca.pem"), Path.Combine(folder, "ca-key.pem"));
+            using X509Certificate2 authority = Certificates.CreateAuthority("FtAkka cluster", DateTimeOffset.UtcNow, Validity);
+            Certificates.WritePem(authority, Path.Combine(folder, "ca.pem"), Path.Combine(folder, "ca-key.pem"));
             foreach (ClusterNode node in nodes)
             {
-                using X509Certificate2 certificate = Wire.Certificates.IssueNode(authority, node.Name, [node.Host], DateTimeOffset.UtcNow, Validity);
-                Wire.Certificates.WritePfx(certificate, authority, Path.Combine(folder, $"{node.Name}.pfx"), "");
+                using X509Certificate2 certificate = Certificates.IssueNode(authority, node.Name, [node.Host], DateTimeOffset.UtcNow, Validity);
+                Certificates.WritePfx(certificate, authority, Path.Combine(folder, $"{node.Name}.pfx"), "");
                 File.WriteAllText(files.ConfigOf(node), files.Config(node) + extra);
             }
         }
@@ -132,8 +133,7 @@ internal sealed class ClusterFiles
             {{peers}}
               }
             }
-            akka.remote.wire.node-name = {{node.Name}}
-            akka.remote.dot-netty.tcp {
+            akka.remote.ftakka-tcp {
               hostname = "{{node.Host}}"
               port = {{node.Port}}
               ssl.certificate { path = "{{node.Name}}.pfx", password = "" }

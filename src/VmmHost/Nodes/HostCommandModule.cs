@@ -1,11 +1,7 @@
 using System.CommandLine;
-using System.Runtime.InteropServices;
-using Akka.Actor;
-using FtAkka.Nodes;
 using FtAkka.VmmHost.Cli;
-using FtAkka.VmmHost.Run;
 using FtAkka.VmmHost.Vms;
-using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Hosting;
 
 namespace FtAkka.VmmHost.Nodes;
 
@@ -14,8 +10,6 @@ public sealed class HostCommandModule : ICommandModule
 {
     /// <summary>Name of the verb.</summary>
     public const string Verb = "host";
-
-    private static readonly TimeSpan LeaveGrace = TimeSpan.FromSeconds(5);
 
     /// <inheritdoc/>
     public string Path => Verb;
@@ -35,58 +29,17 @@ public sealed class HostCommandModule : ICommandModule
 
     private static async Task<int> RunAsync(Terminal terminal, NodeSettings settings, LogFormat format, CancellationToken cancelled)
     {
-        var asked = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        using var signals = new EndingSignals(() =>
-        {
-            // The first signal asks for an orderly stop; who sends another has no patience.
-            if (!asked.TrySetResult())
-            {
-                Environment.Exit(ExitCode.Failed);
-            }
-        });
-        using CancellationTokenRegistration registered = cancelled.UnsafeRegister(_ => asked.TrySetResult(), null);
-        using ILoggerFactory loggers = HostLog.OnStandardError(format);
-        ILogger log = loggers.CreateLogger("node");
-        using ActorSystem system = StartSystem(settings, loggers);
-        IActorRef node = system.ActorOf(NodeActor.Props(settings.ToOptions(log)), NodeActor.Name);
-        using (new ControlServer(settings.ControlSocket, settings.Name, node, settings.DiskDirectory))
-        {
-            terminal.Progress($"node {settings.Name} is ready, control socket {settings.ControlSocket}");
-            await asked.Task.ConfigureAwait(false);
-            terminal.Progress($"node {settings.Name} stops");
-            await LeaveAsync(terminal, node, settings).ConfigureAwait(false);
-        }
-        await system.Terminate().ConfigureAwait(false);
-        return ExitCode.Ok;
-    }
-
-    /// <summary>Still under control and on the wire: VMs are handed over, and clients may ask what became of them.</summary>
-    private static async Task LeaveAsync(Terminal terminal, IActorRef node, NodeSettings settings)
-    {
+        using IHost host = NodeProcess.Build(settings, format, terminal);
         try
         {
-            NodeProtocol.Left left = await node.Ask<NodeProtocol.Left>(new NodeProtocol.Leave(), settings.HandOverTimeout + LeaveGrace).ConfigureAwait(false);
-            foreach (string line in left.What)
-            {
-                terminal.Progress(line);
-            }
+            await host.StartAsync(cancelled).ConfigureAwait(false);
         }
-        catch (AskTimeoutException)
-        {
-            terminal.Progress($"node {settings.Name} does not answer and is stopped; backups on other nodes take over");
-        }
-    }
-
-    private static ActorSystem StartSystem(NodeSettings settings, ILoggerFactory loggers)
-    {
-        try
-        {
-            return ActorSystem.Create(NodeOptions.SystemName, BootstrapSetup.Create().WithConfig(settings.Akka).And(new HostLogSetup(loggers)));
-        }
-        catch (Exception failed) when (failed is not OutOfMemoryException)
+        catch (Exception failed) when (failed is not OutOfMemoryException and not OperationCanceledException and not CommandFailedException)
         {
             // The wire tells of a wrong certificate or a port in use by exceptions of its own.
             throw new CommandFailedException($"The node {settings.Name} cannot start: {failed.GetBaseException().Message}", failed);
         }
+        await host.WaitForShutdownAsync(cancelled).ConfigureAwait(false);
+        return ExitCode.Ok;
     }
 }

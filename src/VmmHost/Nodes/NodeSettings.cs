@@ -1,7 +1,9 @@
 using System.Collections.Immutable;
+using System.Globalization;
 using Akka.Configuration;
 using Akka.Configuration.Hocon;
 using FtAkka.Actors.Protection;
+using FtAkka.LogChannelActors.Remoting;
 using FtAkka.Nodes;
 using FtAkka.Replication.Protection;
 using FtAkka.Replication.Protection.Clone;
@@ -14,19 +16,13 @@ namespace FtAkka.VmmHost.Nodes;
 /// <summary>Settings of a node process, from its HOCON file over the built-in akka.hocon.</summary>
 internal sealed record NodeSettings
 {
-    /// <summary>
-    /// A node's wire carries chunks of memory and disk reads of up to 16 MiB in one message, and as many as the log buffers hold.
-    /// </summary>
     private const string NodeDefaults = """
         akka.loglevel = INFO
         akka.log-dead-letters = off
         akka.coordinated-shutdown.run-by-clr-shutdown-hook = off
-        akka.remote.dot-netty.tcp.maximum-frame-size = 33554432b
-        akka.remote.dot-netty.tcp.send-buffer-size = 1048576b
-        akka.remote.dot-netty.tcp.receive-buffer-size = 1048576b
-        akka.remote.wire.send-queue-size = 134217728b
-        akka.remote.wire.retry-gate-maximum = 200ms
         """;
+
+    private const string Tcp = "akka.remote.ftakka-tcp";
 
     /// <summary>Below this, most of a guest's work would be the digests'.</summary>
     private const long DigestIntervalMin = 100_000;
@@ -45,6 +41,9 @@ internal sealed record NodeSettings
 
     /// <summary>Path of the control socket.</summary>
     public required string ControlSocket { get; init; }
+
+    /// <summary>Connections prove which node speaks: they are encrypted and authenticated.</summary>
+    public required bool SendersProved { get; init; }
 
     /// <summary>Limits and intervals of protected VMs.</summary>
     public required ProtectionOptions Protection { get; init; }
@@ -70,8 +69,11 @@ internal sealed record NodeSettings
     /// <summary>Bytes of the log in each.</summary>
     public required long DivergenceLogBytes { get; init; }
 
-    /// <summary>For the actor system.</summary>
-    public required Config Akka { get; init; }
+    /// <summary>For the actor system: what differs from the settings beside the program.</summary>
+    public required Config AkkaOverrides { get; init; }
+
+    /// <summary>For the actor system, complete.</summary>
+    public Config Akka => AkkaOverrides.WithFallback(HostActorSystem.BaseConfig()).WithFallback(RemotingDefaults.Reference);
 
     /// <summary>What the node's actor works with on this host. Makes the folder for the arbiter where there is none.</summary>
     /// <exception cref="CommandFailedException">The folder cannot be made.</exception>
@@ -90,6 +92,7 @@ internal sealed record NodeSettings
             Name = Name,
             Incarnation = (DateTime.UtcNow - DateTime.UnixEpoch).Ticks / TimeSpan.TicksPerMicrosecond,
             Peers = Peers,
+            SendersProved = SendersProved,
             Protection = Protection,
             AutoProtect = AutoProtect,
             HandOverTimeout = HandOverTimeout,
@@ -120,18 +123,24 @@ internal sealed record NodeSettings
             throw new CommandFailedException($"Cannot read the node's configuration {file}: {wrong.Message}", wrong);
         }
         string folder = Path.GetDirectoryName(Path.GetFullPath(file)) ?? "/";
-        Config akka = given.WithFallback(ConfigurationFactory.ParseString(NodeDefaults)).WithFallback(HostActorSystem.BuiltInConfig());
+        Config overrides = given.WithFallback(ConfigurationFactory.ParseString(NodeDefaults));
         string written = given.GetString("ftakka.node.name", name);
         if (written != name)
         {
             throw new CommandFailedException($"{file} is the configuration of the node {written}, not of {name}.");
         }
+        if (given.HasPath("akka.remote.dot-netty") || given.HasPath("akka.remote.wire"))
+        {
+            throw new CommandFailedException($"{file}: settings of connections stand under {Tcp} now: move hostname, port and ssl.certificate there from akka.remote.dot-netty.tcp, and remove akka.remote.wire.");
+        }
+        ImmutableSortedDictionary<string, string> peers = ReadPeers(given);
         string shared = given.GetString("ftakka.node.shared-directory")
             ?? throw new CommandFailedException($"{file}: ftakka.node.shared-directory is missing; it is the folder that all nodes mount.");
         return new NodeSettings
         {
             Name = name,
-            Peers = ReadPeers(given),
+            Peers = peers,
+            SendersProved = !insecure,
             SharedDirectory = Path.Combine(folder, shared),
             DiskDirectory = Path.Combine(folder, given.GetString("ftakka.node.disk-directory", Path.Combine("disks", name))),
             ControlSocket = given.GetString("ftakka.node.control-socket") is { Length: > 0 } path ? Path.Combine(folder, path) : DefaultSocket(name),
@@ -143,7 +152,7 @@ internal sealed record NodeSettings
             DivergenceDirectory = Path.Combine(folder, given.GetString("ftakka.node.divergence-directory", "divergences")),
             DivergenceReportsMax = given.GetInt("ftakka.node.divergence-reports", 16),
             DivergenceLogBytes = given.GetByteSize("ftakka.node.divergence-log", 8 << 20) ?? 8 << 20,
-            Akka = Secured(akka, given, file, folder, insecure),
+            AkkaOverrides = Secured(overrides, given, file, folder, insecure).WithFallback(Owners(given, name, peers)),
         };
     }
 
@@ -216,21 +225,31 @@ internal sealed record NodeSettings
             : throw new CommandFailedException($"{file}: {Key} is '{value.GetString()}': off, any, or a list of nodes is meant.");
     }
 
-    private static Config Secured(Config akka, Config given, string file, string folder, bool insecure)
+    /// <summary>Which node owns which address: a node that shows up at another one's is refused.</summary>
+    private static Config Owners(Config given, string name, ImmutableSortedDictionary<string, string> peers)
     {
-        const string Ssl = "akka.remote.dot-netty.tcp.enable-ssl";
+        string host = given.GetString($"{Tcp}.public-hostname") is { Length: > 0 } known ? known : given.GetString($"{Tcp}.hostname", "127.0.0.1");
+        int port = given.GetInt($"{Tcp}.public-port") is > 0 and int outside ? outside : given.GetInt($"{Tcp}.port", 4053);
+        IEnumerable<string> owned = peers.Append(KeyValuePair.Create(name, string.Create(CultureInfo.InvariantCulture, $"{host}:{port}")))
+            .Select(node => $"\"{node.Key}\" = \"{node.Value}\"");
+        return ConfigurationFactory.ParseString($"{Tcp}.nodes {{\n{string.Join('\n', owned)}\n}}");
+    }
+
+    private static Config Secured(Config overrides, Config given, string file, string folder, bool insecure)
+    {
+        const string Ssl = $"{Tcp}.enable-ssl";
         if (insecure)
         {
-            return ConfigurationFactory.ParseString($"{Ssl} = off").WithFallback(akka);
+            return ConfigurationFactory.ParseString($"{Ssl} = off").WithFallback(overrides);
         }
-        if (!akka.GetBoolean(Ssl))
+        if (!overrides.GetBoolean(Ssl, true))
         {
             throw new CommandFailedException($"{file} switches TLS off. Ask for plain TCP by --insecure-tcp, or remove enable-ssl = off.");
         }
-        const string Certificate = "akka.remote.dot-netty.tcp.ssl.certificate.path";
+        const string Certificate = $"{Tcp}.ssl.certificate.path";
         string path = Path.Combine(folder, given.GetString(Certificate) ?? "");
         return File.Exists(path)
-            ? ConfigurationFactory.ParseString($"{Certificate} = \"{path}\"").WithFallback(akka)
+            ? ConfigurationFactory.ParseString($"{Certificate} = \"{path}\"").WithFallback(overrides)
             : throw new CommandFailedException($"{file}: the node has no certificate ({Certificate}). Let 'ftakka cluster init' make one, or ask for plain TCP by --insecure-tcp.");
     }
 }

@@ -12,18 +12,13 @@ internal static class HostActorSystem
         akka.coordinated-shutdown.run-by-clr-shutdown-hook = off
         """;
 
-    private const string ResourceName = "FtAkka.VmmHost.akka.hocon";
+    /// <summary>The settings that stand beside the program: the defaults of every process.</summary>
+    public static string ConfigFile { get; } = Path.Combine(AppContext.BaseDirectory, "akka.hocon");
 
-    /// <summary>The configuration built into the program.</summary>
-    public static Config BuiltInConfig()
-    {
-        using Stream stream = typeof(HostActorSystem).Assembly.GetManifestResourceStream(ResourceName)
-            ?? throw new InvalidOperationException($"The program was built without {ResourceName}.");
-        using var reader = new StreamReader(stream);
-        return ConfigurationFactory.ParseString(reader.ReadToEnd());
-    }
+    /// <summary>What <see cref="ConfigFile"/> says.</summary>
+    public static Config BaseConfig() => ConfigurationFactory.ParseString(File.ReadAllText(ConfigFile));
 
     /// <summary>Starts an actor system of this name, which no other process can reach.</summary>
     public static ActorSystem Start(string name) =>
-        ActorSystem.Create(name, ConfigurationFactory.ParseString(Alone).WithFallback(BuiltInConfig()));
+        ActorSystem.Create(name, ConfigurationFactory.ParseString(Alone).WithFallback(BaseConfig()));
 }

@@ -1,7 +1,7 @@
 using System.Collections.Immutable;
 using System.Reflection;
 using FtAkka.Replication.Messages;
-using FtAkka.Wire.Tests;
+using FtAkka.LogChannelActors.Tests.Remoting.Tcp;
 
 namespace FtAkka.Replication.Tests.Messages;
 
@@ -38,7 +38,18 @@ public sealed class WireMessageCodecTests
         new ConsoleHistory(1, 2, 3, [1, 2, 3]),
         new DivergenceWitness(1, 2, 3, 4, "rax=1\nrbx=2", [.. Enumerable.Range(0, 32).Select(i => (byte)i)]),
         new DivergenceWitness(1, 2, 3, ulong.MaxValue, "", []),
+        new MessagePiece(long.MaxValue, ulong.MaxValue, "la", 0, 1, [1]),
+        new MessagePiece(0, 1, "12345678", MessagePiece.CountMax - 1, MessagePiece.CountMax, [.. new byte[300]]),
     ];
+
+    [Fact]
+    public void Bodies_are_hardly_longer_than_the_messages_content()
+    {
+        foreach (var sample in Samples)
+        {
+            Assert.InRange(WireMessageCodec.Encode(sample).Length, sample.ContentBytes / 3, sample.ContentBytes + WireMessageCodec.FixedBytesMax);
+        }
+    }
 
     [Fact]
     public void Every_wire_message_has_one_row_and_one_sample()

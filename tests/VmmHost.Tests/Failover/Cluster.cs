@@ -59,12 +59,16 @@ internal sealed class Cluster : IAsyncDisposable
 
     public void Start(string name)
     {
-        NodeSettings settings = NodeSettings.Read(Files.ConfigOf(Files.Nodes.First(node => node.Name == name)), name, insecure: false);
+        NodeSettings settings = SettingsOf(name);
         var system = ActorSystem.Create(NodeOptions.SystemName, settings.Akka);
         nodes[name] = new Node(system, system.ActorOf(NodeActor.Props(settings.ToOptions()), NodeActor.Name));
     }
 
     public ActorSystem SystemOf(string name) => nodes[name].System;
+
+    public IActorRef ActorOf(string name) => nodes[name].Actor;
+
+    public NodeSettings SettingsOf(string name) => NodeSettings.Read(Files.ConfigOf(Files.Nodes.First(node => node.Name == name)), name, insecure: false);
 
     /// <summary>The node falls silent at once: its actors are stopped in the middle of what they do, and nothing is said to anybody.</summary>
     public void Kill(string name) => nodes[name].System.Stop(nodes[name].Actor);

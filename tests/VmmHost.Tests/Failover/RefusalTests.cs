@@ -61,9 +61,9 @@ public sealed class RefusalTests
             string file = Path.Combine(folder, "A.hocon");
             File.WriteAllText(file, "ftakka.node { name = A, shared-directory = shared }");
             Assert.Contains("cluster init", Assert.Throws<CommandFailedException>(() => NodeSettings.Read(file, "A", insecure: false)).Message, StringComparison.Ordinal);
-            File.AppendAllText(file, "\nakka.remote.dot-netty.tcp.enable-ssl = off");
+            File.AppendAllText(file, "\nakka.remote.ftakka-tcp.enable-ssl = off");
             Assert.Contains("--insecure-tcp", Assert.Throws<CommandFailedException>(() => NodeSettings.Read(file, "A", insecure: false)).Message, StringComparison.Ordinal);
-            Assert.False(NodeSettings.Read(file, "A", insecure: true).Akka.GetBoolean("akka.remote.dot-netty.tcp.enable-ssl"));
+            Assert.False(NodeSettings.Read(file, "A", insecure: true).Akka.GetBoolean("akka.remote.ftakka-tcp.enable-ssl"));
         }
         finally
         {
@@ -104,7 +104,7 @@ public sealed class RefusalTests
         cluster.Start("B");
         ActorSystem a = cluster.SystemOf("A");
         var answered = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
-        using var endpoint = new ReplicaEndpoint(a, Offered, message =>
+        using var endpoint = new ReplicaEndpoint(a, Offered, (message, _) =>
         {
             if (message is CloneAnswer answer)
             {
@@ -112,7 +112,7 @@ public sealed class RefusalTests
             }
         });
         NodeSettings settings = NodeSettings.Read(cluster.Files.ConfigOf(cluster.Files.Nodes[0]), "A", insecure: false);
-        var port = new NodePort(a, settings.ToOptions(), Offered);
+        var port = new NodePort(a, settings.ToOptions(), Offered, endpoint);
         DateTime end = DateTime.UtcNow + patience;
         while (!answered.Task.IsCompleted && DateTime.UtcNow < end)
         {

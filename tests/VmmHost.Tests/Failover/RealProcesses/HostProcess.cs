@@ -8,7 +8,7 @@ namespace FtAkka.VmmHost.Tests.Failover.RealProcesses;
 /// <summary>A process of <c>ftakka host</c>, with its log in a file. Disposing it kills it.</summary>
 internal sealed class HostProcess : IDisposable
 {
-    private const int SignalContinue = 18, SignalStop = 19; // asm-generic/signal.h, as on x86
+    private const int SignalTerminate = 15, SignalContinue = 18, SignalStop = 19; // asm-generic/signal.h, as on x86
 
     private static readonly TimeSpan StopPatience = TimeSpan.FromSeconds(60);
 
@@ -87,6 +87,16 @@ internal sealed class HostProcess : IDisposable
     {
         Send(SignalContinue);
         IsStopped = false;
+    }
+
+    /// <summary>It is told to end (SIGTERM), and does.</summary>
+    /// <returns>Its exit code.</returns>
+    public async Task<int> EndAsync()
+    {
+        Send(SignalTerminate);
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(90));
+        await process.WaitForExitAsync(patience.Token);
+        return process.ExitCode;
     }
 
     /// <inheritdoc/>

@@ -60,6 +60,9 @@ internal sealed class PairNetwork : IDisposable
     /// <summary>Puts it back.</summary>
     public void HealWire(string host) => Ip("-n", Lan, "link", "set", "log" + host, "master", "log");
 
+    /// <summary>Takes the guest's network away from the client and from every host, for good.</summary>
+    public void CutClient() => Ip("-n", Lan, "link", "set", "lan", "down");
+
     /// <summary>Packets from one host to another are lost on the wire; the other way they are not.</summary>
     public void CutOneWay(string from, string to) => Ip("-n", id + from, "neigh", "replace", WireAddress(to), "lladdr", "02:00:00:00:00:77", "dev", "log0");
 

@@ -1,0 +1,96 @@
+using System.Diagnostics;
+using System.Net.Sockets;
+
+namespace FtAkka.LogChannelActors.Remoting.Tcp;
+
+/// <summary>The dialling side of a connection, up to the answer to its greeting. All of it has one time limit.</summary>
+internal sealed class TcpDial(TcpSettings settings, string host, int port)
+{
+    private readonly long _started = Stopwatch.GetTimestamp();
+
+    private TimeSpan Left => settings.ConnectionTimeout - Stopwatch.GetElapsedTime(_started);
+
+    /// <exception cref="IOException">It did not work; the message is for the log.</exception>
+    public TcpConnection Run(TlsIdentity? tls, Lane lane, Guid token)
+    {
+        var socket = Connect();
+        TcpConnection? connection = null;
+        try
+        {
+            connection = new TcpConnection(socket, settings, tls is not null);
+            using var limit = new Timer(
+                static state => ((TcpConnection)state!).Cut("the handshake was not finished within connection-timeout"),
+                connection, Left > TimeSpan.Zero ? Left : TimeSpan.Zero, Timeout.InfiniteTimeSpan);
+            connection.Authenticate(tls, host);
+            connection.WriteNow(Greeting.Write(lane, token));
+            Span<byte> answer = stackalloc byte[Greeting.AnswerBytes];
+            if (!connection.Reader.TryReadExactly(answer))
+            {
+                throw new IOException("the peer closed the connection during the handshake: it refuses this node's certificate (its log says why), or "
+                    + (tls is null ? "wants TLS" : "is another program"));
+            }
+
+            return Judge(Greeting.ReadAnswer(answer), connection);
+        }
+        catch (Exception failure) when (SendQueue.IsConnectionFailure(failure))
+        {
+            connection?.Dispose();
+            socket.Dispose();
+            throw connection?.CutReason is { } cut ? new IOException(cut, failure) : failure is IOException ? failure : new IOException(failure.Message, failure);
+        }
+    }
+
+    private static TcpConnection Judge(Verdict? verdict, TcpConnection connection) => verdict switch
+    {
+        Verdict.Welcome when connection.CutReason is null => connection,
+        Verdict.Welcome => throw new IOException(connection.CutReason),
+        Verdict.TooManyConnections => throw new IOException("the peer has as many connections as it may (its maximum-connections settings)"),
+        Verdict.UnknownAssociation => throw new IOException("the peer does not know the association"),
+        Verdict.Stopping => throw new IOException("the peer starts or stops"),
+        _ => throw new IOException("the peer does not speak this transport's protocol"),
+    };
+
+    /// <summary>
+    /// Connects with calls that wait, since a socket that was once used otherwise stays slower; a timer ends a call that waits too long,
+    /// and another begins.
+    /// </summary>
+    private Socket Connect()
+    {
+        while (true)
+        {
+            var left = Left;
+            if (left <= TimeSpan.Zero)
+            {
+                throw new IOException("no answer within connection-timeout");
+            }
+
+            var socket = new Socket(SocketType.Stream, ProtocolType.Tcp)
+            {
+                SendBufferSize = settings.SendBufferBytes,
+                ReceiveBufferSize = settings.ReceiveBufferBytes,
+            };
+            var attempt = left < settings.ConnectAttemptTimeout ? left : settings.ConnectAttemptTimeout;
+            var late = false;
+            try
+            {
+                using (new Timer(_ => { Volatile.Write(ref late, true); socket.Dispose(); }, null, attempt, Timeout.InfiniteTimeSpan))
+                {
+                    socket.Connect(host, port);
+                }
+
+                if (!Volatile.Read(ref late))
+                {
+                    return socket;
+                }
+            }
+            catch (Exception failure) when (failure is SocketException or ObjectDisposedException)
+            {
+                socket.Dispose();
+                if (!Volatile.Read(ref late))
+                {
+                    throw new IOException(failure.Message, failure);
+                }
+            }
+        }
+    }
+}

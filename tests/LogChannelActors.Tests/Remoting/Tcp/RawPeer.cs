@@ -1,0 +1,104 @@
+using System.Net.Security;
+using System.Net.Sockets;
+using System.Security.Authentication;
+using System.Security.Cryptography.X509Certificates;
+
+namespace FtAkka.LogChannelActors.Tests.Remoting.Tcp;
+
+/// <summary>A peer that is no node: bytes of the test's choosing, over TLS or plain.</summary>
+internal sealed class RawPeer : IAsyncDisposable
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+    private readonly TcpClient _client;
+    private readonly Stream _stream;
+
+    private RawPeer(TcpClient client, Stream stream)
+    {
+        _client = client;
+        _stream = stream;
+    }
+
+    public static async Task<RawPeer> ConnectAsync(TcpNode node)
+    {
+        var client = new TcpClient();
+        await client.ConnectAsync("127.0.0.1", node.Address.Port!.Value);
+        return new RawPeer(client, client.GetStream());
+    }
+
+    public static async Task<RawPeer> ConnectAsync(TcpNode node, X509Certificate2? certificate, SslProtocols protocols = SslProtocols.Tls13)
+    {
+        var client = new TcpClient();
+        await client.ConnectAsync("127.0.0.1", node.Address.Port!.Value);
+        var tls = new SslStream(client.GetStream(), false, (_, server, _, _) => server?.Issuer == "CN=cluster");
+        await tls.AuthenticateAsClientAsync(new SslClientAuthenticationOptions
+        {
+            TargetHost = "127.0.0.1",
+            ClientCertificates = certificate is null ? [] : [certificate],
+            EnabledSslProtocols = protocols,
+        });
+        return new RawPeer(client, tls);
+    }
+
+    public async Task GreetAsync(byte lane = 0, byte expected = 0)
+    {
+        byte[] greeting = [.. "FTAK"u8, 1, lane, 0, 0, .. new byte[24]];
+        System.Security.Cryptography.RandomNumberGenerator.Fill(greeting.AsSpan(8, 16));
+        await _stream.WriteAsync(greeting);
+        var answer = new byte[8];
+        await _stream.ReadExactlyAsync(answer).AsTask().WaitAsync(Patience);
+        Assert.Equal([.. "FTAK"u8, 1, expected, 0, 0], answer);
+    }
+
+    public async Task SendAsync(byte[] unit) => await WriteAsync([.. BitConverter.GetBytes(unit.Length), .. unit]);
+
+    public async Task WriteAsync(byte[] bytes)
+    {
+        try
+        {
+            await _stream.WriteAsync(bytes);
+        }
+        catch (IOException)
+        {
+            // Closed already.
+        }
+    }
+
+    public async Task<byte[]> ReadUnitAsync()
+    {
+        var length = new byte[4];
+        await _stream.ReadExactlyAsync(length).AsTask().WaitAsync(Patience);
+        var unit = new byte[BitConverter.ToInt32(length)];
+        await _stream.ReadExactlyAsync(unit).AsTask().WaitAsync(Patience);
+        return unit;
+    }
+
+    /// <summary>Reads until the other side closes; true if it does.</summary>
+    public async Task<bool> IsClosedAsync()
+    {
+        using var timeout = new CancellationTokenSource(Patience);
+        try
+        {
+            var buffer = new byte[4096];
+            while (await _stream.ReadAsync(buffer, timeout.Token) > 0)
+            {
+                // What it had to say first.
+            }
+
+            return true;
+        }
+        catch (IOException)
+        {
+            return true;   // reset: closed as well
+        }
+        catch (OperationCanceledException)
+        {
+            return false;
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stream.DisposeAsync();
+        _client.Dispose();
+    }
+}
