@@ -2,9 +2,10 @@ using System.Globalization;
 using System.Runtime.ExceptionServices;
 using Akka.Actor;
 using Akka.Configuration;
+using Akka.Remote;
 using FtAkka.DeterministicSim.Loop;
 using FtAkka.Machine.Digest;
-using FtAkka.Wire.Simulated;
+using FtAkka.DeterministicSim.Network;
 
 namespace FtAkka.DeterministicSim;
 
@@ -37,6 +38,8 @@ public sealed class Simulation : INetworkObserver
     private readonly SimulationLoop _loop;
     private int _systems;
     private Action<FrameFate, string, string>? _watchFrames;
+    private Action<ConnectionEvent, string, string>? _watchConnections;
+    private Action<int, RemotingLifecycleEvent>? _watchRemoting;
 
     private Simulation(ulong seed, bool keepTrace)
     {
@@ -99,29 +102,47 @@ public sealed class Simulation : INetworkObserver
     }
 
     /// <summary>Starts an actor system on a simulated host.</summary>
-    /// <param name="host">Name of the host; the system's address is <c>akka.tcp://name@host:4053</c>.</param>
+    /// <param name="host">Name of the host; the system's address is <c>akka.tcp://name@host:port</c>.</param>
     /// <param name="config">The system's ordinary configuration.</param>
     /// <param name="name">Name of the actor system.</param>
     /// <param name="clock">The host's clock; null for one that shows true time.</param>
-    public ActorSystem Start(string host, Config? config = null, string name = "ftakka", HostClock? clock = null)
+    /// <param name="port">Its port; a host may run several systems.</param>
+    public ActorSystem Start(string host, Config? config = null, string name = "ftakka", HostClock? clock = null, int port = 4053)
     {
-        const int Port = 4053;
         var address = ConfigurationFactory.ParseString(string.Create(CultureInfo.InvariantCulture, $$"""
-            akka.remote.dot-netty.tcp { hostname = "{{host}}", public-hostname = "{{host}}", port = {{Port}}, enable-ssl = off }
+            akka.remote.ftakka-tcp {
+              hostname = "{{host}}"
+              public-hostname = "{{host}}"
+              port = {{port}}
+            }
             """));
         t_systemBeingStarted = (_systems++, clock ?? new HostClock());
-        var system = ActorSystem.Create(name, address.WithFallback(Configuration).WithFallback(config ?? ConfigurationFactory.Empty));
-        if (_loop.NumberOf(system) != t_systemBeingStarted.Number)
+        ActorSystem system;
+        using var none = WithoutContext.Enter();
+        _loop.IsStarting = true;
+        try
+        {
+            system = ActorSystem.Create(name, address.WithFallback(Configuration).WithFallback(config ?? ConfigurationFactory.Empty));
+        }
+        finally
+        {
+            _loop.IsStarting = false;
+        }
+
+        int number = t_systemBeingStarted.Number;
+        if (_loop.NumberOf(system) != number)
         {
             throw new SimulationException("Actor systems of a simulation must be started by Simulation.Start.");
         }
 
+        RemotingEvents.Subscribe(system, told => RemotingTold(number, host, told));
         return system;
     }
 
     /// <summary>Lets virtual time pass.</summary>
     public void RunFor(TimeSpan time)
     {
+        using var none = WithoutContext.Enter();
         var until = Now + time;
         while (_loop.Step(until))
         {
@@ -133,6 +154,7 @@ public sealed class Simulation : INetworkObserver
     public bool RunUntil(Func<bool> condition, TimeSpan limit)
     {
         ArgumentNullException.ThrowIfNull(condition);
+        using var none = WithoutContext.Enter();
         var until = Now + limit;
         while (!condition())
         {
@@ -172,7 +194,7 @@ public sealed class Simulation : INetworkObserver
     {
         ArgumentNullException.ThrowIfNull(system);
         _loop.Trace.Add($"crash {_loop.NumberOf(system)}");
-        Network.Crash(HostOf(system));
+        Network.Crash(AddressOf(system));
         _loop.Kill(system);
     }
 
@@ -182,7 +204,7 @@ public sealed class Simulation : INetworkObserver
     {
         ArgumentNullException.ThrowIfNull(system);
         _loop.Pause(system);
-        Network.Hold(HostOf(system));
+        Network.Hold(AddressOf(system));
     }
 
     /// <summary>A paused process goes on and finds that time has passed.</summary>
@@ -190,7 +212,7 @@ public sealed class Simulation : INetworkObserver
     {
         ArgumentNullException.ThrowIfNull(system);
         _loop.Resume(system);
-        Network.Release(HostOf(system));
+        Network.Release(AddressOf(system));
     }
 
     /// <summary>Runs an action as work of a system after a delay of true time: not while the system is paused, never once it has crashed.</summary>
@@ -212,16 +234,38 @@ public sealed class Simulation : INetworkObserver
     /// <summary>Shows what happens to frames between hosts.</summary>
     public void WatchFrames(Action<FrameFate, string, string> watch) => _watchFrames = watch;
 
+    /// <summary>Shows what happens to connections between hosts.</summary>
+    public void WatchConnections(Action<ConnectionEvent, string, string> watch) => _watchConnections = watch;
+
+    /// <summary>Shows what Akka's remoting tells of its life: associations, errors, quarantines, by the number of the system.</summary>
+    public void WatchRemoting(Action<int, RemotingLifecycleEvent> watch) => _watchRemoting = watch;
+
     /// <summary>Shows every message to an actor, by the number of its system, when it is put into the mailbox.</summary>
     public void WatchMessages(Action<int, IActorRef, object> watch) => _loop.Watch = watch;
 
-    private static string HostOf(ActorSystem system) => ((ExtendedActorSystem)system).Provider.DefaultAddress.Host;
+    private void RemotingTold(int system, string host, RemotingLifecycleEvent told)
+    {
+        _watchRemoting?.Invoke(system, told);
+        if (told is QuarantinedEvent quarantined)
+        {
+            ((INetworkObserver)this).Connection(ConnectionEvent.Quarantined, SimulatedNetwork.Named(host), quarantined.Address.Host);
+        }
+    }
+
+    private static Address AddressOf(ActorSystem system) => ((ExtendedActorSystem)system).Provider.DefaultAddress;
 
     /// <inheritdoc/>
-    void INetworkObserver.Frame(FrameFate fate, string from, string to, ReadOnlySpan<byte> envelope)
+    void INetworkObserver.Frame(FrameFate fate, string from, string to, ReadOnlySpan<byte> frame)
     {
         _watchFrames?.Invoke(fate, from, to);
-        _loop.Trace.Add($"frame {fate} {from}>{to} {envelope.Length} {XxHash64.Hash(envelope):x16}");
+        _loop.Trace.Add($"frame {fate} {from}>{to} {frame.Length} {XxHash64.Hash(frame):x16}");
+    }
+
+    /// <inheritdoc/>
+    void INetworkObserver.Connection(ConnectionEvent what, string from, string to)
+    {
+        _watchConnections?.Invoke(what, from, to);
+        _loop.Trace.Add($"connection {what} {from}>{to}");
     }
 
     private static SimulationResult RunHere(ulong seed, Action<Simulation> scenario, bool keepTrace)

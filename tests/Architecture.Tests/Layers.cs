@@ -15,14 +15,12 @@ internal static class Layers
         ["Cpu"] = [],
         ["Machine"] = ["Cpu"],
         ["Replication"] = ["Cpu", "Machine"],
-        // Remoting of the simulator alone; nodes speak Akka.Remote.
-        ["Wire"] = [],
         ["Actors"] = Core,
         ["LogChannelActors"] = Core,
         ["DeviceActors"] = Core,
         ["Nodes"] = [.. Core, .. Shells],
         ["TinyGuests"] = [],
-        ["DeterministicSim"] = [.. Core, .. Shells, "Nodes", "TinyGuests", "Wire"],
+        ["DeterministicSim"] = [.. Core, .. Shells, "Nodes", "TinyGuests"],
         // The host runs the benchmarks under bench/, which are libraries.
         ["VmmHost"] = [.. Core, .. Shells, "Nodes", "TinyGuests", "DeterministicSim", "CpuBench", "WireBench"],
     };
@@ -33,7 +31,7 @@ internal static class Layers
     /// <summary>Which projects may reference a package or assembly, by the beginning of its name. Others are free.</summary>
     public static IReadOnlyList<(string Package, string[] Projects)> GuardedPackages { get; } =
     [
-        ("Akka", [.. Shells, "Nodes", "DeterministicSim", "VmmHost", "Wire"]),
+        ("Akka", [.. Shells, "Nodes", "DeterministicSim", "VmmHost"]),
         ("Iced", ["Cpu", "TinyGuests"]),
         ("MessagePack", ["Replication"]),
     ];

@@ -35,10 +35,10 @@ public sealed class ProjectRulesTests
         Assert.Equal(SourceTree.SourceProjects, Layers.AllowedReferences.Keys.Order(StringComparer.Ordinal));
 
     [Fact]
-    public void Word_Akka_stands_in_the_project_files_of_the_shells_and_of_Wire_only()
+    public void Word_Akka_stands_in_the_project_files_of_the_shells_only()
     {
         string[] naming = [.. SourceTree.SourceProjects.Where(name => SourceTree.SourceProject(name).ToString().Contains("Akka", StringComparison.Ordinal))];
-        Assert.Equal(["Actors", "DeterministicSim", "DeviceActors", "LogChannelActors", "Nodes", "VmmHost", "Wire"], naming);
+        Assert.Equal(["Actors", "DeterministicSim", "DeviceActors", "LogChannelActors", "Nodes", "VmmHost"], naming);
     }
 
     [Fact]
@@ -71,7 +71,7 @@ public sealed class ProjectRulesTests
     [InlineData("Akka.Remote", "Machine")]
     [InlineData("Iced", "Machine")]
     [InlineData("MessagePack", "LogChannelActors")]
-    [InlineData("MessagePack.Annotations", "Wire")]
+    [InlineData("MessagePack.Annotations", "Actors")]
     public void Planted_package_in_the_wrong_project_is_seen(string package, string project)
     {
         string violation = Assert.Single(ProjectRules.Packages(project, ProjectWith($"""<PackageReference Include="Spectre.Console;{package}" />""")));

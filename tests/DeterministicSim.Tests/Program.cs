@@ -3,6 +3,7 @@ using FtAkka.DeterministicSim.Cluster;
 using FtAkka.DeterministicSim.Reports;
 using FtAkka.DeterministicSim.Scenarios;
 using FtAkka.DeterministicSim.Tests.Loop;
+using FtAkka.DeterministicSim.Tests.Remoting;
 
 namespace FtAkka.DeterministicSim.Tests;
 
@@ -17,11 +18,20 @@ internal static class Program
                 var (result, _) = ClusterScenario.Run(Number(seed));
                 Console.WriteLine($"{result.TraceHash} {result.TraceLines}");
                 return 0;
+            case ["trace", var seed]:
+                foreach (string line in ClusterScenario.Run(Number(seed), keepTrace: true).Result.Lines)
+                {
+                    Console.WriteLine(line);
+                }
+                return 0;
+            case ["story-hash", var seed]:
+                Console.WriteLine(RemotingStoryTests.Run(Number(seed)).TraceHash);
+                return 0;
             case ["cluster-hashes", var scenario, var first, var last, .. var seconds]:
                 WriteHashes(ScenarioLibrary.Get(scenario), Number(first), Number(last), seconds is [var duration] ? TimeSpan.FromSeconds(Number(duration)) : null);
                 return 0;
             default:
-                Console.Error.WriteLine("usage: trace-hash SEED | cluster-hashes SCENARIO FIRST LAST [SECONDS]");
+                Console.Error.WriteLine("usage: trace-hash SEED | trace SEED | story-hash SEED | cluster-hashes SCENARIO FIRST LAST [SECONDS]");
                 return 2;
         }
     }

@@ -134,6 +134,7 @@ public sealed class ClusterRunner : IScenarioRunner
         Effects = world.Effects.ToImmutableSortedDictionary(),
         MomentsReached = world.Moments.Reached.ToImmutableSortedDictionary(),
         CrashedAt = world.Moments.Crashes.ToImmutableSortedDictionary(),
+        Connections = world.Connections.ToImmutableSortedDictionary(),
         Generations = world.Records.Newest?.Generation ?? 0,
         Instructions = world.Instructions,
         Timeline = world.Timeline,

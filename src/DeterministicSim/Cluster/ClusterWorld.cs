@@ -13,7 +13,7 @@ using FtAkka.Machine;
 using FtAkka.Nodes;
 using FtAkka.Replication.Protection;
 using FtAkka.TinyGuests;
-using FtAkka.Wire.Simulated;
+using FtAkka.DeterministicSim.Network;
 
 namespace FtAkka.DeterministicSim.Cluster;
 
@@ -76,6 +76,7 @@ internal sealed class ClusterWorld : IDisposable
         simulation.WatchMessages(Watch);
         simulation.WatchLog(Log);
         simulation.WatchFrames(Faults.FrameSeen);
+        simulation.WatchConnections(Faults.ConnectionSeen);
     }
 
     public Simulation Simulation { get; }
@@ -123,6 +124,9 @@ internal sealed class ClusterWorld : IDisposable
     public ImmutableArray<TimelineEvent> Timeline => [.. _timeline];
 
     public SortedDictionary<FaultKind, long> Effects { get; } = [];
+
+    /// <summary>How often each thing happened to connections.</summary>
+    public SortedDictionary<ConnectionEvent, long> Connections { get; } = [];
 
     public TimeSpan Now => Simulation.Now;
 
@@ -293,7 +297,7 @@ internal sealed class ClusterWorld : IDisposable
             serializers.ftakka = "FtAkka.LogChannelActors.WireMessageSerializer, FtAkka.LogChannelActors"
             serialization-bindings."FtAkka.Replication.Messages.IWireMessage, FtAkka.Replication" = ftakka
           }
-          remote.dot-netty.tcp.maximum-frame-size = 33554432b
+          remote.ftakka-tcp.maximum-frame-size = 33554432b
         }
         """);
 
@@ -364,11 +368,15 @@ internal sealed class ClusterWorld : IDisposable
         {
             Tell("", TimelineKind.Log, $"{entry.LogSource}: {entry.Message}");
         }
-        if (entry.LogLevel() == LogLevel.ErrorLevel)
+        if (entry.LogLevel() == LogLevel.ErrorLevel && !IsEndOfConnection(entry))
         {
             Fail("no-failure", $"{entry.LogSource}: {entry.Message} {entry.Cause}");
         }
     }
+
+    /// <summary>Akka logs the end of an endpoint as a failure of its actor, whatever ended the connection.</summary>
+    private static bool IsEndOfConnection(LogEvent entry) =>
+        entry.Cause?.GetType().FullName is "Akka.Remote.EndpointDisassociatedException" or "Akka.Remote.InvalidAssociation" or "Akka.Remote.ShutDownAssociation";
 
     /// <summary>Instructions that live machines have executed.</summary>
     public ulong Instructions => Hosts.SelectMany(host => host.Replicas).Select(replica => replica.Status.Icount).DefaultIfEmpty().Max();

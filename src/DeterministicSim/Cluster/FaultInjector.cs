@@ -1,7 +1,7 @@
 using System.Collections.Immutable;
 using FtAkka.DeterministicSim.Scenarios;
 using FtAkka.Replication.Protection;
-using FtAkka.Wire.Simulated;
+using FtAkka.DeterministicSim.Network;
 
 namespace FtAkka.DeterministicSim.Cluster;
 
@@ -208,6 +208,19 @@ internal sealed class FaultInjector
         }
     }
 
+    public void ConnectionSeen(ConnectionEvent what, string from, string to)
+    {
+        _world.Connections[what] = _world.Connections.GetValueOrDefault(what) + 1;
+        if (what == ConnectionEvent.ResetOnOneSide)
+        {
+            _world.Effect(FaultKind.ConnectionReset, from);
+        }
+        else if (_world.KeepsTimeline)
+        {
+            _world.Tell(from, Reports.TimelineKind.Log, $"connection {Scenarios.ScenarioNames.Of(what)}: {from} > {to}");
+        }
+    }
+
     private Active? Find(FaultKind kind, SimulatedHost? host) =>
         _active.Find(active => active.Fault.Kind == kind && (host is null || active.Target.Length == 0 || active.Target == host.Name));
 
@@ -330,6 +343,9 @@ internal sealed class FaultInjector
             case FaultKind.DigestWrong:
                 DigestDue = true;
                 return;
+            case FaultKind.ConnectionReset:
+                _world.Simulation.Network.ResetOneSide(active.Target, active.Other);
+                return;
             default:
                 break;
         }
@@ -419,17 +435,22 @@ internal sealed class FaultInjector
     private void ApplyCuts()
     {
         var network = _world.Simulation.Network;
-        network.Heal();
-        foreach (Active active in _active)
+        foreach (SimulatedHost from in _world.Hosts)
         {
-            foreach (SimulatedHost from in _world.Hosts)
+            foreach (SimulatedHost to in _world.Hosts)
             {
-                foreach (SimulatedHost to in _world.Hosts)
+                if (from == to)
                 {
-                    if (from != to && Cuts(active, from.Name, to.Name))
-                    {
-                        network.CutOneWay(from.Name, to.Name);
-                    }
+                    continue;
+                }
+                // One that is cut already stays so: what waits there is not let through.
+                if (_active.Exists(active => Cuts(active, from.Name, to.Name)))
+                {
+                    network.CutOneWay(from.Name, to.Name);
+                }
+                else
+                {
+                    network.MendOneWay(from.Name, to.Name);
                 }
             }
         }

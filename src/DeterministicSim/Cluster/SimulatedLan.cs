@@ -3,7 +3,7 @@ using System.Globalization;
 using FtAkka.DeterministicSim.Reports;
 using FtAkka.DeviceActors.Nics;
 using FtAkka.TinyGuests;
-using FtAkka.Wire.Simulated;
+using FtAkka.DeterministicSim.Network;
 
 namespace FtAkka.DeterministicSim.Cluster;
 

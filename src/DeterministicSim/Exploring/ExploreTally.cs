@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using FtAkka.DeterministicSim.Network;
 using FtAkka.DeterministicSim.Reports;
 using FtAkka.DeterministicSim.Scenarios;
 
@@ -31,6 +32,9 @@ public sealed record ExploreTally
     /// <summary>How often a host was crashed at each moment.</summary>
     public ImmutableSortedDictionary<NamedMoment, long> CrashedAt { get; init; } = ImmutableSortedDictionary<NamedMoment, long>.Empty;
 
+    /// <summary>How often each thing happened to connections between hosts.</summary>
+    public ImmutableSortedDictionary<ConnectionEvent, long> Connections { get; init; } = ImmutableSortedDictionary<ConnectionEvent, long>.Empty;
+
     /// <summary>Generations of all VMs together.</summary>
     public long Generations { get; init; }
 
@@ -55,6 +59,7 @@ public sealed record ExploreTally
             Effects = report.Effects,
             MomentsReached = report.MomentsReached,
             CrashedAt = report.CrashedAt,
+            Connections = report.Connections,
             Generations = (long)report.Generations,
             GenerationsMost = report.Generations,
             Instructions = report.Instructions,
@@ -74,6 +79,7 @@ public sealed record ExploreTally
             Effects = Sum(Effects, other.Effects),
             MomentsReached = Sum(MomentsReached, other.MomentsReached),
             CrashedAt = Sum(CrashedAt, other.CrashedAt),
+            Connections = Sum(Connections, other.Connections),
             Generations = Generations + other.Generations,
             GenerationsMost = Math.Max(GenerationsMost, other.GenerationsMost),
             Instructions = Instructions + other.Instructions,

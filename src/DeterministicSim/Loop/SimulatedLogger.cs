@@ -14,7 +14,18 @@ public sealed class SimulatedLogger : MinimalLogger
         if (SimulationLoop.CurrentOrNone is { } loop && message is LogEvent entry)
         {
             loop.WatchLog?.Invoke(entry);
-            loop.Trace.Add($"log {entry.LogLevel()} {entry.LogSource}: {entry.Message}{(entry.Cause is { } cause ? " " + cause.GetType() : "")}");
+            string text = entry.Message.ToString() ?? "";
+            string line = $"log {entry.LogLevel()} {ProcessWideNames.Without(entry.LogSource)}: {ProcessWideNames.Without(FirstLine(text))}";
+            loop.Trace.Add(entry.Cause is { } cause ? $"{line} {cause.GetType()}" : line);
         }
+    }
+
+    /// <summary>Remoting puts exceptions into its lines, whose stack traces depend on what the compiler has inlined by then.</summary>
+    private static string FirstLine(string text)
+    {
+        int end = text.AsSpan().IndexOfAny('\r', '\n');
+        int stack = text.IndexOf("[   at ", StringComparison.Ordinal);
+        end = stack >= 0 && (end < 0 || stack < end) ? stack : end;
+        return end < 0 ? text : text[..end];
     }
 }

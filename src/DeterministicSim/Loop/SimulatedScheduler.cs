@@ -14,6 +14,14 @@ public sealed class SimulatedScheduler : SchedulerBase, IDisposable
     /// <summary>The date at virtual time zero.</summary>
     private static readonly DateTimeOffset Epoch = new(2000, 1, 1, 0, 0, 0, TimeSpan.Zero);
 
+    /// <summary>
+    /// What is repeated more often than this is repeated at <see cref="Tick"/>: remoting looks after a time-out for acknowledgements every half of
+    /// it, and that time-out is set so short (simulation.hocon) that by any clock it is over whenever there is something to acknowledge.
+    /// </summary>
+    private static readonly TimeSpan Shortest = TimeSpan.FromMicroseconds(10);
+
+    private static readonly TimeSpan Tick = TimeSpan.FromSeconds(10);
+
     private readonly SimulationLoop _loop = SimulationLoop.Current;
     private readonly int _system;
     private readonly HostClock _clock;
@@ -72,7 +80,9 @@ public sealed class SimulatedScheduler : SchedulerBase, IDisposable
             }
         });
 
-    private void Repeatedly(TimeSpan delay, TimeSpan interval, Action action, ICancelable? cancelable) =>
+    private void Repeatedly(TimeSpan delay, TimeSpan interval, Action action, ICancelable? cancelable)
+    {
+        interval = interval < Shortest ? Tick : interval;
         _loop.Schedule(_system, _clock.TrueTime(delay), () =>
         {
             if (!_disposed && cancelable?.IsCancellationRequested != true)
@@ -81,4 +91,5 @@ public sealed class SimulatedScheduler : SchedulerBase, IDisposable
                 Repeatedly(interval, interval, action, cancelable);
             }
         });
+    }
 }

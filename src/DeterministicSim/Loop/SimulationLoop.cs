@@ -1,5 +1,5 @@
 using Akka.Actor;
-using FtAkka.Wire.Simulated;
+using FtAkka.DeterministicSim.Network;
 
 namespace FtAkka.DeterministicSim.Loop;
 
@@ -24,11 +24,14 @@ public sealed class SimulationLoop : ISimulatedTime
 
     private readonly int _threadId = Environment.CurrentManagedThreadId;
     private readonly SimulatedRandom _choices;
+    private readonly SimulatedRandom _remoting;
     private readonly List<ActorSystem> _systems = [];
     private readonly SortedSet<int> _dead = [];
     private readonly SortedSet<int> _paused = [];
     private readonly List<Work> _ready = [];
     private readonly List<Work> _parked = [];
+    private readonly SortedSet<int> _stopping = [];
+    private readonly List<RemotingStop> _stops = [];
     private readonly PriorityQueue<Work, (long DueTicks, long Sequence)> _timers = new();
     private long _sequence;
     private int _stepsAtThisTime;
@@ -38,6 +41,7 @@ public sealed class SimulationLoop : ISimulatedTime
     internal SimulationLoop(ulong seed, bool keepTrace)
     {
         _choices = SimulatedRandom.Stream(seed, "schedule");
+        _remoting = SimulatedRandom.Stream(seed, "remoting");
         Trace = new SimulationTrace(keepTrace);
         t_current = this;
     }
@@ -64,6 +68,9 @@ public sealed class SimulationLoop : ISimulatedTime
 
     /// <summary>Shown every line of the systems' logs; null if nobody looks.</summary>
     internal Action<Akka.Event.LogEvent>? WatchLog { get; set; }
+
+    /// <summary>A system is being made: every mailbox runs at once, on the caller's stack.</summary>
+    internal bool IsStarting { get; set; }
 
     /// <summary>The network between the systems of this run.</summary>
     public SimulatedNetwork Network { get; internal set; } = null!;
@@ -107,6 +114,28 @@ public sealed class SimulationLoop : ISimulatedTime
 
         Insert(new Work(system, key, _sequence++, action));
     }
+
+    /// <summary>Whether work of a system may run right now, without waiting for its turn.</summary>
+    internal bool MayRunOnTheStack(int system) =>
+        Environment.CurrentManagedThreadId == _threadId && !_dead.Contains(system) && !_paused.Contains(system);
+
+    /// <summary>Whether a system's remoting is being stopped: tasks of its manager come back to the loop from then on.</summary>
+    internal bool StopsRemoting(int system) => _stopping.Contains(system);
+
+    /// <summary>Stops the remoting of a system, then does what Akka was about to do.</summary>
+    internal void StopRemoting(int system, Action goOn)
+    {
+        var stop = new RemotingStop(_systems[system], Network, goOn);
+        _stopping.Add(system);
+        Post(system, "remoting stops", () =>
+        {
+            _stops.Add(stop);
+            stop.Begin();
+        });
+    }
+
+    /// <summary>One of so many chances of remoting.</summary>
+    internal bool OneIn(int many) => _remoting.Below(many) == 0;
 
     /// <summary>Makes a task ready to run.</summary>
     internal void PostTask(Action run) => Post(NoSystem, "task", run);
@@ -153,6 +182,13 @@ public sealed class SimulationLoop : ISimulatedTime
             var work = _ready[index];
             _ready.RemoveAt(index);
             Run(work);
+            return true;
+        }
+
+        if (_stops.Find(stop => stop.IsAnswered) is { } answered)
+        {
+            _stops.Remove(answered);
+            answered.Complete();
             return true;
         }
 

@@ -5,7 +5,7 @@ using FtAkka.Machine.Events;
 using FtAkka.Machine.Virtio.Block;
 using FtAkka.Replication.Protection;
 using FtAkka.Replication.Protection.Clone;
-using FtAkka.Wire.Simulated;
+using FtAkka.DeterministicSim.Network;
 
 namespace FtAkka.DeterministicSim.Protocol;
 

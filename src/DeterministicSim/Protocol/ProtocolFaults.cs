@@ -2,7 +2,7 @@ using System.Collections.Immutable;
 using FtAkka.DeterministicSim.Reports;
 using FtAkka.DeterministicSim.Scenarios;
 using FtAkka.Machine.Virtio.Block;
-using FtAkka.Wire.Simulated;
+using FtAkka.DeterministicSim.Network;
 
 namespace FtAkka.DeterministicSim.Protocol;
 
@@ -41,7 +41,7 @@ internal sealed class ProtocolFaults
     public int ReplayEntries { get; private set; } = ReplayEntriesUsual;
 
     /// <summary>The kinds that mean something without a machine, disks and actors around the protocol.</summary>
-    public static bool Knows(FaultKind kind) => kind is not (FaultKind.DiskTornWrite or FaultKind.DiskLostWrite or FaultKind.ClockJump);
+    public static bool Knows(FaultKind kind) => kind is not (FaultKind.DiskTornWrite or FaultKind.DiskLostWrite or FaultKind.ClockJump or FaultKind.ConnectionReset);
 
     public void Begin()
     {

@@ -7,7 +7,7 @@ using FtAkka.Replication.Messages;
 using FtAkka.Replication.Protection;
 using FtAkka.Replication.Protection.Clone;
 using FtAkka.Replication.Replay;
-using FtAkka.Wire.Simulated;
+using FtAkka.DeterministicSim.Network;
 
 namespace FtAkka.DeterministicSim.Protocol;
 

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using FtAkka.DeterministicSim.Network;
 using FtAkka.DeterministicSim.Scenarios;
 
 namespace FtAkka.DeterministicSim.Reports;
@@ -74,6 +75,9 @@ public sealed record SimulationReport
 
     /// <summary>How often a host was crashed at each named moment.</summary>
     public required ImmutableSortedDictionary<NamedMoment, long> CrashedAt { get; init; }
+
+    /// <summary>How often each thing happened to connections between hosts; nothing where there are none.</summary>
+    public ImmutableSortedDictionary<ConnectionEvent, long> Connections { get; init; } = ImmutableSortedDictionary<ConnectionEvent, long>.Empty;
 
     /// <summary>Generations of the VM at the end.</summary>
     public ulong Generations { get; init; }

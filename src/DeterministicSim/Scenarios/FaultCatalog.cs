@@ -91,6 +91,7 @@ public static class FaultCatalog
         new(FaultKind.BackupSlow, FaultScope.Cluster, FaultLength.Optional, Percent, 1, 100, 10),
         new(FaultKind.LogBufferFull, FaultScope.Cluster, FaultLength.Optional, Bytes, 64, 1L << 30, 1024),
         new(FaultKind.DigestWrong, FaultScope.Cluster, FaultLength.Instant),
+        new(FaultKind.ConnectionReset, FaultScope.Link, FaultLength.Instant),
     }.ToImmutableSortedDictionary(shape => shape.Kind, shape => shape);
 
     /// <summary>Target of a fault that concerns whoever runs the VM for the outside when it strikes.</summary>
@@ -120,6 +121,9 @@ public static class FaultCatalog
                 ? "only host-crash and host-pause can strike at a moment" : null);
     }
 
+    /// <summary>Whether a fault between two hosts goes from one to the other.</summary>
+    public static bool IsDirected(FaultKind kind) => kind is FaultKind.OneWayPartition or FaultKind.ConnectionReset;
+
     private static string? TargetProblem(Fault fault, FaultShape shape, IReadOnlyCollection<string> hosts, string whom)
     {
         switch (shape.Scope)
@@ -129,7 +133,7 @@ public static class FaultCatalog
             case FaultScope.Host when fault.Target.Length == 0:
                 return $"'on' is missing: {whom}";
             case FaultScope.Link when fault.Target.Length == 0 || fault.Other.Length == 0:
-                return fault.Kind == FaultKind.OneWayPartition
+                return IsDirected(fault.Kind)
                     ? $"'from HOST to HOST' is missing: {whom}" : $"'between HOST and HOST' is missing: {whom}";
             case FaultScope.Link when fault.Target == fault.Other:
                 return $"the two hosts must differ; both are '{fault.Target}'";

@@ -71,6 +71,9 @@ public enum FaultKind
 
     /// <summary>A digest in the log is wrong: the backup must see it.</summary>
     DigestWrong,
+
+    /// <summary>A host's connections to another end, and the other is not told: it learns when it sends, or by silence.</summary>
+    ConnectionReset,
 }
 
 /// <summary>Moments of the protocol at which a host may be crashed, wherever in time they fall.</summary>

@@ -1,5 +1,5 @@
 using System.Collections.Immutable;
-using FtAkka.Wire.Simulated;
+using FtAkka.DeterministicSim.Network;
 
 namespace FtAkka.DeterministicSim.Scenarios;
 

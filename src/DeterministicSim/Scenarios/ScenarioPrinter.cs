@@ -72,7 +72,7 @@ public static class ScenarioPrinter
         }
         if (shape.Scope == FaultScope.Link)
         {
-            text.Append(fault.Kind == FaultKind.OneWayPartition ? $" from {fault.Target} to {fault.Other}" : $" between {fault.Target} and {fault.Other}");
+            text.Append(FaultCatalog.IsDirected(fault.Kind) ? $" from {fault.Target} to {fault.Other}" : $" between {fault.Target} and {fault.Other}");
         }
         else
         {

@@ -155,6 +155,7 @@ public sealed class SimExploreCommand : ICommandModule
                 tally.Effects,
                 tally.MomentsReached,
                 tally.CrashedAt,
+                tally.Connections,
                 tally.Generations,
                 tally.GenerationsMost,
                 TraceSum = tally.TraceSum.ToString("x16", CultureInfo.InvariantCulture),

@@ -1,5 +1,6 @@
 using System.Globalization;
 using FtAkka.DeterministicSim.Exploring;
+using FtAkka.DeterministicSim.Network;
 using FtAkka.DeterministicSim.Reports;
 using FtAkka.DeterministicSim.Scenarios;
 
@@ -23,6 +24,7 @@ internal static class SimText
         output.WriteLine(Counts("effects", report.Effects));
         output.WriteLine(Counts("moments", report.MomentsReached));
         output.WriteLine(Counts("crashes at moments", report.CrashedAt));
+        output.WriteLine(Counts("connections", report.Connections));
         output.WriteLine($"trace hash {report.TraceHash}");
     }
 
@@ -62,6 +64,14 @@ internal static class SimText
         foreach (NamedMoment moment in Enum.GetValues<NamedMoment>())
         {
             output.WriteLine(Line($"  {ScenarioNames.Of(moment),-40} {tally.MomentsReached.GetValueOrDefault(moment),-12} {tally.CrashedAt.GetValueOrDefault(moment)}"));
+        }
+        if (tally.Connections.Count > 0)
+        {
+            output.WriteLine($"{"connections between hosts",-42} happened");
+            foreach (ConnectionEvent what in Enum.GetValues<ConnectionEvent>())
+            {
+                output.WriteLine(Line($"  {ScenarioNames.Of(what),-40} {tally.Connections.GetValueOrDefault(what)}"));
+            }
         }
     }
 

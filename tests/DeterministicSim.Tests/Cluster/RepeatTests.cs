@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Globalization;
 using FtAkka.DeterministicSim.Cluster;
 using FtAkka.DeterministicSim.Reports;
@@ -67,25 +66,8 @@ public sealed class RepeatTests
 
     private static string[] Elsewhere(ulong first, ulong last, int? seconds = null)
     {
-        string assembly = typeof(RepeatTests).Assembly.Location;
-        var start = new ProcessStartInfo(Environment.ProcessPath is { } path && Path.GetFileNameWithoutExtension(path) == "dotnet" ? path : "dotnet")
-        {
-            RedirectStandardOutput = true,
-        };
-        start.ArgumentList.Add("exec");
-        start.ArgumentList.Add(assembly);
-        start.ArgumentList.Add("cluster-hashes");
-        start.ArgumentList.Add(Mixed);
-        start.ArgumentList.Add(first.ToString(CultureInfo.InvariantCulture));
-        start.ArgumentList.Add(last.ToString(CultureInfo.InvariantCulture));
-        if (seconds is { } duration)
-        {
-            start.ArgumentList.Add(duration.ToString(CultureInfo.InvariantCulture));
-        }
-        using var child = Process.Start(start)!;
-        string output = child.StandardOutput.ReadToEnd();
-        child.WaitForExit();
-        Assert.Equal(0, child.ExitCode);
-        return output.Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        string[] arguments = ["cluster-hashes", Mixed, first.ToString(CultureInfo.InvariantCulture), last.ToString(CultureInfo.InvariantCulture)];
+        string[] limit = seconds is { } duration ? [duration.ToString(CultureInfo.InvariantCulture)] : [];
+        return OtherProcess.Run([.. arguments, .. limit]).Split('\n', StringSplitOptions.RemoveEmptyEntries);
     }
 }

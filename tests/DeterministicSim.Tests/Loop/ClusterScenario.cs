@@ -3,7 +3,7 @@ using System.Text;
 using Akka.Actor;
 using Akka.Configuration;
 using Akka.Serialization;
-using FtAkka.Wire.Simulated;
+using FtAkka.DeterministicSim.Network;
 
 namespace FtAkka.DeterministicSim.Tests.Loop;
 
@@ -96,7 +96,11 @@ public static class ClusterScenario
               "FtAkka.DeterministicSim.Tests.Loop.ClusterProtocol+Answer, FtAkka.DeterministicSim.Tests" = cluster
             }
           }
-          remote.wire.accepted-serializers = [cluster]
+          remote.ftakka-tcp {
+            trusted-recipients = ["/user/node", "/temp/*"]
+            trusted-selections = ["/user/node"]
+            trusted-serializers = [7002, 16, 17]
+          }
         }
         """);
 

@@ -1,6 +1,6 @@
 using Akka.Actor;
 using Akka.Configuration;
-using FtAkka.Wire.Simulated;
+using FtAkka.DeterministicSim.Network;
 
 namespace FtAkka.DeterministicSim.Tests.Loop;
 
@@ -16,7 +16,10 @@ public sealed class NetworkFaultTests
             serializers.cluster = "FtAkka.DeterministicSim.Tests.Loop.ClusterSerializer, FtAkka.DeterministicSim.Tests"
             serialization-bindings."FtAkka.DeterministicSim.Tests.Loop.ClusterProtocol+Ping, FtAkka.DeterministicSim.Tests" = cluster
           }
-          remote.wire.accepted-serializers = [cluster]
+          remote.ftakka-tcp {
+            trusted-selections = ["/user/receiver"]
+            trusted-serializers = [7002]
+          }
         }
         """);
 
@@ -61,25 +64,30 @@ public sealed class NetworkFaultTests
         Assert.Equal(Enumerable.Range(0, Count), repeated.Distinct().Order());
     }
 
-    [Fact]
-    public void One_way_cut_stops_one_direction_only()
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void One_way_cut_stops_one_direction_only_and_loses_or_delays(bool loses)
     {
         var (forth, back) = (new List<int>(), new List<int>());
 
         Simulation.Run(1, simulation =>
         {
+            simulation.Network.CutLosesPerMillion = loses ? 1_000_000 : 0;
             var (a, b) = (Start(simulation, "a", back), Start(simulation, "b", forth));
+            Tell(a, "b", 0);
             simulation.RunFor(Second);
             simulation.Network.CutOneWay("a", "b");
             Tell(a, "b", 1);
             Tell(b, "a", 2);
             simulation.RunFor(Second);
+            Assert.Equal([0], forth);
             simulation.Network.MendOneWay("a", "b");
             Tell(a, "b", 3);
             simulation.RunFor(Second);
         });
 
-        Assert.Equal([3], forth);
+        Assert.Equal(loses ? [0, 3] : [0, 1, 3], forth);
         Assert.Equal([2], back);
     }
 
@@ -90,20 +98,22 @@ public sealed class NetworkFaultTests
 
         var result = Simulation.Run(1, simulation =>
         {
-            simulation.Network.DefaultQuality = new LinkQuality(Second, Second);
             var a = Start(simulation, "a", []);
             var b = Start(simulation, "b", before);
+            Tell(a, "b", 0);
             simulation.RunFor(Second);
+            simulation.Network.DefaultQuality = new LinkQuality(Second, Second);
             Tell(a, "b", 1);
             simulation.RunFor(Second / 2);
             simulation.Crash(b);
             Start(simulation, "b", after);
+            simulation.Network.DefaultQuality = LinkQuality.Lan;
             simulation.RunFor(Second * 2);
             Tell(a, "b", 2);
             simulation.RunFor(Second * 2);
         }, keepTrace: true);
 
-        Assert.Empty(before);
+        Assert.Equal([0], before);
         Assert.Equal([2], after);
         Assert.Contains(result.Lines, line => line.StartsWith("frame OldIncarnation a>b", StringComparison.Ordinal));
     }

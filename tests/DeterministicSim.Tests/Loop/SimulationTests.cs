@@ -77,7 +77,7 @@ public sealed class SimulationTests
     {
         // String hash codes, and with them the order of Akka's hashed collections, differ from process to process.
         var here = ClusterScenario.Run(Seed).Result;
-        var there = Enumerable.Range(0, 3).Select(_ => RunInChild(Seed)).ToList();
+        var there = Enumerable.Range(0, 3).Select(_ => OtherProcess.Run("trace-hash", Seed.ToString(CultureInfo.InvariantCulture))).ToList();
 
         Assert.All(there, output => Assert.Equal($"{here.TraceHash} {here.TraceLines}", output));
     }
@@ -152,23 +152,6 @@ public sealed class SimulationTests
         }
 
         return i < left.Count && i < right.Count ? $"line {i}: '{left[i]}' and '{right[i]}'" : $"{left.Count} and {right.Count} lines";
-    }
-
-    private static string RunInChild(ulong seed)
-    {
-        var start = new ProcessStartInfo(Environment.ProcessPath is { } path && Path.GetFileNameWithoutExtension(path) == "dotnet" ? path : "dotnet")
-        {
-            RedirectStandardOutput = true,
-        };
-        start.ArgumentList.Add("exec");
-        start.ArgumentList.Add(typeof(SimulationTests).Assembly.Location);
-        start.ArgumentList.Add("trace-hash");
-        start.ArgumentList.Add(seed.ToString(CultureInfo.InvariantCulture));
-        using var child = Process.Start(start)!;
-        var output = child.StandardOutput.ReadToEnd();
-        child.WaitForExit();
-        Assert.Equal(0, child.ExitCode);
-        return output.Trim();
     }
 
     private sealed class Echo : ReceiveActor

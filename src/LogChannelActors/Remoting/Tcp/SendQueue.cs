@@ -194,10 +194,6 @@ internal sealed class SendQueue(int capacityBytes, SendBudget budget)
         }
     }
 
-    internal static bool IsConnectionFailure(Exception failure) => failure
-        is SocketException or IOException or ObjectDisposedException or InvalidOperationException
-        or System.Security.Authentication.AuthenticationException or System.ComponentModel.Win32Exception;
-
     /// <summary>True if the connection was idle and the caller has to write now.</summary>
     private bool TryBecomeWriter(out ByteChannel channel)
     {
@@ -232,9 +228,11 @@ internal sealed class SendQueue(int capacityBytes, SendBudget budget)
                 HandOver();
             }
         }
-        catch (Exception failure) when (IsConnectionFailure(failure))
+#pragma warning disable CA1031 // See ConnectionFailure.
+        catch (Exception failure)
+#pragma warning restore CA1031
         {
-            Broken?.Invoke(failure.Message);
+            Broken?.Invoke(ConnectionFailure.Describe(failure));
         }
     }
 
@@ -262,9 +260,11 @@ internal sealed class SendQueue(int capacityBytes, SendBudget budget)
             {
                 WriteAll(channel);
             }
-            catch (Exception failure) when (IsConnectionFailure(failure))
+#pragma warning disable CA1031 // See ConnectionFailure.
+            catch (Exception failure)
+#pragma warning restore CA1031
             {
-                Broken?.Invoke(failure.Message);
+                Broken?.Invoke(ConnectionFailure.Describe(failure));
                 return;
             }
         }

@@ -164,9 +164,11 @@ internal sealed class TcpAssociation : AssociationHandle
             return connection.CutReason ?? reason;
         }
         // Everything below is the network's or the peer's doing and ends as one closed connection.
-        catch (Exception failure) when (SendQueue.IsConnectionFailure(failure))
+#pragma warning disable CA1031 // See ConnectionFailure.
+        catch (Exception failure)
+#pragma warning restore CA1031
         {
-            return connection.CutReason ?? failure.Message;
+            return connection.CutReason ?? ConnectionFailure.Describe(failure);
         }
     }
 
@@ -303,9 +305,11 @@ internal sealed class TcpAssociation : AssociationHandle
 
                 ServeBulk(connection);
             }
-            catch (Exception failure) when (SendQueue.IsConnectionFailure(failure))
+#pragma warning disable CA1031 // See ConnectionFailure.
+            catch (Exception failure)
+#pragma warning restore CA1031
             {
-                End($"second connection: {failure.Message}");
+                End($"second connection: {ConnectionFailure.Describe(failure)}");
             }
         })
         { IsBackground = true, Name = $"tcp bulk {_dialled}" }.Start();

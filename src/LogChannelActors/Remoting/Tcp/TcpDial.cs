@@ -32,11 +32,13 @@ internal sealed class TcpDial(TcpSettings settings, string host, int port)
 
             return Judge(Greeting.ReadAnswer(answer), connection);
         }
-        catch (Exception failure) when (SendQueue.IsConnectionFailure(failure))
+#pragma warning disable CA1031 // See ConnectionFailure.
+        catch (Exception failure)
+#pragma warning restore CA1031
         {
             connection?.Dispose();
             socket.Dispose();
-            throw connection?.CutReason is { } cut ? new IOException(cut, failure) : failure is IOException ? failure : new IOException(failure.Message, failure);
+            throw connection?.CutReason is { } cut ? new IOException(cut, failure) : failure is IOException ? failure : new IOException(ConnectionFailure.Describe(failure), failure);
         }
     }
 

@@ -150,11 +150,13 @@ internal sealed class TcpListenerSide(TcpSettings settings, LimitedLog log, Acti
             serve(connection, slot);
         }
         // Everything below is the network's or the peer's doing and ends as one closed connection.
-        catch (Exception failure) when (SendQueue.IsConnectionFailure(failure))
+#pragma warning disable CA1031 // See ConnectionFailure.
+        catch (Exception failure)
+#pragma warning restore CA1031
         {
             if (!_stopping)
             {
-                log.Warn($"{Name} refused a connection from {slot.Remote}: {slot.CutReason ?? failure.Message}");
+                log.Warn($"{Name} refused a connection from {slot.Remote}: {slot.CutReason ?? ConnectionFailure.Describe(failure)}");
             }
         }
         finally

@@ -175,10 +175,13 @@ public sealed class TcpTransport : Transport, IDisposable
             association = new TcpAssociation(this, connection, remote, remote, token);
             _dialGate.Reached(remote);
         }
-        catch (Exception failure) when (SendQueue.IsConnectionFailure(failure))
+#pragma warning disable CA1031 // See ConnectionFailure.
+        catch (Exception failure)
+#pragma warning restore CA1031
         {
-            _dialGate.Failed(remote, failure.Message);
-            associated.SetException(Unreachable(remote, failure.Message));
+            string reason = ConnectionFailure.Describe(failure);
+            _dialGate.Failed(remote, reason);
+            associated.SetException(Unreachable(remote, reason));
             return;
         }
 

@@ -19,6 +19,9 @@ internal sealed class TlsIdentity : IDisposable
     private readonly X509Certificate2 _certificate;
     private readonly X509Certificate2Collection _authorities = [];
     private readonly SslStreamCertificateContext _context;
+    private readonly Lock _gate = new();
+    private int _handshakes;
+    private bool _ended;
 
     /// <exception cref="ConfigurationException">A file is missing or holds no usable certificate, or the certificate is of another host.</exception>
     public TlsIdentity(TlsSettings settings, string publicHostname)
@@ -69,8 +72,7 @@ internal sealed class TlsIdentity : IDisposable
             AllowRenegotiation = false,
             AllowTlsResume = false,   // each connection proves itself anew
         };
-        Explained(() => stream.AuthenticateAsServer(options), () => refusal);
-        return IdentityOf(stream);
+        return Shake(stream, () => stream.AuthenticateAsServer(options), () => refusal);
     }
 
     /// <summary>Runs the dialling side of the handshake.</summary>
@@ -89,16 +91,21 @@ internal sealed class TlsIdentity : IDisposable
             AllowRenegotiation = false,
             AllowTlsResume = false,
         };
-        Explained(() => stream.AuthenticateAsClient(options), () => refusal);
-        return IdentityOf(stream);
+        return Shake(stream, () => stream.AuthenticateAsClient(options), () => refusal);
     }
 
+    /// <summary>No handshake begins any more. Those that run keep the certificates until they are over.</summary>
     public void Dispose()
     {
-        _certificate.Dispose();
-        foreach (var authority in _authorities)
+        lock (_gate)
         {
-            authority.Dispose();
+            if (_ended)
+            {
+                return;
+            }
+
+            _ended = true;
+            FreeIfUnused();
         }
     }
 
@@ -154,10 +161,17 @@ internal sealed class TlsIdentity : IDisposable
         var certificate = stream.RemoteCertificate as X509Certificate2
             ?? throw new AuthenticationException($"the peer shows no certificate: {Remedy}");
         var hosts = ImmutableArray.CreateBuilder<string>();
-        foreach (var names in certificate.Extensions.OfType<X509SubjectAlternativeNameExtension>())
+        try
         {
-            hosts.AddRange(names.EnumerateDnsNames());
-            hosts.AddRange(names.EnumerateIPAddresses().Select(address => address.ToString()));
+            foreach (var names in certificate.Extensions.OfType<X509SubjectAlternativeNameExtension>())
+            {
+                hosts.AddRange(names.EnumerateDnsNames());
+                hosts.AddRange(names.EnumerateIPAddresses().Select(address => address.ToString()));
+            }
+        }
+        catch (CryptographicException failure)
+        {
+            throw new AuthenticationException($"the certificate ({certificate.Subject}) has names that cannot be read: {Remedy}", failure);
         }
 
         return new PeerIdentity(certificate.GetNameInfo(X509NameType.SimpleName, forIssuer: false), hosts.ToImmutable());
@@ -215,6 +229,33 @@ internal sealed class TlsIdentity : IDisposable
 
     private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 
+    private PeerIdentity Shake(SslStream stream, Action handshake, Func<string?> refusal)
+    {
+        lock (_gate)
+        {
+            if (_ended)
+            {
+                throw new IOException("this system stops");
+            }
+
+            _handshakes++;
+        }
+
+        try
+        {
+            Explained(handshake, refusal);
+            return IdentityOf(stream);
+        }
+        finally
+        {
+            lock (_gate)
+            {
+                _handshakes--;
+                FreeIfUnused();
+            }
+        }
+    }
+
     /// <summary>Lets a handshake that fails say why. The platform's own words are about callbacks and frames.</summary>
     private static void Explained(Action handshake, Func<string?> refusal)
     {
@@ -222,12 +263,27 @@ internal sealed class TlsIdentity : IDisposable
         {
             handshake();
         }
-        catch (Exception failure) when (failure is AuthenticationException or IOException)
+        // A peer chooses what stands in its certificate: what the platform cannot read is refused like any other.
+        catch (Exception failure) when (failure is AuthenticationException or IOException or CryptographicException)
         {
             var words = failure.InnerException?.Message ?? failure.Message;
             throw new AuthenticationException(
                 refusal() ?? $"the TLS handshake failed ({words.TrimEnd('.')}): the peer speaks no TLS 1.3, or refuses this node's certificate (its log says why); {Remedy}",
                 failure);
+        }
+    }
+
+    private void FreeIfUnused()
+    {
+        if (!_ended || _handshakes > 0)
+        {
+            return;
+        }
+
+        _certificate.Dispose();
+        foreach (var authority in _authorities)
+        {
+            authority.Dispose();
         }
     }
 }

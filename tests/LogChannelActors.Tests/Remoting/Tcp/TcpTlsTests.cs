@@ -119,6 +119,31 @@ public sealed class TcpTlsTests : IDisposable
         Assert.DoesNotContain(a.Events, e => e is AssociatedEvent);
     }
 
+    /// <summary>A handshake on another thread that loses its certificates under way once ended the process.</summary>
+    [Fact]
+    public async Task System_that_stops_within_handshakes_ends_nothing_else()
+    {
+        await using var a = TcpNode.Start("maximum-connections-per-address = 1000", _authority.Issue("node-a"));
+        var random = new Random(1);
+        for (var round = 0; round < 60; round++)
+        {
+            var stranger = TcpNode.Start("redial-after = 0s", _other.Issue("node-x"));
+            var stop = DateTime.UtcNow + TimeSpan.FromMilliseconds(random.Next(60));
+            while (DateTime.UtcNow < stop)
+            {
+                stranger.SelectEcho(a).Tell(new Note("let me in"));
+                a.SelectEcho(stranger).Tell(new Note("and me"));
+                await Task.Delay(1);
+            }
+
+            await stranger.DisposeAsync();
+        }
+
+        await using var b = TcpNode.Start(tls: _authority.Issue("node-b"));
+        Assert.Equal("echo: unharmed", (await b.SelectEcho(a).Ask<Note>(new Note("unharmed"), TcpNode.Patience)).Text);
+        Assert.DoesNotContain("unexpected", a.Lines, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Second_connection_with_another_certificate_is_refused()
     {

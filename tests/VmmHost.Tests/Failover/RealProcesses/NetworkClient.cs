@@ -61,6 +61,15 @@ internal sealed class NetworkClient : IDisposable
         }
     }
 
+    /// <summary>When the first answer came behind a moment; infinite if none has. Milliseconds, as the moment.</summary>
+    public double FirstAnswerAfter(double moment)
+    {
+        lock (sync)
+        {
+            return answered.Where(at => at > moment).DefaultIfEmpty(double.PositiveInfinity).Min();
+        }
+    }
+
     /// <inheritdoc/>
     public void Dispose()
     {
