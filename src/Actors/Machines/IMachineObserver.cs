@@ -4,7 +4,11 @@ using FtAkka.Replication.Devices;
 
 namespace FtAkka.Actors.Machines;
 
-/// <summary>Learns what a machine's devices are and what they say. Called on the machine's thread; must not block.</summary>
+/// <summary>
+/// Learns what a machine's devices are and what they say, and hands the machine's outputs to them, since it knows when each may leave. It sees
+/// the outputs in the runner that it has put around the machine (<see cref="MachineOptions.CreateRunner"/>). Called on the machine's thread; must
+/// not block.
+/// </summary>
 public interface IMachineObserver
 {
     /// <summary>The machine is built and about to run with these devices.</summary>

@@ -9,7 +9,7 @@ namespace FtAkka.Actors.Machines;
 
 /// <summary>
 /// Runs a machine: owns it, executes it in quanta of a fraction of a millisecond, delivers what devices and operators send between quanta, lets the
-/// guest's clock follow the host's, and sends what leaves the machine to the devices. Each quantum is a message of the actor to itself, so that
+/// guest's clock follow the host's, and sends what leaves the machine to the devices unless its observer does. Each quantum is a message of the actor to itself, so that
 /// the mailbox and execution take turns; on a pinned dispatcher it disturbs no other actor. All time comes from the system's scheduler.
 /// </summary>
 public sealed class MachineActor : ReceiveActor
@@ -29,7 +29,6 @@ public sealed class MachineActor : ReceiveActor
     private readonly ExecutionPace pace = new();
     private readonly MachineTally tally = new();
     private readonly HeldConsoleInput consoleInput = new();
-    private readonly IOutputGate gate;
     private IMachineRunner? runner;
     private GuestClock? clock;
     private MachinePhase phase = MachinePhase.Running;
@@ -45,7 +44,6 @@ public sealed class MachineActor : ReceiveActor
         ArgumentNullException.ThrowIfNull(options);
         this.options = options;
         this.devices = new DeviceLinks(devices);
-        gate = options.CreateGate();
         nextDigest = options.DigestEvery;
         Receive<RunQuantum>(message =>
         {
@@ -55,7 +53,6 @@ public sealed class MachineActor : ReceiveActor
             }
         });
         Receive<MachineProtocol.Deliver>(message => Deliver(message.Input));
-        Receive<MachineProtocol.OutputsReleased>(_ => PerformReleased());
         Receive<MachineProtocol.Pause>(_ => Pause());
         Receive<MachineProtocol.Resume>(_ => Resume());
         Receive<MachineProtocol.SetPace>(message => SetPace(message.InstructionsPerMillisecond));
@@ -184,8 +181,10 @@ public sealed class MachineActor : ReceiveActor
         TimeSpan elapsed = Now - begin;
         pace.Ran(exit.Icount - icount, elapsed);
         tally.Ran(exit.Reason, elapsed);
-        gate.Offer(exit.Effects);
-        PerformReleased();
+        if (options.ActorPerformsOutputs)
+        {
+            Perform(exit.Effects);
+        }
         TakeDueDigest();
         GoOn(exit);
     }
@@ -333,9 +332,9 @@ public sealed class MachineActor : ReceiveActor
         }
     }
 
-    private void PerformReleased()
+    private void Perform(IReadOnlyList<MachineEffect> effects)
     {
-        foreach (MachineEffect effect in DeviceLinks.JoinConsoleOutput(gate.TakeReleased()))
+        foreach (MachineEffect effect in DeviceLinks.JoinConsoleOutput(effects))
         {
             if (devices.For(effect) is { } device)
             {

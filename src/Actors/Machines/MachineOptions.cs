@@ -27,9 +27,6 @@ public sealed record MachineOptions
     /// <summary>Makes the machine where there is none yet; by default a new one of <see cref="Config"/> and <see cref="CpuOptions"/>.</summary>
     public Func<MachineOptions, GuestMachine> CreateMachine { get; init; } = options => new GuestMachine(options.Config, options.CpuOptions);
 
-    /// <summary>Put between machine and devices; by default nothing is held back.</summary>
-    public Func<IOutputGate> CreateGate { get; init; } = () => new OpenOutputGate();
-
     /// <summary>Put around the machine once its kernel is loaded; by default nothing is recorded.</summary>
     public Func<GuestMachine, IMachineRunner> CreateRunner { get; init; } = machine => new PlainRunner(machine);
 
@@ -45,8 +42,14 @@ public sealed record MachineOptions
     /// </summary>
     public GuestMachine? Existing { get; init; }
 
-    /// <summary>Told of devices and what they say; null: nobody is.</summary>
+    /// <summary>Told of devices and what they say, and hands the machine's outputs to them; null for a machine that nobody protects.</summary>
     public IMachineObserver? Observer { get; init; }
+
+    /// <summary>
+    /// True if the machine actor itself hands outputs to the devices, at once and in order. False if its <see cref="Observer"/> does, which knows
+    /// when each may leave; the actor then hands over none.
+    /// </summary>
+    public bool ActorPerformsOutputs => Observer is null;
 
     /// <summary>Limit at the start; see <see cref="MachineProtocol.SetPace"/>.</summary>
     public ulong? InstructionsPerMillisecond { get; init; }

@@ -35,9 +35,6 @@ public static class MachineProtocol
     /// </summary>
     public sealed record Inspect(Action<IMachineRunner> Look);
 
-    /// <summary>Gate to machine: outputs may have been released. Not answered.</summary>
-    public sealed record OutputsReleased;
-
     /// <summary>Anyone to machine: end the run without the guest's doing, as a process is killed. Leads to <see cref="Ended"/>.</summary>
     public sealed record Stop;
 
@@ -47,7 +44,10 @@ public static class MachineProtocol
     /// <summary>Machine to its parent: digest at an icount that <see cref="MachineOptions.DigestEvery"/> asked for.</summary>
     public sealed record DigestTaken(MachineDigest Digest);
 
-    /// <summary>Machine to its parent, once: it does not run on. All its outputs have been sent to the devices before.</summary>
+    /// <summary>
+    /// Machine to its parent, once: it does not run on. The outputs that the machine actor performs have been sent to the devices before; those that the
+    /// observer performs may still be under way.
+    /// </summary>
     /// <param name="Reason">Why.</param>
     /// <param name="Detail">For people, where there is more to say; otherwise null.</param>
     /// <param name="Report">The state at the end; null if the machine could not be built.</param>

@@ -216,7 +216,6 @@ public sealed class ReplicaActor : ReceiveActor, IWithTimers
             Name = Name,
             Machine = machine with
             {
-                CreateGate = () => new ReplicaGate(),
                 CreateRunner = guest => running.CreateRunner(guest, definition.DigestInterval),
                 Observer = running,
             },

@@ -25,15 +25,3 @@ internal sealed class ReplicaRunner(MachineRecorder recorder, ReplicaShell shell
     /// <inheritdoc/>
     public void Inject(InputEvent input) => recorder.Inject(input);
 }
-
-/// <summary>The machine's own gate of a VM with a <see cref="ReplicaShell"/>, which releases outputs itself: nothing passes here.</summary>
-internal sealed class ReplicaGate : IOutputGate
-{
-    /// <inheritdoc/>
-    public void Offer(IReadOnlyList<MachineEffect> effects)
-    {
-    }
-
-    /// <inheritdoc/>
-    public IReadOnlyList<MachineEffect> TakeReleased() => [];
-}

@@ -34,6 +34,18 @@ public sealed class MachineActorTests : TinyVm
     }
 
     [Fact]
+    public void Outputs_of_an_observed_machine_are_left_to_its_observer()
+    {
+        var seen = new SilentObserver();
+        Start(Options("") with { Observer = seen });
+        VmProtocol.Ended ended = ExpectEnd();
+        Assert.Equal(MachineEndReason.PowerOff, ended.Reason);
+        Assert.Equal([DeviceKind.Console], seen.Devices.Select(device => device.Kind));
+        Assert.Empty(ended.Report!.Effects);
+        ConsoleDevice.ExpectNoMsg(TimeSpan.Zero);
+    }
+
+    [Fact]
     public void Guest_that_resets_is_told_from_one_that_powers_off()
     {
         Start(Options("workload=nonsense"));
@@ -230,6 +242,18 @@ public sealed class MachineActorTests : TinyVm
         }
         Assert.False(ConsoleDevice.HasMessages);
         Assert.Equal((expected, expected), (texts["one"], texts["two"]));
+    }
+
+    /// <summary>Hands over no output.</summary>
+    private sealed class SilentObserver : IMachineObserver
+    {
+        public IReadOnlyList<DeviceLink> Devices { get; private set; } = [];
+
+        public void Started(IActorRef machine, GuestMachine guest, IReadOnlyList<DeviceLink> devices) => Devices = devices;
+
+        public void Heard(DeviceLink device, DeviceNews news)
+        {
+        }
     }
 
     private static ImmutableArray<byte> Execute(byte[] image, DiskRequest request)
