@@ -11,7 +11,7 @@ public sealed partial class GuestMachine : ISnapshotable
     private readonly List<int> digestPages = [];
     private DirtyPages? digestLog;
 
-    /// <summary>Writes everything but RAM, which is moved page by page. Scheduled events are the log's business, not the machine's state.</summary>
+    /// <summary>Writes everything but RAM, which is moved page by page.</summary>
     public void Snapshot(StateWriter writer)
     {
         var section = writer.BeginSection("MACH", 1);
@@ -49,8 +49,6 @@ public sealed partial class GuestMachine : ISnapshotable
         reader.Require(reason == byte.MaxValue || Enum.IsDefined((MachineExitReason)reason));
         ended = reason == byte.MaxValue ? null : (MachineExitReason)reason;
         reader.EndSection();
-        scheduled.Clear();
-        lastScheduledIcount = 0;
         return reader.End();
     }
 

@@ -16,8 +16,8 @@ namespace FtAkka.Machine;
 /// configuration, kernel and the input events delivered before N; how the run is cut into calls of <see cref="Run"/> leaves no trace.
 /// </summary>
 /// <remarks>
-/// Whoever drives it live calls <see cref="Inject"/> and writes the answer to the log; whoever replays calls <see cref="TrySchedule"/> with
-/// what the log says. Clock advances: see <see cref="VirtualClock"/>. At any icount timers that are due go first, then input events in
+/// Whoever drives it live calls <see cref="Inject"/> and writes the answer to the log; whoever replays runs to the icount of each entry and
+/// injects its event there. Clock advances: see <see cref="VirtualClock"/>. At any icount timers that are due go first, then input events in
 /// the order of the log. Not thread-safe.
 /// </remarks>
 public sealed partial class GuestMachine : IDisposable
@@ -107,7 +107,6 @@ public sealed partial class GuestMachine : IDisposable
         while (true)
         {
             TakeDueTimer();
-            DeliverDueInputs();
             var reason = ended
                 ?? (cpu.Icount >= end ? MachineExitReason.BudgetSpent
                 : effects.IsFull && cpu.Icount > start ? MachineExitReason.EffectsPending
@@ -120,18 +119,18 @@ public sealed partial class GuestMachine : IDisposable
     /// <summary>Runs the CPU up to the next moment at which the platform itself has something to do. Null: go on.</summary>
     private MachineExitReason? RunSlice(ulong end)
     {
-        var sliceEnd = Math.Min(end, NextScheduledIcount ?? ulong.MaxValue);
+        var sliceEnd = end;
         if (localApic.NextTimerTsc is { } timerTsc)
             sliceEnd = Math.Min(sliceEnd, clock.IcountAt(timerTsc));
         var lineBefore = cpu.InterruptLine;
         switch (cpu.Run(Math.Min(sliceEnd - cpu.Icount, SliceInstructionsMax)))
         {
             case VcpuExitReason.Halted:
-                // Timers and events that are due at this very icount, or an interrupt they raise, end the wait.
+                // A timer that is due at this very icount, or the interrupt it raises, ends the wait.
                 var nmi = TakeDueTimer();
-                if (nmi || (cpu.InterruptLine && !lineBefore) || NextScheduledIcount == cpu.Icount || ended is not null)
+                if (nmi || (cpu.InterruptLine && !lineBefore) || ended is not null)
                     return null;
-                return scheduled.Count > 0 ? MachineExitReason.ScheduledInputUnreachable : MachineExitReason.Idle;
+                return MachineExitReason.Idle;
             case VcpuExitReason.Shutdown:
                 ended = MachineExitReason.TripleFault;
                 return null;

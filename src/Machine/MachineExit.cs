@@ -2,7 +2,7 @@ using FtAkka.Machine.Events;
 
 namespace FtAkka.Machine;
 
-/// <summary>Why <see cref="GuestMachine.Run"/> returned.</summary>
+/// <summary>Why <see cref="GuestMachine.Run"/> returned. The numbers of the final ones stand in logs and snapshots; 6 is free.</summary>
 public enum MachineExitReason
 {
     /// <summary>The asked number of instructions has retired.</summary>
@@ -20,12 +20,8 @@ public enum MachineExitReason
     Reset,
     /// <summary>The CPU is in shutdown after a triple fault: a crash, or a guest that reboots this way (<c>reboot=t</c>, also after a panic). Final.</summary>
     TripleFault,
-    /// <summary>
-    /// The CPU halted before the icount of a scheduled input event: this is not the execution the events were recorded from.
-    /// </summary>
-    ScheduledInputUnreachable,
     /// <summary>A debug stop asked for by the host.</summary>
-    Debug,
+    Debug = 7,
 }
 
 /// <summary>What a run came to.</summary>

@@ -8,7 +8,4 @@ public sealed record MachineLimits
 
     /// <summary>A run returns early once it has produced so many effects.</summary>
     public int EffectsPerRunMax { get; init; } = 4096;
-
-    /// <summary>Input events that may be scheduled ahead.</summary>
-    public int ScheduledInputsMax { get; init; } = 1 << 20;
 }

@@ -202,9 +202,6 @@ public sealed class MachineActor : ReceiveActor
             case MachineExitReason.TripleFault:
                 End(MachineEndReason.TripleFault, null);
                 break;
-            case MachineExitReason.ScheduledInputUnreachable:
-                End(MachineEndReason.Failed, $"The guest halted at icount {exit.Icount}, before the next event of its log: this is not the recorded execution.");
-                break;
             case MachineExitReason.Debug:
                 End(MachineEndReason.Failed, $"The CPU stopped for a debugger at icount {exit.Icount}, and there is none.");
                 break;

@@ -170,7 +170,7 @@ public sealed class GuestMachineTests
     }
 
     [Fact]
-    public void Scheduled_event_is_delivered_at_its_very_icount()
+    public void Event_is_delivered_at_the_icount_at_which_the_machine_stands()
     {
         using var scripted = new ScriptedMachine((icount, bus) =>
         {
@@ -178,27 +178,10 @@ public sealed class GuestMachineTests
                 ScriptedMachine.SetUp(bus);
             return ScriptedStep.Next;
         });
-        Assert.True(scripted.Machine.TrySchedule(77, new ConsoleInput(ConsoleKind.Serial, [1])));
-        Assert.False(scripted.Machine.TrySchedule(76, new ClockAdvance(1)));
+        scripted.Machine.Run(77);
+        Assert.Equal(77UL, scripted.Machine.Inject(new ConsoleInput(ConsoleKind.Serial, [1])));
         scripted.Machine.Run(1000);
         Assert.Equal([(77UL, ScriptedMachine.UartVector)], scripted.Cpu.Interrupts);
-        Assert.False(scripted.Machine.TrySchedule(999, new ClockAdvance(1)));
-    }
-
-    [Fact]
-    public void Halt_before_a_scheduled_event_is_another_execution()
-    {
-        using var scripted = new ScriptedMachine((icount, _) => icount == 10 ? ScriptedStep.Halt : ScriptedStep.Next);
-        scripted.Machine.TrySchedule(50, new ClockAdvance(1_000));
-        Assert.Equal(MachineExitReason.ScheduledInputUnreachable, scripted.Machine.Run(100).Reason);
-    }
-
-    [Fact]
-    public void Event_cannot_be_injected_into_a_machine_that_replays()
-    {
-        using var scripted = new ScriptedMachine(Idle);
-        scripted.Machine.TrySchedule(50, new ClockAdvance(1_000));
-        Assert.Throws<InvalidOperationException>(() => scripted.Machine.Inject(new ClockAdvance(1)));
     }
 
     [Fact]
