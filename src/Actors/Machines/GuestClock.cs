@@ -1,15 +1,11 @@
 namespace FtAkka.Actors.Machines;
 
-/// <summary>
-/// The guest's TSC as it should be now by the host's monotonic clock. Stands still while the VM is paused by an operator, so that
-/// the guest does not take the pause for a hang of its own. Pure.
-/// </summary>
+/// <summary>The guest's TSC as it should be now by the host's monotonic clock. Pure.</summary>
 public sealed class GuestClock
 {
     private readonly ulong tscHz;
     private readonly ulong originTsc;
-    private TimeSpan origin;
-    private TimeSpan? stoppedAt;
+    private readonly TimeSpan origin;
 
     /// <summary>A running clock that shows <paramref name="tsc"/> at <paramref name="now"/>.</summary>
     public GuestClock(ulong tscHz, ulong tsc, TimeSpan now)
@@ -20,7 +16,7 @@ public sealed class GuestClock
     }
 
     /// <summary>The TSC at <paramref name="now"/>.</summary>
-    public ulong TscAt(TimeSpan now) => originTsc + TicksIn((stoppedAt ?? now) - origin);
+    public ulong TscAt(TimeSpan now) => originTsc + TicksIn(now - origin);
 
     /// <summary>Time from now until the TSC shows <paramref name="tsc"/>, rounded up; zero if it does already.</summary>
     public TimeSpan Until(ulong tsc, TimeSpan now)
@@ -32,19 +28,6 @@ public sealed class GuestClock
         }
         UInt128 ticks = (((UInt128)(tsc - current) * TimeSpan.TicksPerSecond) + (tscHz - 1)) / tscHz;
         return ticks > (UInt128)TimeSpan.MaxValue.Ticks ? TimeSpan.MaxValue : TimeSpan.FromTicks((long)ticks);
-    }
-
-    /// <summary>Stops the clock; without effect if it stands already.</summary>
-    public void Stop(TimeSpan now) => stoppedAt ??= now;
-
-    /// <summary>Lets the clock go on from where it was stopped.</summary>
-    public void Continue(TimeSpan now)
-    {
-        if (stoppedAt is { } since)
-        {
-            origin += now - since;
-            stoppedAt = null;
-        }
     }
 
     private ulong TicksIn(TimeSpan time) =>

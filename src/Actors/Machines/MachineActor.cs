@@ -53,22 +53,12 @@ public sealed class MachineActor : ReceiveActor
             }
         });
         Receive<MachineProtocol.Deliver>(message => Deliver(message.Input));
-        Receive<MachineProtocol.Pause>(_ => Pause());
-        Receive<MachineProtocol.Resume>(_ => Resume());
-        Receive<MachineProtocol.SetPace>(message => SetPace(message.InstructionsPerMillisecond));
         Receive<MachineProtocol.SetShare>(message => SetShare(message.Percent));
         Receive<MachineProtocol.Inspect>(message =>
         {
             if (runner is not null)
             {
                 message.Look(runner);
-            }
-        });
-        Receive<MachineProtocol.GetReport>(_ =>
-        {
-            if (runner is not null)
-            {
-                Sender.Tell(Report());
             }
         });
         Receive<MachineProtocol.Stop>(_ => End(MachineEndReason.Stopped, null));
@@ -376,58 +366,15 @@ public sealed class MachineActor : ReceiveActor
         }
     }
 
-    private void Pause()
-    {
-        if (runner is null)
-        {
-            return;
-        }
-        if (phase != MachinePhase.Ended)
-        {
-            wake?.Cancel();
-            turn++;
-            phase = MachinePhase.Paused;
-            clock!.Stop(Now);
-        }
-        Sender.Tell(new MachineProtocol.Paused(runner.Machine.Icount));
-    }
-
-    private void Resume()
-    {
-        if (runner is null)
-        {
-            return;
-        }
-        if (phase == MachinePhase.Paused)
-        {
-            clock!.Continue(Now);
-            RunNext();
-        }
-        Sender.Tell(new MachineProtocol.Resumed(runner.Machine.Icount));
-    }
-
     private void SetShare(int percent)
     {
         pace.SetShare(percent, Now);
-        RunWhenThrottled();
-    }
-
-    private void SetPace(ulong? instructionsPerMillisecond)
-    {
-        pace.SetLimit(instructionsPerMillisecond, Now);
-        RunWhenThrottled();
-    }
-
-    private void RunWhenThrottled()
-    {
         if (phase == MachinePhase.Throttled)
         {
             wake?.Cancel();
             RunNext();
         }
     }
-
-    private MachineReport Report() => tally.Report(runner!.Machine, phase, clock!.TscAt(Now), Now - startedAt);
 
     private void End(MachineEndReason reason, string? detail)
     {
@@ -439,6 +386,6 @@ public sealed class MachineActor : ReceiveActor
         wake?.Cancel();
         turn++;
         log.Debug("The machine ended at icount {0}: {1} {2}", runner.Machine.Icount, reason, detail);
-        Context.Parent.Tell(new MachineProtocol.Ended(reason, detail, Report()));
+        Context.Parent.Tell(new MachineProtocol.Ended(reason, detail, tally.Report(runner.Machine, Now - startedAt)));
     }
 }

@@ -51,6 +51,6 @@ public sealed record MachineOptions
     /// </summary>
     public bool ActorPerformsOutputs => Observer is null;
 
-    /// <summary>Limit at the start; see <see cref="MachineProtocol.SetPace"/>.</summary>
+    /// <summary>Instructions that may be executed per millisecond, on average; null for no limit. The guest's clock goes by the host's all the same.</summary>
     public ulong? InstructionsPerMillisecond { get; init; }
 }

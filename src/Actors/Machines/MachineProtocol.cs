@@ -9,23 +9,7 @@ public static class MachineProtocol
     /// <summary>Anyone to machine: deliver this input event at the next icount at which the machine stops. Not answered.</summary>
     public sealed record Deliver(InputEvent Input);
 
-    /// <summary>Operator to machine: stop executing, with the guest's clock. Answered by <see cref="Paused"/>, also if it is paused already.</summary>
-    public sealed record Pause;
-
-    /// <summary>Machine to the sender of <see cref="Pause"/>: no instruction is executed until <see cref="Resume"/>.</summary>
-    public sealed record Paused(ulong Icount);
-
-    /// <summary>Operator to machine: go on. Answered by <see cref="Resumed"/>.</summary>
-    public sealed record Resume;
-
-    /// <summary>Machine to the sender of <see cref="Resume"/>.</summary>
-    public sealed record Resumed(ulong Icount);
-
-    /// <summary>Lag control or operator to machine: execute no more than this from now on. Not answered.</summary>
-    /// <param name="InstructionsPerMillisecond">On average; null for no limit, 0 to execute nothing (the guest's clock goes on).</param>
-    public sealed record SetPace(ulong? InstructionsPerMillisecond);
-
-    /// <summary>Lag control to machine: execute at this share of the speed that it has when it runs, below any <see cref="SetPace"/>. Not answered.</summary>
+    /// <summary>Lag control to machine: execute at this share of the speed that it has when it runs, from now on. Not answered.</summary>
     /// <param name="Percent">100 for no limit, 0 to execute nothing.</param>
     public sealed record SetShare(int Percent);
 
@@ -37,9 +21,6 @@ public static class MachineProtocol
 
     /// <summary>Anyone to machine: end the run without the guest's doing, as a process is killed. Leads to <see cref="Ended"/>.</summary>
     public sealed record Stop;
-
-    /// <summary>Anyone to machine. Answered by <see cref="MachineReport"/>.</summary>
-    public sealed record GetReport;
 
     /// <summary>Machine to its parent: digest at an icount that <see cref="MachineOptions.DigestEvery"/> asked for.</summary>
     public sealed record DigestTaken(MachineDigest Digest);

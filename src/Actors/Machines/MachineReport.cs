@@ -3,7 +3,7 @@ using FtAkka.Machine;
 namespace FtAkka.Actors.Machines;
 
 /// <summary>What a machine actor is doing.</summary>
-public enum MachinePhase
+internal enum MachinePhase
 {
     /// <summary>Executing.</summary>
     Running,
@@ -11,30 +11,18 @@ public enum MachinePhase
     /// <summary>The guest halts until a timer or an input.</summary>
     Idle,
 
-    /// <summary>The pace limit makes it wait.</summary>
+    /// <summary>The limit of its pace makes it wait.</summary>
     Throttled,
-
-    /// <summary>Paused by an operator.</summary>
-    Paused,
 
     /// <summary>Ended.</summary>
     Ended,
 }
 
-/// <summary>State and counters of a machine, for people, metrics and tests.</summary>
+/// <summary>What a machine has come to and what it has done, told when it ends.</summary>
 public sealed record MachineReport
 {
-    /// <summary>What the machine is doing.</summary>
-    public required MachinePhase Phase { get; init; }
-
     /// <summary>Instructions retired since power-on.</summary>
     public required ulong Icount { get; init; }
-
-    /// <summary>The guest's TSC.</summary>
-    public required ulong Tsc { get; init; }
-
-    /// <summary>What the guest's TSC should be by the host's clock; without meaning once the machine has ended.</summary>
-    public required ulong HostTsc { get; init; }
 
     /// <summary>Time since the start.</summary>
     public required TimeSpan Elapsed { get; init; }

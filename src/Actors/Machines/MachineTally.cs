@@ -39,12 +39,9 @@ internal sealed class MachineTally
         clockAdvancesLate += lag > LateClock ? 1UL : 0;
     }
 
-    public MachineReport Report(GuestMachine machine, MachinePhase phase, ulong hostTsc, TimeSpan elapsed) => new()
+    public MachineReport Report(GuestMachine machine, TimeSpan elapsed) => new()
     {
-        Phase = phase,
         Icount = machine.Icount,
-        Tsc = machine.Tsc,
-        HostTsc = hostTsc,
         Elapsed = elapsed,
         Executing = executing,
         ClockLagMax = clockLagMax,

@@ -20,13 +20,13 @@ public static class ReplayProtocol
     /// <summary>Shell to replay: what was read from this replica's own disk.</summary>
     public sealed record OwnRead(int Disk, DiskCompletion Completion);
 
-    /// <summary>Operator to replay: execute no more than this from now on. Not answered.</summary>
+    /// <summary>Whoever makes a host slower than the other, as the simulator does, to replay: execute no more than this from now on. Not answered.</summary>
     /// <param name="InstructionsPerMillisecond">On average; null for no limit, 0 to execute nothing.</param>
     public sealed record SetPace(ulong? InstructionsPerMillisecond);
 
     /// <summary>
-    /// Anyone to replay: run this on the replay's thread between two turns. The machine must be the same afterwards, or this is no replica any
-    /// more, which tests make use of. Not answered.
+    /// Test to replay: run this on the replay's thread between two turns. What it changes in the machine makes this no replica any more, which the
+    /// next digest shows. The product does not send it. Not answered.
     /// </summary>
     public sealed record Inspect(Action<GuestMachine> Look);
 
@@ -63,7 +63,7 @@ public sealed class ReplayActor : ReceiveActor
     /// <param name="machine">The machine.</param>
     /// <param name="position">Where the log goes on.</param>
     /// <param name="shell">Told of everything.</param>
-    /// <param name="instructionsPerMillisecond">Limit at the start; see <see cref="ReplayProtocol.SetPace"/>.</param>
+    /// <param name="instructionsPerMillisecond">Limit until <see cref="ReplayProtocol.SetPace"/> says otherwise; null for none.</param>
     public ReplayActor(GuestMachine machine, LogPosition position, ReplicaShell shell, ulong? instructionsPerMillisecond)
     {
         this.shell = shell;

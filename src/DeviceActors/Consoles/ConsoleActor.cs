@@ -87,8 +87,6 @@ public sealed class ConsoleActor : ReceiveActor
             drainWaiters.Add(Sender);
             AnswerDrainWaiters();
         });
-        Receive<ConsoleProtocol.GetStatus>(_ => Sender.Tell(new ConsoleProtocol.Status(
-            connected, output.NextOffset, inputOffset, output.Count, output.LostBytes)));
     }
 
     /// <summary>Props of a console that owns <paramref name="link"/>.</summary>

@@ -38,10 +38,4 @@ public static class ConsoleProtocol
 
     /// <summary>Console to the sender of <see cref="Drain"/>.</summary>
     public sealed record Drained;
-
-    /// <summary>Anyone to console. Answered by <see cref="Status"/>.</summary>
-    public sealed record GetStatus;
-
-    /// <summary>State and counters.</summary>
-    public sealed record Status(bool Connected, ulong NextOutputOffset, ulong InputBytes, int HeldOutputBytes, ulong LostOutputBytes);
 }

@@ -27,11 +27,7 @@ public sealed class DiskActor : ReceiveActor
     private readonly RequestSerializer serializer = new(RequestsMax);
     private readonly Dictionary<ulong, (IActorRef Sender, DiskRequest Request)> outstanding = [];
     private readonly List<IActorRef> drainWaiters = [];
-    private IDiskBackend backend;
-    private ulong readBytes;
-    private ulong writtenBytes;
-    private ulong flushes;
-    private ulong errors;
+    private readonly IDiskBackend backend;
 
     /// <summary>A disk over <paramref name="backend"/>.</summary>
     public DiskActor(IDiskBackend backend)
@@ -44,9 +40,6 @@ public sealed class DiskActor : ReceiveActor
             drainWaiters.Add(Sender);
             AnswerDrainWaiters();
         });
-        Receive<DiskProtocol.ChangeMedium>(ChangeMedium);
-        Receive<DiskProtocol.GetStatus>(_ => Sender.Tell(new DiskProtocol.Status(
-            this.backend.CapacitySectors, serializer.Running, serializer.Held, readBytes, writtenBytes, flushes, errors)));
     }
 
     /// <summary>Props of a disk that owns <paramref name="backend"/>.</summary>
@@ -116,34 +109,13 @@ public sealed class DiskActor : ReceiveActor
     {
         ulong id = outcome.Completion.Id;
         outstanding.Remove(id, out (IActorRef Sender, DiskRequest Request) entry);
-        Count(entry.Request, outcome);
-        entry.Sender.Tell(new DiskProtocol.Completed(outcome.Completion, outcome.HostError));
-        return serializer.Complete(id);
-    }
-
-    private void Count(DiskRequest request, DiskOutcome outcome)
-    {
         if (outcome.Completion.Status != DiskStatus.Ok)
         {
-            errors++;
             log.Warning("Disk request {0} ({1}, sector {2}, {3} bytes) failed: {4}",
-                request.Id, request.Kind, request.Sector, request.LengthBytes, outcome.HostError);
-            return;
+                id, entry.Request.Kind, entry.Request.Sector, entry.Request.LengthBytes, outcome.HostError);
         }
-        switch (request.Kind)
-        {
-            case DiskRequestKind.Read:
-                readBytes += request.LengthBytes;
-                break;
-            case DiskRequestKind.Write:
-                writtenBytes += request.LengthBytes;
-                break;
-            case DiskRequestKind.Flush:
-                flushes++;
-                break;
-            default:
-                break;   // Discards move no data.
-        }
+        entry.Sender.Tell(new DiskProtocol.Completed(outcome.Completion, outcome.HostError));
+        return serializer.Complete(id);
     }
 
     private void AnswerDrainWaiters()
@@ -157,17 +129,5 @@ public sealed class DiskActor : ReceiveActor
             waiter.Tell(new DiskProtocol.Drained());
         }
         drainWaiters.Clear();
-    }
-
-    private void ChangeMedium(DiskProtocol.ChangeMedium message)
-    {
-        if (outstanding.Count > 0)
-        {
-            Sender.Tell(new DiskProtocol.MediumRefused($"{outstanding.Count} requests are outstanding; drain the disk first."));
-            return;
-        }
-        backend.Dispose();
-        backend = message.Backend;
-        Sender.Tell(new DiskProtocol.MediumChanged(backend.CapacitySectors));
     }
 }

@@ -20,7 +20,7 @@ public sealed class NicActor : ReceiveActor
 
     private sealed record ReceiveBroke(string Reason);
 
-    private sealed record SendEnded(int Offered, int Sent);
+    private sealed record SendEnded;
 
     private sealed record AnnounceAgain(ImmutableArray<byte> Mac);
 
@@ -32,9 +32,6 @@ public sealed class NicActor : ReceiveActor
     private bool sending;
     private bool awaitingCredit;
     private bool connected;
-    private ulong sentFrames;
-    private ulong sendDrops;
-    private ulong receivedFrames;
     private readonly List<ICancelable> announcements = [];
 
     /// <summary>A card on <paramref name="link"/>.</summary>
@@ -72,15 +69,11 @@ public sealed class NicActor : ReceiveActor
             log.Error("The network link failed: {0}", message.Reason);
             owner?.Tell(new NicProtocol.LinkFailed(message.Reason));
         });
-        Receive<SendEnded>(message =>
+        Receive<SendEnded>(_ =>
         {
             sending = false;
-            sentFrames += (ulong)message.Sent;
-            sendDrops += (ulong)(message.Offered - message.Sent);
             StartSend();
         });
-        Receive<NicProtocol.GetStatus>(_ => Sender.Tell(
-            new NicProtocol.Status(connected, sentFrames, sendDrops, receivedFrames, queue.Count)));
     }
 
     /// <summary>Props of a card that owns <paramref name="link"/>.</summary>
@@ -104,8 +97,7 @@ public sealed class NicActor : ReceiveActor
         {
             if (queue.Count >= QueuedFramesMax)
             {
-                sendDrops++;
-                continue;
+                break;
             }
             queue.Enqueue(frame);
         }
@@ -121,12 +113,11 @@ public sealed class NicActor : ReceiveActor
         sending = true;
         ImmutableArray<ImmutableArray<byte>> batch = [.. queue];
         queue.Clear();
-        int offered = batch.Length;
         link.SendAsync(batch).PipeTo(
             Self,
             useConfigureAwait: true,
-            success: sent => new SendEnded(offered, sent),
-            failure: _ => new SendEnded(offered, 0));
+            success: _ => new SendEnded(),
+            failure: _ => new SendEnded());
     }
 
     private void StartReceive()
@@ -153,7 +144,6 @@ public sealed class NicActor : ReceiveActor
         }
         if (!input.Frames.IsEmpty)
         {
-            receivedFrames += (ulong)input.Frames.Length;
             awaitingCredit = true;
             owner?.Tell(new NicProtocol.Received(input.Frames));
         }

@@ -30,10 +30,4 @@ public static class NicProtocol
     /// Replica that goes live to NIC: tell the network where this MAC address is now. Bridges and switches learn it from the frame.
     /// </summary>
     public sealed record Announce(ImmutableArray<byte> Mac);
-
-    /// <summary>Anyone to NIC. Answered by <see cref="Status"/>.</summary>
-    public sealed record GetStatus;
-
-    /// <summary>Counters since the NIC was started.</summary>
-    public sealed record Status(bool Connected, ulong SentFrames, ulong SendDrops, ulong ReceivedFrames, int QueuedFrames);
 }

@@ -15,17 +15,6 @@ public sealed class GuestClockTests
     }
 
     [Fact]
-    public void Hides_the_time_in_which_it_was_stopped()
-    {
-        var clock = new GuestClock(1_000_000_000, 0, Ms(0));
-        clock.Stop(Ms(10));
-        clock.Stop(Ms(20)); // stands already
-        Assert.Equal(10_000_000UL, clock.TscAt(Ms(500)));
-        clock.Continue(Ms(1000));
-        Assert.Equal(15_000_000UL, clock.TscAt(Ms(1005)));
-    }
-
-    [Fact]
     public void Time_until_a_tsc_is_rounded_up_so_that_it_is_not_early()
     {
         var clock = new GuestClock(3_000_000_000, 0, Ms(0));
