@@ -197,7 +197,7 @@ public sealed partial class ReplicaShell : IMachineObserver
         lock (sync)
         {
             dead = true;
-            Volatile.Write(ref fence, long.MinValue);
+            Volatile.Write(ref fence, FenceTime.Closed.Ticks);
         }
     }
 
@@ -364,7 +364,7 @@ public sealed partial class ReplicaShell : IMachineObserver
 #pragma warning restore CA1031
             {
                 dead = true;
-                Volatile.Write(ref fence, long.MinValue);
+                Volatile.Write(ref fence, FenceTime.Closed.Ticks);
                 options.Tell(new ReplicaEvents.Failed(mistake));
             }
             finally
@@ -506,7 +506,7 @@ public sealed partial class ReplicaShell : IMachineObserver
                 options.Tell(new ReplicaEvents.GoLive(plan));
                 break;
             case ReplicaEffect.HaltReplica halt:
-                Volatile.Write(ref fence, long.MinValue);
+                Volatile.Write(ref fence, FenceTime.Closed.Ticks);
                 options.Tell(new ReplicaEvents.Halted(halt.Reason, halt.What));
                 break;
             // Both are part of starting the devices of a machine that goes live (Started).

@@ -27,7 +27,7 @@ internal sealed partial class ProtocolCluster
     {
         get
         {
-            ProtocolHost[] live = [.. Hosts.Where(host => host.IsLive && (host.Replica!.Fence == Instant.Never || host.Replica.Role == ReplicaRole.ProtectedPrimary))];
+            ProtocolHost[] live = [.. Hosts.Where(host => host.IsLive && (host.Replica!.Fence == FenceTime.Open || host.Replica.Role == ReplicaRole.ProtectedPrimary))];
             return live.Length == 1 ? live[0] : null;
         }
     }

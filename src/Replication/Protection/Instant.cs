@@ -7,14 +7,15 @@ namespace FtAkka.Replication.Protection;
 /// <param name="Ticks">Units of 100 ns since some moment before the process began.</param>
 public readonly record struct Instant(long Ticks) : IComparable<Instant>
 {
-    /// <summary>Later than every reading: a right without end.</summary>
-    public static Instant Never => new(long.MaxValue);
+    /// <summary>Later than every reading.</summary>
+    public static Instant Latest => new(long.MaxValue);
 
-    /// <summary>Before every reading: no right at all.</summary>
-    public static Instant Always => new(long.MinValue);
+    /// <summary>Earlier than every reading.</summary>
+    public static Instant Earliest => new(long.MinValue);
 
+    /// <summary>A later reading. <see cref="Latest"/> and <see cref="Earliest"/> stay what they are.</summary>
     public static Instant operator +(Instant instant, TimeSpan span) =>
-        new(instant == Never || instant == Always ? instant.Ticks : checked(instant.Ticks + span.Ticks));
+        new(instant == Latest || instant == Earliest ? instant.Ticks : checked(instant.Ticks + span.Ticks));
 
     public static TimeSpan operator -(Instant later, Instant earlier) => new(checked(later.Ticks - earlier.Ticks));
 

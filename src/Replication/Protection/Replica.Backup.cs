@@ -220,7 +220,7 @@ public sealed partial class Replica
         (_session, _peer, _detector, _receive) = (default, null, null, null);
         _lastSent = now;
         Become(ReplicaRole.Solo);
-        SetFence(Instant.Never);
+        SetFence(FenceTime.Open);
         SetPace(_ended ? StopReasons.Ended : StopReasons.None, 100);
         Emit(new ReplicaEffect.AnnounceAddress());
         Emit(new ReplicaEffect.ReissuePendingDiskIo());

@@ -226,7 +226,7 @@ public sealed partial class Replica
             return;
         }
         // Outputs from before the copy will not be made again by the backup: they must have left.
-        if (!_confirmed || _fence != Instant.Never || _gate.LastReleased < _switch.LastOutput || _ended)
+        if (!_confirmed || _fence != FenceTime.Open || _gate.LastReleased < _switch.LastOutput || _ended)
             return;
         _entitledFrom = _switch.LastLsn < _gate.LastHandedMark ? _gate.LastHandedMark : _switch.LastLsn;
         // Blocks of separate disks were copied behind the switch, with what the machine had written until then, whether or not the fence let other outputs pass.
@@ -237,7 +237,7 @@ public sealed partial class Replica
         _lease = now + _options.LeaseDuration;
         _oldResend = 0;
         Become(ReplicaRole.ProtectedPrimary);
-        _lastSent = Instant.Always;
+        _lastSent = Instant.Earliest;
     }
 
     private void SettleProtected(Instant now)
@@ -251,7 +251,7 @@ public sealed partial class Replica
             ClaimNext(now, DropCause.Silent, $"{_peer} is silent");
         _send!.ResendWhenStuck(now);
         StepHandOver();
-        SetFence(_handOver == HandOver.Yielded ? Instant.Always : _lease);
+        SetFence(_handOver == HandOver.Yielded ? FenceTime.Closed : _lease);
         if (now >= _lease && now >= _nextCheck && !_arbiter.IsAsking)
         {
             // Perhaps the backup has taken over; if so, it is better to know.
@@ -274,7 +274,7 @@ public sealed partial class Replica
         else if (_handOver == HandOver.Draining && said)
         {
             _handOver = HandOver.Yielded;
-            _lastSent = Instant.Always;
+            _lastSent = Instant.Earliest;
         }
     }
 
@@ -288,7 +288,7 @@ public sealed partial class Replica
                 SendAppend(now, LogFrame.Write(batch.Entries), batch.Entries[0].Lsn, batch.Entries[^1].Lsn, batch.Recorded);
             }
         }
-        if (_lastSent == Instant.Always || now - _lastSent >= _options.HeartbeatInterval)
+        if (_lastSent == Instant.Earliest || now - _lastSent >= _options.HeartbeatInterval)
         {
             SendAppend(now, [], _lastLsn, _lastLsn, now);
             if (_handOver == HandOver.Yielded)
@@ -345,7 +345,7 @@ public sealed partial class Replica
         EndSession();
         _gate.PassThrough();
         Become(ReplicaRole.Solo);
-        SetFence(Instant.Never);
+        SetFence(FenceTime.Open);
         Emit(new ReplicaEffect.DropBackup(_dropCause, peer, _dropReason));
     }
 
@@ -357,13 +357,13 @@ public sealed partial class Replica
     {
         if (Role is not (ReplicaRole.Solo or ReplicaRole.CloningPrimary))
             return;
-        SetFence(Instant.Always);
+        SetFence(FenceTime.Closed);
         Ask(now, _arbiter.Check(now, Generation));
     }
 
     private void StillOwner()
     {
         if (Role is ReplicaRole.Solo or ReplicaRole.CloningPrimary)
-            SetFence(Instant.Never);
+            SetFence(FenceTime.Open);
     }
 }

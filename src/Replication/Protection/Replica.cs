@@ -48,7 +48,7 @@ public sealed partial class Replica
     public static Replica StartSolo(ReplicaIdentity id, ProtectionOptions options, ulong generation, LogPosition position, Instant now)
     {
         ArgumentOutOfRangeException.ThrowIfZero(generation);
-        return new Replica(id, options, GateMode.PassThrough, position, now) { Role = ReplicaRole.Solo, Generation = generation, _fence = Instant.Never };
+        return new Replica(id, options, GateMode.PassThrough, position, now) { Role = ReplicaRole.Solo, Generation = generation, _fence = FenceTime.Open };
     }
 
     /// <summary>A backup that has accepted the offer of a copy in this session.</summary>
@@ -60,7 +60,7 @@ public sealed partial class Replica
             _session = session,
             _peer = primaryNode,
             _detector = new FailureDetector(options, now),
-            _fence = Instant.Always,
+            _fence = FenceTime.Closed,
         };
 
     /// <summary>What this replica is now.</summary>
@@ -72,7 +72,7 @@ public sealed partial class Replica
     /// <summary>The session of its log channel, if it has a peer.</summary>
     public ChannelSession Session => _session;
 
-    /// <summary>Devices may act before this.</summary>
+    /// <summary>Devices may act before this: <see cref="FenceTime.Open"/>, <see cref="FenceTime.Closed"/>, or the end of a protected primary's lease.</summary>
     public Instant Fence => _fence;
 
     /// <summary>Takes an input.</summary>
@@ -198,7 +198,7 @@ public sealed partial class Replica
     private void Halt(HaltReason reason, string what)
     {
         // Devices first: nothing may leave once this replica knows that it must not act.
-        SetFence(Instant.Always);
+        SetFence(FenceTime.Closed);
         Become(ReplicaRole.Halted);
         if (_session != default)
             Emit(new ReplicaEffect.CloseChannel(_session));

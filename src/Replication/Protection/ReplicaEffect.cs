@@ -107,7 +107,7 @@ public abstract record ReplicaEffect
     /// </summary>
     public sealed record ReleaseOutputs(IReadOnlyList<GatedOutput> Outputs) : ReplicaEffect;
 
-    /// <summary>Devices may act while the local monotonic clock shows less than this. Replaces the last value, also downwards.</summary>
+    /// <summary>Devices may act while the local monotonic clock shows less than this (see <see cref="FenceTime"/>). Replaces the last value, also downwards.</summary>
     public sealed record FenceChanged(Instant Until) : ReplicaEffect;
 
     /// <summary>Whether the machine may run, and on what share of the CPU.</summary>
