@@ -48,9 +48,6 @@ public sealed record MachineReport
     /// <summary>Effects performed, by the name of their kind.</summary>
     public required IReadOnlyDictionary<string, ulong> Effects { get; init; }
 
-    /// <summary>Input events that no device took.</summary>
-    public required ulong RefusedInputs { get; init; }
-
     /// <summary>Counters of the CPU by name; empty if it has none.</summary>
     public required IReadOnlyDictionary<string, ulong> Cpu { get; init; }
 }

@@ -50,7 +50,6 @@ internal sealed class MachineTally
         Exits = new SortedDictionary<MachineExitReason, ulong>(exits),
         Inputs = ByName(inputs),
         Effects = ByName(effects),
-        RefusedInputs = machine.RefusedInputCount,
         Cpu = CpuOf(machine),
     };
 

@@ -28,17 +28,6 @@ internal static unsafe class DebugTraps
     /// <summary>True when DR7 enables any breakpoint: the engine must then look at every instruction.</summary>
     public static bool AnyEnabled(CpuState* state) => (state->Dr7 & 0xFF) != 0;
 
-    /// <summary>True when DR7 enables an instruction breakpoint somewhere.</summary>
-    public static bool AnyInstructionEnabled(CpuState* state)
-    {
-        for (int i = 0; i < 4; i++)
-        {
-            if (IsEnabled(state, i) && Condition(state, i) == 0)
-                return true;
-        }
-        return false;
-    }
-
     /// <summary>
     /// DR6 bits of the instruction breakpoints at <paramref name="rip"/>; 0 = none. With RFLAGS.RF set they are suppressed for this one instruction.
     /// </summary>

@@ -31,12 +31,6 @@ internal static partial class InstructionPolicy
         return (rule.Features & ~available) == 0 ? rule.Class : InstructionClass.Undefined;
     }
 
-    /// <summary>
-    /// True if the architecture leaves the result to the implementation (x87 transcendentals, RCPPS, RSQRTPS, BSWAP r16), and it is the host's: one reason why a
-    /// pair of replicas needs hosts of one CPU model. Undefined flags are a second one, except those of <see cref="MultiplyFlags"/>.
-    /// </summary>
-    public static bool IsHostFamilyDependent(Code code) => (s_rules[(int)code].Traits & InstructionTraits.HostFamilyDependent) != 0;
-
     /// <summary>RFLAGS bits (architectural positions) this very instruction leaves undefined: narrower than the rule's if a count is immediate.</summary>
     public static uint UndefinedFlags(in Instruction instruction) => ToRflags(instruction.RflagsUndefined);
 

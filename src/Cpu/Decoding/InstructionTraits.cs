@@ -27,7 +27,10 @@ internal enum InstructionTraits : ushort
     ImplicitRcx = 1 << 9,
     /// <summary>BT, BTS, BTR, BTC with a register offset: the memory form accesses the operand at EA + (offset &gt;&gt; log2 bits) * size, not at EA.</summary>
     BitString = 1 << 10,
-    /// <summary>Architecturally imprecise or undefined result: certainly equal only on hosts of the same CPU model. See <see cref="InstructionPolicy.IsHostFamilyDependent"/>.</summary>
+    /// <summary>
+    /// The architecture leaves the result to the implementation (x87 transcendentals, RCPPS, RSQRTPS, BSWAP r16), and it is the host's: one reason why a
+    /// pair of replicas needs hosts of one CPU model. Undefined flags are a second one, except those of <see cref="MultiplyFlags"/>.
+    /// </summary>
     HostFamilyDependent = 1 << 11,
     /// <summary>#GP(0) if CPL is not 0.</summary>
     Privileged = 1 << 12,

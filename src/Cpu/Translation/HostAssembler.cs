@@ -256,13 +256,6 @@ internal sealed partial class HostAssembler : CodeWriter
         Dword(immediate);
     }
 
-    /// <summary>mov qword [rsp+disp], imm32 (sign-extended).</summary>
-    public void StoreFrameImmediate(int disp, int immediate)
-    {
-        OpMemory(0xC7, 0, HostReg.Rsp, HostReg.None, 0, disp, wide: true);
-        Dword(immediate);
-    }
-
     /// <summary>Shortest flag-preserving load of a constant.</summary>
     public void MovImmediate(int dst, ulong value)
     {
@@ -342,14 +335,6 @@ internal sealed partial class HostAssembler : CodeWriter
     public int JmpShort()
     {
         WriteByte(0xEB);
-        WriteByte(0);
-        return Position - 1;
-    }
-
-    /// <summary>jcc short (condition code 0 to 15) to a place not known yet.</summary>
-    public int JccShort(int condition)
-    {
-        WriteByte((byte)(0x70 | condition));
         WriteByte(0);
         return Position - 1;
     }

@@ -17,9 +17,6 @@ internal sealed unsafe class NativeProgram : IDisposable
         image.CopyTo(_code.Bytes);
     }
 
-    /// <summary>The memory passed to the program; zero at first, and as the last call left it later.</summary>
-    public Span<byte> Arena => _arena.Bytes;
-
     /// <summary>Calls the function at <paramref name="entryOffset"/> in the image.</summary>
     public long Call(int entryOffset)
     {

@@ -134,9 +134,7 @@ internal sealed class ClusterWorld : IDisposable
     public bool KeepsTimeline => _keepTimeline;
 
     /// <summary>The limits that all nodes have.</summary>
-    public ProtectionOptions Protection { get; private set; } = new();
-
-    public void UseProtection(ProtectionOptions protection) => Protection = protection;
+    public ProtectionOptions Protection { get; } = new();
 
     /// <summary>The live replica that owns the VM, if there is one.</summary>
     public TrackedReplica? Primary => Hosts.Select(host => host.Replica)

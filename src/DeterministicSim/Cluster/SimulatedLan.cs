@@ -37,9 +37,6 @@ internal sealed class SimulatedLan(ClusterWorld world, byte[] guestMac)
     /// <summary>Answers that came again.</summary>
     public ulong Repeated { get; private set; }
 
-    /// <summary>The request that waits for its answer, if there is one.</summary>
-    public bool IsWaiting => _request is not null;
-
     public IFrameLink Open(SimulatedHost host, long incarnation)
     {
         var link = new SimulatedLink(world, this, host, incarnation);

@@ -27,10 +27,6 @@ public sealed class StreamConsoleLink : IConsoleLink
         new Thread(Read) { IsBackground = true, Name = "console input" }.Start();
     }
 
-    /// <summary>Standard input and output; a terminal is in raw mode until the link is disposed, so that Ctrl-C reaches the guest.</summary>
-    public static StreamConsoleLink OpenStandard() =>
-        new(Console.OpenStandardInput(), Console.OpenStandardOutput(), RawTerminal.TryEnter());
-
     /// <inheritdoc/>
     public bool ConnectedAtStart => true;
 

@@ -42,9 +42,6 @@ public sealed class Terminal
     /// <summary>Standard error without any formatting.</summary>
     public TextWriter ErrorOutput { get; }
 
-    /// <summary>Whether results are read by a person on a terminal.</summary>
-    public bool IsInteractive => Out.Profile.Capabilities.Interactive;
-
     /// <summary>Writes one JSON document, the whole result of a verb run with <c>--json</c>.</summary>
     public void WriteJson<T>(T document) => Output.WriteLine(JsonSerializer.Serialize(document, JsonOptions));
 

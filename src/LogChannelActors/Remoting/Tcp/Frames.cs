@@ -60,9 +60,6 @@ internal sealed class FrameReader(IByteSource source, int maximumBytes, int buff
     /// <summary>Longest unit; may be raised between frames.</summary>
     public int MaximumBytes { get; set; } = maximumBytes;
 
-    /// <summary>True if another whole frame, or part of one, has been read already.</summary>
-    public bool HasMore => _start < _end;
-
     /// <summary>The word of a frame that was refused.</summary>
     public uint RefusedWord { get; private set; }
 

@@ -66,18 +66,6 @@ internal sealed class SendQueue(int capacityBytes, SendBudget budget)
     /// <summary>Told once when the connection turns out to be broken while writing.</summary>
     public Action<string>? Broken { get; set; }
 
-    /// <summary>Bytes that wait.</summary>
-    public long WaitingBytes
-    {
-        get
-        {
-            lock (_gate)
-            {
-                return _waitingBytes;
-            }
-        }
-    }
-
     /// <summary>Queues a unit, and writes it if nobody else is writing.</summary>
     /// <returns>False if nothing was taken: the queue is full, or the connection ends.</returns>
     public bool Write(ByteString unit)

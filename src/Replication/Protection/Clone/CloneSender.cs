@@ -54,9 +54,6 @@ public sealed partial class CloneSender
     /// <summary>It has ended, well or not.</summary>
     public bool IsOver => _phase is Phase.Confirmed or Phase.Failed;
 
-    /// <summary>Chunks under way.</summary>
-    public int Unconfirmed => _unconfirmed.Count;
-
     /// <summary>Takes an input.</summary>
     public IReadOnlyList<CloneSenderEffect> Step(Instant now, CloneSenderInput input)
     {
