@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Globalization;
 using Akka.Actor;
 using Akka.Event;
+using Akka.Remote;
 using FtAkka.Actors.Machines;
 using FtAkka.Actors.Protection;
 using FtAkka.Actors.Vms;
@@ -24,6 +25,8 @@ public sealed partial class NodeActor : ReceiveActor, IWithTimers
 
     private sealed record Beat;
 
+    private sealed record BeatAtOnce;
+
     private sealed record AskedAgain(object Question, IActorRef Asker);
 
     private sealed record ReplicaEnded(NodeEntry Entry, ReplicaEnd End);
@@ -34,6 +37,9 @@ public sealed partial class NodeActor : ReceiveActor, IWithTimers
     /// <summary>An actor that was made begins within this time, or is looked for again.</summary>
     private static readonly TimeSpan LooksAgain = TimeSpan.FromMilliseconds(2);
 
+    /// <summary>Remoting drops what is sent before it has settled the end of a connection, on the next tick of Akka's scheduler.</summary>
+    private static readonly TimeSpan BehindAnEnd = TimeSpan.FromMilliseconds(20);
+
     private readonly NodeOptions settings;
     private readonly INodeArbiter arbiter;
     private readonly ILoggingAdapter log = Context.GetLogger();
@@ -42,6 +48,7 @@ public sealed partial class NodeActor : ReceiveActor, IWithTimers
     private readonly NodeSenders senders;
     private readonly SortedDictionary<string, Heartbeat> lastBeats = new(StringComparer.Ordinal);
     private ICancelable? beats;
+    private readonly HashSet<Address> associated = [];
     private long beatsSent;
     private int replicasMade;
 
@@ -52,7 +59,14 @@ public sealed partial class NodeActor : ReceiveActor, IWithTimers
         this.settings = settings;
         arbiter = settings.Arbiter;
         senders = new NodeSenders(Context.System, settings.SendersProved);
-        Receive<Beat>(_ => SendBeat());
+        Receive<Beat>(_ =>
+        {
+            SendBeat();
+            LookAfterReplicas();
+        });
+        Receive<AssociatedEvent>(OnAssociated);
+        Receive<DisassociatedEvent>(OnDisassociated);
+        Receive<BeatAtOnce>(_ => SendBeat());
         Receive<Heartbeat>(beat => senders.IsFrom(Sender, beat.NodeName), Hear);
         Receive<CloneOffer>(offer => senders.IsFrom(Sender, offer.Node), Consider);
         Receive<IWireMessage>(message => log.Warning("A {0} of {1} in another node's name is dropped", message.GetType().Name, senders.Describe(Sender)));
@@ -88,11 +102,32 @@ public sealed partial class NodeActor : ReceiveActor, IWithTimers
             peers.Add(((ExtendedActorSystem)Context.System).Provider.ResolveActorRef(NodePort.RootOf(Context.System, settings, peer)! / "user" / Name));
         }
         TimeSpan interval = settings.Protection.HeartbeatInterval;
+        Context.System.EventStream.Subscribe(Self, typeof(AssociatedEvent));
+        Context.System.EventStream.Subscribe(Self, typeof(DisassociatedEvent));
         beats = Context.System.Scheduler.ScheduleTellRepeatedlyCancelable(interval, interval, Self, new Beat(), Self);
     }
 
     /// <inheritdoc/>
     protected override void PostStop() => beats?.Cancel();
+
+    /// <summary>A connection is there: the peer learns at once from the beat's number what was lost between the last one and this.</summary>
+    private void OnAssociated(AssociatedEvent told)
+    {
+        associated.Add(told.RemoteAddress);
+        SendBeat();
+    }
+
+    /// <summary>
+    /// A connection has ended: remoting makes another one when something is sent. What is sent in this very moment would still be lost. An attempt to
+    /// connect that has failed ends likewise, and is not followed by another one at once.
+    /// </summary>
+    private void OnDisassociated(DisassociatedEvent told)
+    {
+        if (associated.Remove(told.RemoteAddress))
+        {
+            Timers.StartSingleTimer(told.RemoteAddress, new BeatAtOnce(), BehindAnEnd);
+        }
+    }
 
     private void SendBeat()
     {
@@ -101,6 +136,10 @@ public sealed partial class NodeActor : ReceiveActor, IWithTimers
         {
             peer.Tell(beat);
         }
+    }
+
+    private void LookAfterReplicas()
+    {
         if (IsLeaving)
         {
             GoOnLeaving();

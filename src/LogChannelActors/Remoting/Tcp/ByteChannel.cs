@@ -19,6 +19,9 @@ internal abstract class ByteChannel(Socket socket) : IByteSource, IDisposable
     /// <summary>Told how many times in a row nothing was heard for the read time-out; throws when that is too often.</summary>
     public Action<int>? Silence { get; set; }
 
+    /// <inheritdoc cref="SocketCalls.Retransmissions"/>
+    public int Retransmissions => SocketCalls.Retransmissions(socket);
+
     /// <summary>Takes bytes to be written. What was staged before must have been flushed; the array must stay as it is until then.</summary>
     public abstract void Stage(byte[] buffer, int count);
 

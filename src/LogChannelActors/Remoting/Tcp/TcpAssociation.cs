@@ -25,6 +25,7 @@ internal sealed class TcpAssociation : AssociationHandle
     private Timer? _linger;
     private int _bulkAsked;
     private bool _identified;
+    private int _replacing;
     private volatile bool _closing;
     private volatile bool _ended;
 
@@ -56,6 +57,12 @@ internal sealed class TcpAssociation : AssociationHandle
 
     /// <summary>True once the peer has said who it is, and was believed.</summary>
     public bool IsIdentified => _identified;
+
+    /// <summary>The address that this side has dialled; null where the peer has dialled.</summary>
+    public Address? Dialled => _dialled;
+
+    /// <summary>Whether it stands, and the network has not acknowledged what was sent for a while.</summary>
+    public bool IsStuck => !_ended && !_closing && _main.Channel.Retransmissions > 0;
 
     /// <summary>Set on the accepting side until the peer has said who it is.</summary>
     public Action? Identified { get; set; }
@@ -124,6 +131,12 @@ internal sealed class TcpAssociation : AssociationHandle
         End("second connection: " + Guarded(() => ReadAll(connection, _bulkQueue, bulk: true), connection));
         connection.Dispose();
     }
+
+    /// <summary>True for one caller at a time, until it calls <see cref="EndReplacing"/>.</summary>
+    public bool TryBeginReplacing() => Interlocked.Exchange(ref _replacing, 1) == 0;
+
+    /// <summary>See <see cref="TryBeginReplacing"/>.</summary>
+    public void EndReplacing() => Volatile.Write(ref _replacing, 0);
 
     /// <summary>Breaks the association. Only the first call counts.</summary>
     public void End(string reason)

@@ -10,10 +10,14 @@ internal sealed class TcpDial(TcpSettings settings, string host, int port)
 
     private TimeSpan Left => settings.ConnectionTimeout - Stopwatch.GetElapsedTime(_started);
 
+    /// <param name="tls">This node's identity; null for plain TCP.</param>
+    /// <param name="lane">Which connection of the association it will be.</param>
+    /// <param name="token">The association's.</param>
+    /// <param name="connected">A connected socket to use; null to connect.</param>
     /// <exception cref="IOException">It did not work; the message is for the log.</exception>
-    public TcpConnection Run(TlsIdentity? tls, Lane lane, Guid token)
+    public TcpConnection Run(TlsIdentity? tls, Lane lane, Guid token, Socket? connected = null)
     {
-        var socket = Connect();
+        var socket = connected ?? Connect();
         TcpConnection? connection = null;
         try
         {
@@ -52,10 +56,6 @@ internal sealed class TcpDial(TcpSettings settings, string host, int port)
         _ => throw new IOException("the peer does not speak this transport's protocol"),
     };
 
-    /// <summary>
-    /// Connects with calls that wait, since a socket that was once used otherwise stays slower; a timer ends a call that waits too long,
-    /// and another begins.
-    /// </summary>
     private Socket Connect()
     {
         while (true)
@@ -66,33 +66,38 @@ internal sealed class TcpDial(TcpSettings settings, string host, int port)
                 throw new IOException("no answer within connection-timeout");
             }
 
-            var socket = new Socket(SocketType.Stream, ProtocolType.Tcp)
+            if (TryConnect(settings, host, port, left < settings.ConnectAttemptTimeout ? left : settings.ConnectAttemptTimeout) is { } socket)
             {
-                SendBufferSize = settings.SendBufferBytes,
-                ReceiveBufferSize = settings.ReceiveBufferBytes,
-            };
-            var attempt = left < settings.ConnectAttemptTimeout ? left : settings.ConnectAttemptTimeout;
-            var late = false;
-            try
-            {
-                using (new Timer(_ => { Volatile.Write(ref late, true); socket.Dispose(); }, null, attempt, Timeout.InfiniteTimeSpan))
-                {
-                    socket.Connect(host, port);
-                }
+                return socket;
+            }
+        }
+    }
 
-                if (!Volatile.Read(ref late))
-                {
-                    return socket;
-                }
-            }
-            catch (Exception failure) when (failure is SocketException or ObjectDisposedException)
+    /// <summary>
+    /// One attempt to connect, by a call that waits, since a socket that was once used otherwise stays slower; a timer ends it. Null if it took too long.
+    /// </summary>
+    /// <exception cref="IOException">It was refused.</exception>
+    public static Socket? TryConnect(TcpSettings settings, string host, int port, TimeSpan limit)
+    {
+        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp)
+        {
+            SendBufferSize = settings.SendBufferBytes,
+            ReceiveBufferSize = settings.ReceiveBufferBytes,
+        };
+        var late = false;
+        try
+        {
+            using (new Timer(_ => { Volatile.Write(ref late, true); socket.Dispose(); }, null, limit, Timeout.InfiniteTimeSpan))
             {
-                socket.Dispose();
-                if (!Volatile.Read(ref late))
-                {
-                    throw new IOException(failure.Message, failure);
-                }
+                socket.Connect(host, port);
             }
+
+            return Volatile.Read(ref late) ? null : socket;
+        }
+        catch (Exception failure) when (failure is SocketException or ObjectDisposedException)
+        {
+            socket.Dispose();
+            return Volatile.Read(ref late) ? null : throw new IOException(failure.Message, failure);
         }
     }
 }

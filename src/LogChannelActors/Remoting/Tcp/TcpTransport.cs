@@ -24,6 +24,7 @@ public sealed class TcpTransport : Transport, IDisposable
     private readonly TaskCompletionSource<IAssociationEventListener> _upstream = new();
     private readonly Lock _gate = new();
     private readonly Dictionary<Guid, TcpAssociation> _associations = [];
+    private readonly StuckConnections _stuck;
     private volatile bool _stopping;
 
     /// <summary>The constructor that Akka calls.</summary>
@@ -44,6 +45,7 @@ public sealed class TcpTransport : Transport, IDisposable
         _tls = Settings.Tls is { } tls ? new TlsIdentity(tls, Settings.PublicHostname) : null;
         _dialGate = new DialGate(Settings.RedialAfter);
         _listener = new TcpListenerSide(Settings, _log, Welcome);
+        _stuck = new StuckConnections(Settings, Associations);
         SchemeIdentifier = "tcp";
         MaximumPayloadBytes = Settings.MaximumFrameBytes;
         if (_tls?.OwnWeakness is { } weakness)
@@ -119,6 +121,7 @@ public sealed class TcpTransport : Transport, IDisposable
     {
         _stopping = true;
         _listener.Dispose();
+        _stuck.Dispose();
         _tls?.Dispose();
     }
 
@@ -127,7 +130,7 @@ public sealed class TcpTransport : Transport, IDisposable
     internal TcpConnection Dial(Address address, Lane lane, Guid token)
     {
         var dial = new TcpDial(Settings, address.Host, address.Port!.Value);
-        return dial.Run(_tls, lane, token);
+        return dial.Run(_tls, lane, token, lane == Lane.Main ? _stuck.Take(address) : null);
     }
 
     /// <summary>An association is over.</summary>
@@ -269,12 +272,7 @@ public sealed class TcpTransport : Transport, IDisposable
     {
         _stopping = true;
         _listener.Dispose();
-        TcpAssociation[] associations;
-        lock (_gate)
-        {
-            associations = [.. _associations.Values];
-        }
-
+        var associations = Associations();
         foreach (var association in associations)
         {
             association.Disassociate("this system stops", Logging.GetLogger(System, this));
@@ -289,6 +287,14 @@ public sealed class TcpTransport : Transport, IDisposable
 
         Dispose();
         return true;
+    }
+
+    private TcpAssociation[] Associations()
+    {
+        lock (_gate)
+        {
+            return [.. _associations.Values];
+        }
     }
 
     private bool IsEmpty()

@@ -98,6 +98,31 @@ public sealed class TcpFaultTests : IDisposable
         IEnumerable<Note> Long() => pair.B.Seen.OfType<Note>().Where(n => n.Text.Length > 1000);
     }
 
+    /// <summary>What waits for a peer that does not read leaves no room for others; Akka keeps their messages until there is some.</summary>
+    [Fact]
+    public async Task Queues_of_all_peers_together_are_bounded_and_nothing_is_lost()
+    {
+        const int Count = 100;
+        await using var pair = Pair.Start(this, tls: false, "send-queue-size = 8 MiB\nsend-queue-total = 1 MiB\nidle-timeout = 120s");
+        await using var other = TcpNode.Start();
+        var echo = await pair.A.Resolve(pair.B);
+        var free = await pair.A.Resolve(other);
+        pair.Cable.Freeze();
+        for (var i = 0; i < Count; i++)
+        {
+            echo.Tell(new Note($"{i}:{new string('x', 128 * 1024)}"), ActorRefs.NoSender);
+        }
+
+        free.Tell(new Note("last"), ActorRefs.NoSender);
+        pair.Cable.Mend();
+
+        await Eventually.Holds(() => Long().Count() == Count, $"{Count} notes", () => $"{Long().Count()} came\n{pair.A.Lines}");
+        await Eventually.Holds(() => other.Seen.OfType<Note>().Any(note => note.Text == "last"), "the third peer's note", () => pair.A.Lines);
+        Assert.Equal(Enumerable.Range(0, Count).Select(i => $"{i}"), Long().Select(n => n.Text.Split(':')[0]));
+
+        IEnumerable<Note> Long() => pair.B.Seen.OfType<Note>().Where(n => n.Text.Length > 1000);
+    }
+
     [Fact]
     public async Task Unreachable_address_is_dialled_once_within_redial_after_and_named_with_its_reason()
     {

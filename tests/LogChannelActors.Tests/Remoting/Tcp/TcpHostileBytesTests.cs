@@ -89,6 +89,29 @@ public sealed class TcpHostileBytesTests
             () => a.Warnings.Any(line => line.Contains("maximum-connections-per-address is reached", StringComparison.Ordinal)), "a line in the log", () => a.Lines);
     }
 
+    /// <summary>Each stranger announces a unit of the largest size that is allowed to it, sends a part, and waits.</summary>
+    [Fact]
+    public async Task Strangers_who_announce_much_and_send_little_take_little_memory()
+    {
+        await using var a = TcpNode.Start("maximum-half-open = 64\nconnection-timeout = 120s");
+        var strangers = new List<RawPeer>();
+        long before = GC.GetTotalMemory(forceFullCollection: true);
+        for (var i = 0; i < 64; i++)
+        {
+            var stranger = await RawPeer.ConnectAsync(a);
+            await stranger.GreetAsync();
+            await stranger.WriteAsync([.. BitConverter.GetBytes(4096), 1, 2, 3]);
+            strangers.Add(stranger);
+        }
+
+        long taken = GC.GetTotalMemory(forceFullCollection: true) - before;
+        Assert.True(taken < 64 * 256 * 1024, $"{taken} bytes for 64 strangers");
+        foreach (var stranger in strangers)
+        {
+            await stranger.DisposeAsync();
+        }
+    }
+
     [Theory]
     [InlineData(0x7FFF_FFFF)]
     [InlineData(2_000_000)]

@@ -35,11 +35,11 @@ public sealed class PulledCableTests(ITestOutputHelper output)
         {
             await AnsweredAsync(cluster, clients, 20);
             int pull = random.Next(ShortestPullMs, LongestPullMs);
-            cluster.Network.CutWire(random.Next(2) == 0 ? primary : backup);
+            string cut = random.Next(2) == 0 ? primary : backup;
+            cluster.Network.CutWire(cut);
             await Task.Delay(pull);
             double plugged = PairConsole.Clock;
-            cluster.Network.HealWire(primary);
-            cluster.Network.HealWire(backup);
+            cluster.Network.HealWire(cut);
             await AnsweredAsync(cluster, clients, 20);
             waits.Add((pull, ping.FirstAnswerAfter(plugged) - plugged));
             log.Say(FormattableString.Invariant($"{i + 1,3}: pulled for {pull,4} ms, back {waits[^1].Back:F0} ms behind"));
