@@ -105,14 +105,21 @@ public sealed class MalformedPduTests
         var tell = Pdus.Tell(Node, Guards.Theirs + "/user/node#12345");
         guard.Refuse(tell);
         var heartbeat = Pdus.Heartbeat;
-        var before = GC.GetAllocatedBytesForCurrentThread();
-        for (var round = 0; round < 100; round++)
+        var least = long.MaxValue;
+        for (var attempt = 0; attempt < 5; attempt++)
         {
-            guard.Refuse(tell);
-            guard.Refuse(heartbeat);
+            // The runtime now and then allocates something of its own on this thread.
+            var before = GC.GetAllocatedBytesForCurrentThread();
+            for (var round = 0; round < 100; round++)
+            {
+                guard.Refuse(tell);
+                guard.Refuse(heartbeat);
+            }
+
+            least = Math.Min(least, GC.GetAllocatedBytesForCurrentThread() - before);
         }
 
-        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+        Assert.Equal(0, least);
         Assert.Null(guard.Refuse(tell));
     }
 }
