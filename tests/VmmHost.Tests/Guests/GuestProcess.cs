@@ -89,20 +89,20 @@ internal sealed partial class GuestProcess : IDisposable
         ["--kernel", GuestImage.Kernel, "--initrd", initramfs, "--memory", memory, "--append", $"{GuestImage.KernelArguments} {moreKernelArguments}"];
 
     /// <summary>Waits for a line that begins like this.</summary>
-    public ConsoleLine WaitFor(string beginning)
+    public ConsoleLine WaitFor(params string[] beginnings)
     {
         for (long begin = Stopwatch.GetTimestamp(); Stopwatch.GetElapsedTime(begin) < Patience; Thread.Sleep(20))
         {
             foreach (ConsoleLine line in Console)
             {
-                if (line.Text.StartsWith(beginning, StringComparison.Ordinal))
+                if (Array.Exists(beginnings, beginning => line.Text.StartsWith(beginning, StringComparison.Ordinal)))
                 {
                     return line;
                 }
             }
-            Assert.False(process.HasExited && reading.IsCompleted, $"ended before '{beginning}' came\n{Story()}");
+            Assert.False(process.HasExited && reading.IsCompleted, $"ended before '{beginnings[0]}' came\n{Story()}");
         }
-        throw new TimeoutException($"'{beginning}' has not come\n{Story()}");
+        throw new TimeoutException($"'{beginnings[0]}' has not come\n{Story()}");
     }
 
     /// <summary>Types on the guest's console.</summary>
