@@ -2,6 +2,7 @@ using System.Diagnostics;
 using Akka.Actor;
 using Akka.Configuration;
 using FtAkka.LogChannelActors.Remoting;
+using FtAkka.VmmHost.Tests.Failover;
 
 namespace FtAkka.DeterministicSim.Tests.Remoting;
 
@@ -15,8 +16,8 @@ internal sealed class SocketStoryNetwork : IStoryNetwork, IDisposable
     /// <inheritdoc/>
     public ActorSystem Start(string host, Config config)
     {
-        int bound = FreePort();
-        _cables[host].Open(() => bound);
+        int bound = FreePort.Next();
+        _cables[host].Open(bound);
         Config own = ConfigurationFactory.ParseString($$"""
             akka {
               actor.provider = remote
@@ -95,13 +96,6 @@ internal sealed class SocketStoryNetwork : IStoryNetwork, IDisposable
         {
             cable.Dispose();
         }
-    }
-
-    private static int FreePort()
-    {
-        using var socket = new System.Net.Sockets.Socket(System.Net.Sockets.SocketType.Stream, System.Net.Sockets.ProtocolType.Tcp);
-        socket.Bind(new System.Net.IPEndPoint(System.Net.IPAddress.Loopback, 0));
-        return ((System.Net.IPEndPoint)socket.LocalEndPoint!).Port;
     }
 
     private void SetCut(bool cut)

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using FtAkka.VmmHost.Tests.Failover;
 
 namespace FtAkka.DeterministicSim.Tests.Remoting;
 
@@ -15,7 +16,7 @@ internal sealed class StoryCable : IDisposable
     private volatile bool _cut;
 
     /// <summary>The port by which others know the node; the same for each node that is connected here in turn.</summary>
-    public int Port { get; private set; }
+    public int Port { get; } = FreePort.Next();
 
     /// <summary>Whether bytes wait, in both directions.</summary>
     public bool IsCut
@@ -25,12 +26,11 @@ internal sealed class StoryCable : IDisposable
     }
 
     /// <summary>Takes the port, which refuses whoever dials as long as no node listens at <paramref name="target"/>.</summary>
-    /// <param name="target">Tells the port at which the node listens.</param>
-    public void Open(Func<int> target)
+    /// <param name="target">The port at which the node listens.</param>
+    public void Open(int target)
     {
         var listener = new TcpListener(IPAddress.Loopback, Port);
         listener.Start();
-        Port = ((IPEndPoint)listener.LocalEndpoint).Port;
         _listener = listener;
         _ = AcceptAsync(listener, target);
     }
@@ -80,7 +80,7 @@ internal sealed class StoryCable : IDisposable
         }
     }
 
-    private async Task AcceptAsync(TcpListener listener, Func<int> target)
+    private async Task AcceptAsync(TcpListener listener, int target)
     {
         try
         {
@@ -88,7 +88,7 @@ internal sealed class StoryCable : IDisposable
             {
                 Socket near = await listener.AcceptSocketAsync();
                 var far = new Socket(SocketType.Stream, ProtocolType.Tcp);
-                await far.ConnectAsync(IPAddress.Loopback, target());
+                await far.ConnectAsync(IPAddress.Loopback, target);
                 lock (_sync)
                 {
                     _pairs.Add((near, far));

@@ -33,12 +33,12 @@ public sealed class PduFuzzTests(Xunit.Abstractions.ITestOutputHelper output)
             try
             {
                 PduPeek.TryMessage(pdu, out var serializer, out var manifest);
-                Assert.Equal(0, AllocatedByPeek(pdu));
+                Assert.Equal(0, Allocations.Least(pdu, static unit => PduPeek.TryMessage(unit, out _, out _)));
                 var before = GC.GetAllocatedBytesForCurrentThread();
                 var why = guard.Refuse(pdu);
                 allocated = GC.GetAllocatedBytesForCurrentThread() - before;
                 var isFree = why is null && !isFirst;
-                Assert.InRange(isFree && allocated > 0 ? AllocatedByRefuse(guard, pdu) : allocated, 0, isFree ? 0 : MostForARefusal);
+                Assert.InRange(isFree && allocated > 0 ? Allocations.Least(pdu, unit => guard.Refuse(unit)) : allocated, 0, isFree ? 0 : MostForARefusal);
                 if (why is null)
                 {
                     accepted++;
@@ -60,33 +60,6 @@ public sealed class PduFuzzTests(Xunit.Abstractions.ITestOutputHelper output)
         output.WriteLine($"seed {Seed}: {Inputs} inputs, {accepted} accepted, of them {handshakes} handshakes");
         Assert.InRange(accepted, Inputs / 100, Inputs);
         Assert.InRange(handshakes, 1, Inputs);
-    }
-
-    // The runtime now and then allocates something of its own on this thread: the least of three measurements counts.
-    private static long AllocatedByPeek(ReadOnlySpan<byte> pdu)
-    {
-        var least = long.MaxValue;
-        for (var i = 0; i < 3; i++)
-        {
-            var before = GC.GetAllocatedBytesForCurrentThread();
-            PduPeek.TryMessage(pdu, out _, out _);
-            least = Math.Min(least, GC.GetAllocatedBytesForCurrentThread() - before);
-        }
-
-        return least;
-    }
-
-    private static long AllocatedByRefuse(PduGuard guard, ReadOnlySpan<byte> pdu)
-    {
-        var least = long.MaxValue;
-        for (var i = 0; i < 3; i++)
-        {
-            var before = GC.GetAllocatedBytesForCurrentThread();
-            guard.Refuse(pdu);
-            least = Math.Min(least, GC.GetAllocatedBytesForCurrentThread() - before);
-        }
-
-        return least;
     }
 
     private static PduGuard Opened()

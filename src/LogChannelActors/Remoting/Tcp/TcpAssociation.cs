@@ -15,7 +15,6 @@ internal sealed class TcpAssociation : AssociationHandle
     private readonly TcpTransport _transport;
     private readonly TcpSettings _settings;
     private readonly TcpConnection _main;
-    private readonly Address? _dialled;
     private readonly PduGuard _guard;
     private readonly InboundScope _scope = new();
     private readonly SendQueue _mainQueue;
@@ -40,7 +39,7 @@ internal sealed class TcpAssociation : AssociationHandle
         _transport = transport;
         _settings = transport.Settings;
         _main = main;
-        _dialled = dialled;
+        Dialled = dialled;
         Token = token;
         _guard = new PduGuard(transport.Rules, main.Peer, transport.LocalAddress, dialled);
         _mainQueue = new SendQueue(_settings.SendQueueBytes, transport.Budget) { Broken = reason => main.Cut(reason) };
@@ -53,13 +52,13 @@ internal sealed class TcpAssociation : AssociationHandle
     public TcpConnection Main => _main;
 
     /// <summary>What the log calls it: who it is with, as far as that is known.</summary>
-    public string Name => _dialled?.ToString() ?? (_guard.Origin is { } origin ? $"{origin} at {_main.Remote}" : _main.Remote.ToString());
+    public string Name => Dialled?.ToString() ?? (_guard.Origin is { } origin ? $"{origin} at {_main.Remote}" : _main.Remote.ToString());
 
     /// <summary>True once the peer has said who it is, and was believed.</summary>
     public bool IsIdentified => _identified;
 
     /// <summary>The address that this side has dialled; null where the peer has dialled.</summary>
-    public Address? Dialled => _dialled;
+    public Address? Dialled { get; }
 
     /// <summary>Whether it stands, and the network has not acknowledged what was sent for a while.</summary>
     public bool IsStuck => !_ended && !_closing && _main.Channel.Retransmissions > 0;
@@ -298,7 +297,7 @@ internal sealed class TcpAssociation : AssociationHandle
             return;
         }
 
-        if (_dialled is null)
+        if (Dialled is null)
         {
             _mainQueue.Signal(FrameKind.OpenBulk);
             return;
@@ -308,7 +307,7 @@ internal sealed class TcpAssociation : AssociationHandle
         {
             try
             {
-                var connection = _transport.Dial(_dialled, Lane.Bulk, Token);
+                var connection = _transport.Dial(Dialled, Lane.Bulk, Token);
                 if (!TryTakeBulk(connection))
                 {
                     connection.Dispose();
@@ -325,6 +324,6 @@ internal sealed class TcpAssociation : AssociationHandle
                 End($"second connection: {ConnectionFailure.Describe(failure)}");
             }
         })
-        { IsBackground = true, Name = $"tcp bulk {_dialled}" }.Start();
+        { IsBackground = true, Name = $"tcp bulk {Dialled}" }.Start();
     }
 }

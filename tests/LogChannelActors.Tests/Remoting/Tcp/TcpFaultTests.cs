@@ -1,4 +1,5 @@
 using System.Net;
+using FtAkka.VmmHost.Tests.Failover;
 using System.Net.Sockets;
 using Akka.Actor;
 using Akka.Remote;
@@ -192,7 +193,7 @@ public sealed class TcpFaultTests : IDisposable
 
         public static Pair Start(TcpFaultTests test, bool tls, string tcp = Impatient)
         {
-            var port = Tcp.Cable.FreePort();
+            var port = FreePort.Next();
             var cable = new Cable(port);
             var b = TcpNode.Start($"{tcp}\npublic-port = {cable.Port}\nport = {port}", tls ? test._authority.Issue("node-b") : null);
             var a = TcpNode.Start(tcp, tls ? test._authority.Issue("node-a") : null);

@@ -1,5 +1,6 @@
 using Akka.Actor;
 using Akka.Event;
+using FtAkka.VmmHost.Tests.Failover;
 
 namespace FtAkka.LogChannelActors.Tests.Remoting.Tcp;
 
@@ -144,7 +145,7 @@ public sealed class TcpMessagingTests : IDisposable
     [Fact]
     public async Task Bulk_messages_take_a_second_connection_and_do_not_hold_up_others()
     {
-        var port = Cable.FreePort();
+        var port = FreePort.Next();
         using var cable = new Cable(port);
         await using var b = Node("node-b", tls: true, $"public-port = {cable.Port}\nport = {port}");
         await using var a = Node("node-a", tls: true);
@@ -171,7 +172,7 @@ public sealed class TcpMessagingTests : IDisposable
     [Fact]
     public async Task The_side_that_was_dialled_gets_a_second_connection_by_asking_for_it()
     {
-        var port = Cable.FreePort();
+        var port = FreePort.Next();
         using var cable = new Cable(port);
         await using var b = Node("node-b", tls: true, $"public-port = {cable.Port}\nport = {port}");
         await using var a = Node("node-a", tls: true);
