@@ -15,14 +15,15 @@ internal static class Layers
         ["Cpu"] = [],
         ["Machine"] = ["Cpu"],
         ["Replication"] = ["Cpu", "Machine"],
+        ["Recordings"] = Core,
         ["Actors"] = Core,
         ["LogChannelActors"] = Core,
         ["DeviceActors"] = Core,
         ["Nodes"] = [.. Core, .. Shells],
         ["TinyGuests"] = [],
-        ["DeterministicSim"] = [.. Core, .. Shells, "Nodes", "TinyGuests"],
+        ["DeterministicSim"] = [.. Core, .. Shells, "Nodes", "TinyGuests", "Recordings"],
         // The host runs the benchmarks under bench/, which are libraries.
-        ["VmmHost"] = [.. Core, .. Shells, "Nodes", "TinyGuests", "DeterministicSim", "CpuBench", "WireBench"],
+        ["VmmHost"] = [.. Core, .. Shells, "Nodes", "TinyGuests", "Recordings", "DeterministicSim", "CpuBench", "WireBench"],
     };
 
     /// <summary>The pure projects: see build/BannedSymbols.Pure.txt.</summary>

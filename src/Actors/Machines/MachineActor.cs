@@ -4,6 +4,7 @@ using FtAkka.Machine;
 using FtAkka.Machine.Boot;
 using FtAkka.Machine.Events;
 using FtAkka.Replication.Devices;
+using FtAkka.Replication.Replay;
 
 namespace FtAkka.Actors.Machines;
 

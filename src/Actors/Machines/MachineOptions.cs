@@ -1,5 +1,6 @@
 using FtAkka.Cpu;
 using FtAkka.Machine;
+using FtAkka.Replication.Replay;
 
 namespace FtAkka.Actors.Machines;
 

@@ -1,5 +1,6 @@
 using FtAkka.Machine.Digest;
 using FtAkka.Machine.Events;
+using FtAkka.Replication.Replay;
 
 namespace FtAkka.Actors.Machines;
 

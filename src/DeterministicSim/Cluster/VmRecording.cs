@@ -1,9 +1,9 @@
 using System.Security.Cryptography;
-using FtAkka.Actors.Recordings;
 using FtAkka.Cpu;
 using FtAkka.Machine;
 using FtAkka.Machine.Boot;
 using FtAkka.Nodes;
+using FtAkka.Recordings;
 using FtAkka.Replication.Log;
 using FtAkka.Replication.Snapshots;
 

@@ -1,6 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
-using FtAkka.Actors.Recordings;
+using FtAkka.Recordings;
 using FtAkka.VmmHost.Cli;
 using FtAkka.VmmHost.GuestKit;
 using Spectre.Console;

@@ -1,5 +1,5 @@
-using FtAkka.Actors.Recordings;
 using FtAkka.Machine.Events;
+using FtAkka.Recordings;
 using FtAkka.Replication.Log;
 using FtAkka.VmmHost.Doctor;
 using FtAkka.VmmHost.GuestKit;

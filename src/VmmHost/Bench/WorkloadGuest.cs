@@ -1,5 +1,5 @@
 using System.Globalization;
-using FtAkka.VmmHost.Doctor;
+using FtAkka.Recordings;
 using FtAkka.VmmHost.GuestKit;
 
 namespace FtAkka.VmmHost.Bench;
@@ -74,7 +74,7 @@ internal sealed class WorkloadGuest(IReadOnlyList<LinuxWorkload> workloads, Acti
         string kernel = FetchedFiles.ReadVerified(folder.KernelManifest)?.Facts.GetValueOrDefault("release") ?? "kernel of unknown release";
         string load = File.Exists("/proc/loadavg") ? File.ReadAllText("/proc/loadavg").Split(' ')[0] : "unknown";
         return string.Create(
-            CultureInfo.InvariantCulture, $"Linux {kernel}, {CpuFeatures.Model()}, {Environment.ProcessorCount} processors, load average {load}, .NET {Environment.Version}");
+            CultureInfo.InvariantCulture, $"Linux {kernel}, {HostCpu.Model()}, {Environment.ProcessorCount} processors, load average {load}, .NET {Environment.Version}");
     }
 
     /// <summary>This program, as another process.</summary>

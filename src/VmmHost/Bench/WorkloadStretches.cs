@@ -1,6 +1,6 @@
 using System.Text;
-using FtAkka.Actors.Recordings;
 using FtAkka.Machine.Events;
+using FtAkka.Recordings;
 using FtAkka.Replication.Log;
 using FtAkka.VmmHost.GuestKit;
 

@@ -1,8 +1,8 @@
-using FtAkka.Actors.Machines;
 using FtAkka.Cpu.Debugging;
 using FtAkka.Machine;
 using FtAkka.Machine.Events;
 using FtAkka.Replication.Debugging;
+using FtAkka.Replication.Replay;
 
 namespace FtAkka.VmmHost.Debugging;
 
@@ -99,7 +99,7 @@ internal sealed class DebuggedRunner : IMachineRunner, IDebugTarget, IDisposable
     {
         lock (gate)
         {
-            return GuestMemoryAccess.Read(machine, address, destination);
+            return LinearMemory.Read(machine, address, destination);
         }
     }
 
@@ -108,7 +108,7 @@ internal sealed class DebuggedRunner : IMachineRunner, IDebugTarget, IDisposable
     {
         lock (gate)
         {
-            return GuestMemoryAccess.Write(machine, address, source);
+            return LinearMemory.Write(machine, address, source);
         }
     }
 

@@ -1,5 +1,6 @@
-using FtAkka.Actors.Recordings;
 using FtAkka.Cpu.Debugging;
+using FtAkka.Machine;
+using FtAkka.Recordings;
 using FtAkka.Replication.Debugging;
 
 namespace FtAkka.VmmHost.Debugging;
@@ -25,7 +26,7 @@ internal sealed class ReplayDebugTarget(TimeTraveller traveller) : IDebugTarget
     public string? WhyReadOnly => "a replay is what was recorded and cannot be changed";
 
     /// <inheritdoc/>
-    public int ReadMemory(ulong address, Span<byte> destination) => GuestMemoryAccess.Read(traveller.Machine, address, destination);
+    public int ReadMemory(ulong address, Span<byte> destination) => LinearMemory.Read(traveller.Machine, address, destination);
 
     /// <inheritdoc/>
     public bool WriteMemory(ulong address, ReadOnlySpan<byte> source) => false;

@@ -1,6 +1,6 @@
 using System.Net.Sockets;
-using FtAkka.Actors.Recordings;
 using FtAkka.Machine.Events;
+using FtAkka.Recordings;
 using FtAkka.VmmHost.Cli;
 
 namespace FtAkka.VmmHost.Debugging;

@@ -1,4 +1,5 @@
 using FtAkka.Cpu.Debugging;
+using FtAkka.Cpu.Memory;
 using FtAkka.Machine;
 using FtAkka.Replication.Debugging;
 
@@ -43,12 +44,29 @@ internal sealed class WatchedBytes
         {
             return before.Physical;
         }
-        if (GuestMemoryAccess.Locate(machine, watchpoint) is { } physical)
+        if (MappedTo(machine, watchpoint) is { } physical)
         {
             known[watchpoint] = (cr3, physical);
             return physical;
         }
         return isKnown ? before.Physical : null;
+    }
+
+    /// <summary>The RAM bytes behind a linear watchpoint, one piece for each page; null if a page is not mapped to RAM.</summary>
+    private static List<HostWatchpoint>? MappedTo(GuestMachine machine, LinearWatchpoint watchpoint)
+    {
+        var pieces = new List<HostWatchpoint>();
+        for (int done = 0; done < watchpoint.LengthBytes;)
+        {
+            int length = Math.Min(watchpoint.LengthBytes - done, GuestMemory.PageSizeBytes - (int)((watchpoint.Address + (ulong)done) % GuestMemory.PageSizeBytes));
+            if (!machine.Vcpu!.TryTranslate(watchpoint.Address + (ulong)done, out ulong physical) || machine.Memory.PageIndexOf(physical) < 0)
+            {
+                return null;
+            }
+            pieces.Add(new HostWatchpoint(physical, length, watchpoint.OnRead, watchpoint.OnWrite));
+            done += length;
+        }
+        return pieces;
     }
 
     /// <summary>The stop that a hit means to gdb.</summary>

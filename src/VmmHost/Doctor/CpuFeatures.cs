@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics.X86;
+using FtAkka.Recordings;
 
 namespace FtAkka.VmmHost.Doctor;
 
@@ -45,8 +46,8 @@ public static class CpuFeatures
         }
         string[] missing = [.. Needed.Where(bit => !IsSet(bit)).Select(bit => bit.Name)];
         return missing.Length == 0
-            ? Finding.Ok($"{Model()}, all {Needed.Length} features needed for ftvm64-v1")
-            : Finding.Missing($"{Model()} lacks {string.Join(", ", missing)}");
+            ? Finding.Ok($"{HostCpu.Model()}, all {Needed.Length} features needed for ftvm64-v1")
+            : Finding.Missing($"{HostCpu.Model()} lacks {string.Join(", ", missing)}");
     }
 
     private static bool IsSet(Bit bit)
@@ -59,8 +60,4 @@ public static class CpuFeatures
         (int _, int ebx, int ecx, int _) = X86Base.CpuId(unchecked((int)bit.Leaf), 0);
         return (((bit.Register == Register.Ebx ? ebx : ecx) >> bit.Index) & 1) == 1;
     }
-
-    internal static string Model() =>
-        File.ReadLines("/proc/cpuinfo").FirstOrDefault(line => line.StartsWith("model name", StringComparison.Ordinal))?.Split(':', 2)[1].Trim()
-        ?? "unknown CPU";
 }

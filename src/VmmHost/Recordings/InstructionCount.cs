@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
-using System.Globalization;
 using FtAkka.Actors.Configuration;
 
 namespace FtAkka.VmmHost.Recordings;
@@ -15,9 +14,6 @@ internal static class InstructionCount
         HelpName = "N",
         CustomParser = Parse,
     };
-
-    /// <summary>A count for people.</summary>
-    public static string Text(ulong count) => count.ToString("#,0", CultureInfo.InvariantCulture);
 
     private static ulong? Parse(ArgumentResult result)
     {

@@ -1,8 +1,8 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
-using FtAkka.Actors.Recordings;
 using FtAkka.Machine;
+using FtAkka.Recordings;
 using FtAkka.Replication.Log;
 using FtAkka.VmmHost.Cli;
 

@@ -2,11 +2,10 @@ using System.CommandLine;
 using System.Reflection;
 using System.Security.Cryptography;
 using FtAkka.Actors.Configuration;
-using FtAkka.Actors.Recordings;
 using FtAkka.Actors.Vms;
 using FtAkka.Cpu.Architecture;
+using FtAkka.Recordings;
 using FtAkka.VmmHost.Cli;
-using FtAkka.VmmHost.Doctor;
 using FtAkka.VmmHost.Run;
 using FtAkka.VmmHost.Vms;
 
@@ -92,7 +91,7 @@ public sealed class RecordCommand : ICommandModule
             {
                 RunStatistics.Of(ended, report, manifest.Machine.RngSeed, []).Write(file);
             }
-            terminal.Progress($"recorded {InstructionCount.Text(ended.Report?.Icount ?? 0)} instructions in {folder}: "
+            terminal.Progress($"recorded {ReadableCount.Of(ended.Report?.Icount ?? 0)} instructions in {folder}: "
                 + $"{writer.LogBytes / 1e6:f1} MB of log, {writer.SnapshotBytes / 1e6:f1} MB of snapshots");
             cancelled.ThrowIfCancellationRequested();
             return RunCommand.Conclude(terminal, ended);
@@ -111,7 +110,7 @@ public sealed class RecordCommand : ICommandModule
         Program = typeof(RecordCommand).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "unknown",
         StartedAt = DateTimeOffset.UtcNow,
         CpuModel = spec.CpuModel,
-        HostCpu = CpuFeatures.Model(),
+        HostCpu = HostCpu.Model(),
         Machine = definition.Machine.Config,
         KernelSha256 = Convert.ToHexStringLower(SHA256.HashData(definition.Machine.Kernel.Span)),
         InitrdSha256 = definition.Machine.Initrd.IsEmpty ? null : Convert.ToHexStringLower(SHA256.HashData(definition.Machine.Initrd.Span)),

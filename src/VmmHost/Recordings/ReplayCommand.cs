@@ -1,7 +1,7 @@
 using System.CommandLine;
-using FtAkka.Actors.Recordings;
 using FtAkka.Machine.Digest;
 using FtAkka.Machine.Events;
+using FtAkka.Recordings;
 using FtAkka.VmmHost.Cli;
 using FtAkka.VmmHost.Debugging;
 using Spectre.Console;
@@ -126,8 +126,8 @@ public sealed class ReplayCommand : ICommandModule
     {
         double mips = outcome.Elapsed > TimeSpan.Zero ? outcome.Instructions / outcome.Elapsed.TotalSeconds / 1e6 : 0;
         terminal.Progress(
-            $"replayed {InstructionCount.Text(outcome.Instructions)} instructions in {outcome.Elapsed.TotalSeconds:f2} s ({mips:f0} M/s), "
-            + $"to icount {InstructionCount.Text(outcome.Icount)}: {outcome.DigestsChecked} digests and {outcome.KeyframesCompared} keyframes equal; {outcome.End}");
+            $"replayed {ReadableCount.Of(outcome.Instructions)} instructions in {outcome.Elapsed.TotalSeconds:f2} s ({mips:f0} M/s), "
+            + $"to icount {ReadableCount.Of(outcome.Icount)}: {outcome.DigestsChecked} digests and {outcome.KeyframesCompared} keyframes equal; {outcome.End}");
         if (outcome.Tail is { } tail)
         {
             terminal.Error.MarkupLineInterpolated($"[yellow]{tail.ToString()}[/]");

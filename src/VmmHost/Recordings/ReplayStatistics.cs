@@ -1,5 +1,6 @@
 using System.Text.Json;
 using FtAkka.Machine.Digest;
+using FtAkka.Recordings;
 using FtAkka.VmmHost.Cli;
 using FtAkka.VmmHost.Run;
 

@@ -6,6 +6,7 @@ using Akka.Event;
 using FtAkka.Actors.Machines;
 using FtAkka.Machine;
 using FtAkka.Machine.Events;
+using FtAkka.Replication.Replay;
 
 namespace FtAkka.Actors.Tests.Machines;
 

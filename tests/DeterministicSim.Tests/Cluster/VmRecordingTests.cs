@@ -1,7 +1,7 @@
-using FtAkka.Actors.Recordings;
 using FtAkka.DeterministicSim.Cluster;
 using FtAkka.DeterministicSim.Reports;
 using FtAkka.DeterministicSim.Scenarios;
+using FtAkka.Recordings;
 using FtAkka.Replication.Replay;
 
 namespace FtAkka.DeterministicSim.Tests.Cluster;

@@ -1,4 +1,5 @@
-using FtAkka.Actors.Recordings;
+using FtAkka.Recordings;
+using FtAkka.Recordings.Tests;
 using FtAkka.Replication.Log;
 using FtAkka.VmmHost.Cli;
 using FtAkka.VmmHost.GuestKit;

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
-using FtAkka.Actors.Recordings;
+using FtAkka.Recordings;
+using FtAkka.Recordings.Tests;
 using FtAkka.VmmHost.Debugging;
 using FtAkka.VmmHost.GuestKit;
 using FtAkka.VmmHost.Tests.GuestKit;
@@ -22,7 +23,7 @@ public sealed class GdbTests : IDisposable
         string recordingFolder = Path.Combine(folder.Path, "r");
         TinyRecording.Record(recordingFolder);
         RecordingReader recording = RecordingReader.Open(recordingFolder);
-        (ulong from, ulong word) = TimeTravellerTests.FindWordThatChanges(recording, 3000);
+        (ulong from, ulong word) = TinyRecording.FindWordThatChanges(recording, 3000);
         List<(ulong Icount, ulong Rip, ulong Value)> steps = Steps(recording, from, from + 3000, word);
         // Where the word changes: the state before the write is that of the step before.
         List<int> writes = [.. Enumerable.Range(1, steps.Count - 1).Where(i => steps[i].Value != steps[i - 1].Value)];

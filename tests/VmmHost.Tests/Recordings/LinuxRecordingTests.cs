@@ -1,8 +1,9 @@
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
-using FtAkka.Actors.Recordings;
 using FtAkka.Machine.Events;
+using FtAkka.Recordings;
+using FtAkka.Recordings.Tests;
 using FtAkka.Replication.Log;
 using FtAkka.VmmHost.GuestKit;
 using Xunit.Abstractions;

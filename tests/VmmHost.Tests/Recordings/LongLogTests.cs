@@ -1,9 +1,10 @@
 using System.Text.Json;
-using FtAkka.Actors.Recordings;
-using FtAkka.TinyGuests;
 using FtAkka.Machine;
 using FtAkka.Machine.Events;
 using FtAkka.Machine.Virtio.Net;
+using FtAkka.Recordings;
+using FtAkka.Recordings.Tests;
+using FtAkka.TinyGuests;
 using FtAkka.VmmHost.GuestKit;
 
 namespace FtAkka.VmmHost.Tests.Recordings;

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using FtAkka.Recordings.Tests;
 using FtAkka.TinyGuests;
 using FtAkka.VmmHost.Cli;
 using FtAkka.VmmHost.GuestKit;
@@ -53,7 +54,7 @@ public sealed class RecordingVerbsTests : IDisposable
     public async Task Replay_of_a_changed_recording_fails_and_says_where()
     {
         TinyRecording.Record(At("r"));
-        var recording = Actors.Recordings.RecordingReader.Open(At("r"));
+        var recording = FtAkka.Recordings.RecordingReader.Open(At("r"));
         List<Replication.Log.LogEntry> entries = TinyRecording.Entries(recording);
         int at = entries.FindIndex(entry => entry.Payload is Replication.Log.InputPayload { Input: Machine.Events.DiskCompleted });
         entries[at] = entries[at] with { Payload = new Replication.Log.InputPayload(new Machine.Events.DiskCapacityChange(0, 7)) };

@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using System.Text.RegularExpressions;
-using FtAkka.Actors.Recordings;
+using FtAkka.Recordings;
 using FtAkka.VmmHost.GuestKit;
 using FtAkka.VmmHost.Tests.Guests;
 using Xunit.Abstractions;

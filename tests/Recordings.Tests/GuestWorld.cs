@@ -1,11 +1,11 @@
 using System.Collections.Immutable;
 using System.Text;
-using FtAkka.Actors.Machines;
 using FtAkka.Machine;
 using FtAkka.Machine.Events;
 using FtAkka.Machine.Virtio.Block;
+using FtAkka.Replication.Replay;
 
-namespace FtAkka.VmmHost.Tests.Recordings;
+namespace FtAkka.Recordings.Tests;
 
 /// <summary>
 /// What a guest lives in, without actors: a disk that answers late and out of order, a network peer, somebody at the console, and a clock. All of

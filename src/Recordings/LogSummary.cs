@@ -1,8 +1,7 @@
-using FtAkka.Actors.Recordings;
 using FtAkka.Machine.Events;
 using FtAkka.Replication.Log;
 
-namespace FtAkka.VmmHost.Recordings;
+namespace FtAkka.Recordings;
 
 /// <summary>How many entries of a kind a log has, and what they take.</summary>
 /// <param name="Kind">The kind.</param>
@@ -10,7 +9,7 @@ namespace FtAkka.VmmHost.Recordings;
 /// <param name="Bytes">Bytes in the log, without the frames around them.</param>
 /// <param name="EntriesPerGuestSecond">Per second of guest time.</param>
 /// <param name="BytesPerGuestSecond">Per second of guest time.</param>
-internal sealed record KindRate(LogEntryKind Kind, ulong Entries, ulong Bytes, double EntriesPerGuestSecond, double BytesPerGuestSecond);
+public sealed record KindRate(LogEntryKind Kind, ulong Entries, ulong Bytes, double EntriesPerGuestSecond, double BytesPerGuestSecond);
 
 /// <summary>What a log amounts to.</summary>
 /// <param name="Entries">Entries in all.</param>
@@ -22,7 +21,7 @@ internal sealed record KindRate(LogEntryKind Kind, ulong Entries, ulong Bytes, d
 /// <param name="BytesPerThousandInstructions">Per thousand instructions.</param>
 /// <param name="Kinds">By kind.</param>
 /// <param name="Cut">Where and why the log was cut; null if it is whole.</param>
-internal sealed record LogSummary(
+public sealed record LogSummary(
     ulong Entries,
     ulong LastIcount,
     double GuestSeconds,
@@ -34,7 +33,7 @@ internal sealed record LogSummary(
     string? Cut);
 
 /// <summary>Adds up a log as it is read.</summary>
-internal sealed class LogTally(ulong tscHz)
+public sealed class LogTally(ulong tscHz)
 {
     private readonly SortedDictionary<LogEntryKind, (ulong Entries, ulong Bytes)> kinds = [];
     private ulong? firstTsc;

@@ -2,10 +2,10 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 
-namespace FtAkka.VmmHost.Recordings;
+namespace FtAkka.Recordings;
 
 /// <summary>How the verbs of recordings write JSON.</summary>
-internal static class RecordingJson
+public static class RecordingJson
 {
     /// <summary>One object in several lines.</summary>
     public static JsonSerializerOptions Options { get; } = Create(indented: true);

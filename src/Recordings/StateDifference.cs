@@ -3,15 +3,14 @@ using System.Text;
 using FtAkka.Cpu.Debugging;
 using FtAkka.Machine;
 using FtAkka.Machine.Snapshots;
-using FtAkka.VmmHost.Debugging;
 
-namespace FtAkka.VmmHost.Recordings;
+namespace FtAkka.Recordings;
 
 /// <summary>A value that differs.</summary>
 /// <param name="Name">Name.</param>
 /// <param name="First">In the first recording.</param>
 /// <param name="Second">In the second.</param>
-internal sealed record DifferentValue(string Name, string First, string Second);
+public sealed record DifferentValue(string Name, string First, string Second);
 
 /// <summary>A piece of content that differs.</summary>
 /// <param name="Name">What it is of: a part of the platform, or a page of RAM by the physical address of its first byte.</param>
@@ -19,7 +18,7 @@ internal sealed record DifferentValue(string Name, string First, string Second);
 /// <param name="Bytes">How many bytes differ.</param>
 /// <param name="First">Up to 16 bytes from there in the first recording.</param>
 /// <param name="Second">The same in the second.</param>
-internal sealed record DifferentContent(string Name, int Offset, int Bytes, string First, string Second);
+public sealed record DifferentContent(string Name, int Offset, int Bytes, string First, string Second);
 
 /// <summary>How two machines differ at one icount.</summary>
 /// <param name="Icount">When.</param>
@@ -29,7 +28,7 @@ internal sealed record DifferentContent(string Name, int Offset, int Bytes, stri
 /// <param name="PageCount">How many differ in all.</param>
 /// <param name="FirstCode">Instructions at RIP in the first machine.</param>
 /// <param name="SecondCode">Instructions at RIP in the second machine.</param>
-internal sealed record StateDifference(
+public sealed record StateDifference(
     ulong Icount,
     IReadOnlyList<DifferentValue> Registers,
     IReadOnlyList<DifferentContent> Devices,
@@ -173,7 +172,7 @@ internal sealed record StateDifference(
     {
         byte[] code = new byte[InstructionsShown * 15];
         ulong rip = machine.Vcpu!.Rip;
-        int length = GuestMemoryAccess.Read(machine, rip, code);
+        int length = LinearMemory.Read(machine, rip, code);
         return [.. Disassembler.Disassemble(code.AsSpan(0, length), rip, InstructionsShown).Select(line => $"0x{line.Address:x16}  {line.Text}")];
     }
 }

@@ -1,7 +1,7 @@
 using FtAkka.Machine.Events;
 using FtAkka.Replication.Log;
 
-namespace FtAkka.VmmHost.Recordings;
+namespace FtAkka.Recordings;
 
 /// <summary>The bytes that an entry brings into the machine.</summary>
 internal static class PayloadBytes

@@ -1,6 +1,6 @@
 using FtAkka.Replication.Log;
 
-namespace FtAkka.Actors.Recordings;
+namespace FtAkka.Recordings;
 
 /// <summary>Where and why the readable part of a log ends, other than by the end of the file.</summary>
 /// <param name="Offset">Byte offset of the first byte that is not read.</param>

@@ -1,14 +1,13 @@
-using FtAkka.Actors.Recordings;
 using FtAkka.Cpu.Debugging;
+using FtAkka.DeviceActors.Tests;
 using FtAkka.Machine.Digest;
-using FtAkka.VmmHost.GuestKit;
 
-namespace FtAkka.VmmHost.Tests.Recordings;
+namespace FtAkka.Recordings.Tests;
 
 /// <summary>Going back and forth in a recording, and stops of the host's debugger.</summary>
 public sealed class TimeTravellerTests : IDisposable
 {
-    private readonly TemporaryFolder folder = new(Path.GetTempPath());
+    private readonly TemporaryFolder folder = new();
 
     public void Dispose() => folder.Dispose();
 
@@ -42,7 +41,7 @@ public sealed class TimeTravellerTests : IDisposable
         const ulong Length = 3000;
         RecordingReader recording = Record();
         using var traveller = new TimeTraveller(recording);
-        (ulong from, ulong watched) = FindWordThatChanges(recording, Length);
+        (ulong from, ulong watched) = TinyRecording.FindWordThatChanges(recording, Length);
         ulong to = from + Length;
         traveller.Seek(from);
 
@@ -119,37 +118,9 @@ public sealed class TimeTravellerTests : IDisposable
         Assert.True(traveller.Icount > recording.Keyframes[^1].Icount);
     }
 
-    /// <summary>A stretch of so many instructions, and a word of RAM that has another value at its end.</summary>
-    internal static (ulong From, ulong Word) FindWordThatChanges(RecordingReader recording, ulong length)
-    {
-        using var traveller = new TimeTraveller(recording);
-        for (ulong from = 20_000; ; from += 10_000)
-        {
-            if (WordThatChanges(traveller, from, from + length) is { } word)
-            {
-                return (from, word);
-            }
-        }
-    }
-
-    private static ulong? WordThatChanges(TimeTraveller traveller, ulong from, ulong to)
-    {
-        traveller.Seek(from);
-        int pages = traveller.Machine.Memory.PageCount;
-        byte[][] before = [.. Enumerable.Range(0, pages).Select(page => traveller.Machine.Memory.Page(page).ToArray())];
-        traveller.Seek(to);
-        int changed = Enumerable.Range(0, pages).FirstOrDefault(page => !traveller.Machine.Memory.Page(page).SequenceEqual(before[page]), -1);
-        if (changed < 0)
-        {
-            return null;
-        }
-        int offset = traveller.Machine.Memory.Page(changed).CommonPrefixLength(before[changed]);
-        return traveller.Machine.Memory.PhysicalAddressOf(changed) + ((ulong)offset & ~7UL);
-    }
-
     private RecordingReader Record()
     {
-        TinyRecording.Record(folder.Path + "/r");
-        return RecordingReader.Open(folder.Path + "/r");
+        TinyRecording.Record(folder.File("r"));
+        return RecordingReader.Open(folder.File("r"));
     }
 }

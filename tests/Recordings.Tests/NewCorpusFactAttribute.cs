@@ -1,4 +1,4 @@
-namespace FtAkka.VmmHost.Tests.Recordings;
+namespace FtAkka.Recordings.Tests;
 
 /// <summary>Makes new recordings for the corpus; skipped, and visibly so, unless FTAKKA_NEW_CORPUS names a prefix for them.</summary>
 [AttributeUsage(AttributeTargets.Method)]

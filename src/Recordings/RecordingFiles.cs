@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace FtAkka.Actors.Recordings;
+namespace FtAkka.Recordings;
 
 /// <summary>Names of the files in a recording's folder; see docs/log-format.md.</summary>
 internal static class RecordingFiles

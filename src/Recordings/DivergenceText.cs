@@ -1,7 +1,7 @@
 using FtAkka.Machine.Digest;
 using FtAkka.Replication.Replay;
 
-namespace FtAkka.VmmHost.Recordings;
+namespace FtAkka.Recordings;
 
 /// <summary>A divergence for people.</summary>
 internal static class DivergenceText

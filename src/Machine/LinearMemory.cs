@@ -1,12 +1,7 @@
-using FtAkka.Cpu;
-using FtAkka.Cpu.Debugging;
-using FtAkka.Machine;
-using FtAkka.Replication.Debugging;
-
-namespace FtAkka.VmmHost.Debugging;
+namespace FtAkka.Machine;
 
 /// <summary>RAM by linear address, as the guest's page tables of the moment map it. Device registers are not read: that would change them.</summary>
-internal static class GuestMemoryAccess
+public static class LinearMemory
 {
     /// <summary>Reads; returns how many bytes from the first on are mapped to RAM.</summary>
     public static int Read(GuestMachine machine, ulong address, Span<byte> destination)
@@ -40,23 +35,6 @@ internal static class GuestMemoryAccess
             done += length;
         }
         return true;
-    }
-
-    /// <summary>The RAM bytes behind a linear watchpoint, one piece for each page; null if a page is not mapped to RAM.</summary>
-    public static IReadOnlyList<HostWatchpoint>? Locate(GuestMachine machine, LinearWatchpoint watchpoint)
-    {
-        var pieces = new List<HostWatchpoint>();
-        for (int done = 0; done < watchpoint.LengthBytes;)
-        {
-            int length = InPage(watchpoint.Address + (ulong)done, watchpoint.LengthBytes - done);
-            if (!machine.Vcpu!.TryTranslate(watchpoint.Address + (ulong)done, out ulong physical) || machine.Memory.PageIndexOf(physical) < 0)
-            {
-                return null;
-            }
-            pieces.Add(new HostWatchpoint(physical, length, watchpoint.OnRead, watchpoint.OnWrite));
-            done += length;
-        }
-        return pieces;
     }
 
     private static int InPage(ulong address, int length) => Math.Min(length, 4096 - (int)(address & 0xFFF));

@@ -1,14 +1,13 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using FtAkka.Actors.Recordings;
 using FtAkka.Machine;
 using FtAkka.Machine.Digest;
 using FtAkka.Replication.Log;
 
-namespace FtAkka.VmmHost.Recordings;
+namespace FtAkka.Recordings;
 
 /// <summary>What two recordings differ in; parts that do not apply are null or empty.</summary>
-internal sealed record DiffReport
+public sealed record DiffReport
 {
     /// <summary>Whether nothing differs.</summary>
     public bool Equal => Configuration.Count == 0 && Start is null && Entry is null && Keyframe is null && Problems.Count == 0;
@@ -45,7 +44,7 @@ internal sealed record DiffReport
 }
 
 /// <summary>Compares two recordings.</summary>
-internal sealed class RecordingDiff(RecordingReader first, RecordingReader second, Action<string> progress)
+public sealed class RecordingDiff(RecordingReader first, RecordingReader second, Action<string> progress)
 {
     /// <summary>Registers that are the same for so long after different inputs are not sought further.</summary>
     private const ulong SearchInstructions = 100_000_000;
@@ -152,7 +151,7 @@ internal sealed class RecordingDiff(RecordingReader first, RecordingReader secon
     /// <summary>Different inputs: shows what they do, and where they first show in registers.</summary>
     private DiffReport ExplainInputs(DiffReport report, ulong icount)
     {
-        progress($"replaying both to icount {InstructionCount.Text(icount)}");
+        progress($"replaying both to icount {ReadableCount.Of(icount)}");
         using TimeTraveller one = StandAt(first, icount);
         using TimeTraveller other = StandAt(second, icount);
         StateDifference at = StateDifference.Of(one.Machine, other.Machine);
@@ -236,7 +235,7 @@ internal sealed class RecordingDiff(RecordingReader first, RecordingReader secon
         var problems = new List<string>
         {
             $"the digests differ in {DivergenceText.Parts(a.Digest, b.Digest)}; "
-                + $"the difference came between icount {InstructionCount.Text(lastEqualDigest)}, where they were equal, and {InstructionCount.Text(a.Digest.Icount)}",
+                + $"the difference came between icount {ReadableCount.Of(lastEqualDigest)}, where they were equal, and {ReadableCount.Of(a.Digest.Icount)}",
         };
         foreach ((RecordingReader recording, string name) in new[] { (first, "first"), (second, "second") })
         {

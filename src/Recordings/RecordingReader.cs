@@ -5,7 +5,7 @@ using FtAkka.Replication.Log;
 using FtAkka.Replication.Replay;
 using FtAkka.Replication.Snapshots;
 
-namespace FtAkka.Actors.Recordings;
+namespace FtAkka.Recordings;
 
 /// <summary>A snapshot of a recording.</summary>
 /// <param name="Path">Its file.</param>

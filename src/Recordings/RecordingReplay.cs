@@ -4,7 +4,7 @@ using FtAkka.Machine.Events;
 using FtAkka.Replication.Log;
 using FtAkka.Replication.Replay;
 
-namespace FtAkka.Actors.Recordings;
+namespace FtAkka.Recordings;
 
 /// <summary>
 /// A machine that replays a recording from one of its keyframes: reads the log as it goes, so that memory is bounded whatever the log's length.

@@ -2,7 +2,7 @@ using FtAkka.Cpu;
 using FtAkka.Replication.Log;
 using FtAkka.Replication.Snapshots;
 
-namespace FtAkka.Actors.Recordings;
+namespace FtAkka.Recordings;
 
 /// <summary>When what is written is forced to the disk, so that it survives a crash of the host. A crash of the process alone loses nothing written.</summary>
 public enum RecordingSync

@@ -1,20 +1,19 @@
-using FtAkka.Actors.Recordings;
-using FtAkka.TinyGuests;
+using FtAkka.DeviceActors.Tests;
 using FtAkka.Machine.Events;
 using FtAkka.Replication.Log;
 using FtAkka.Replication.Replay;
-using FtAkka.VmmHost.GuestKit;
+using FtAkka.TinyGuests;
 
-namespace FtAkka.VmmHost.Tests.Recordings;
+namespace FtAkka.Recordings.Tests;
 
 /// <summary>The tiny guest recorded to disk, and replayed from there.</summary>
 public sealed class RecordReplayTests : IDisposable
 {
-    private readonly TemporaryFolder folder = new(Path.GetTempPath());
+    private readonly TemporaryFolder folder = new();
 
     public void Dispose() => folder.Dispose();
 
-    private string At(string name) => Path.Combine(folder.Path, name);
+    private string At(string name) => folder.File(name);
 
     [Fact]
     public void Replay_is_the_recording_from_every_keyframe_and_however_it_is_stopped()
@@ -267,9 +266,9 @@ public sealed class RecordReplayTests : IDisposable
     private static int Diff(string first, string second, out string text)
     {
         var output = new StringWriter();
-        var application = new VmmHost.Cli.CommandLineApplication(VmmHost.Cli.CommandLineApplication.FindModules(), output, TextWriter.Null);
-        int code = application.RunAsync(["diff", first, second]).GetAwaiter().GetResult();
+        DiffReport report = new RecordingDiff(RecordingReader.Open(first), RecordingReader.Open(second), _ => { }).Compare();
+        DiffText.Write(output, report);
         text = output.ToString();
-        return code;
+        return report.Equal ? 0 : 1;
     }
 }

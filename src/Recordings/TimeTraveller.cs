@@ -6,7 +6,7 @@ using FtAkka.Machine.Snapshots;
 using FtAkka.Replication.Replay;
 using FtAkka.Replication.Snapshots;
 
-namespace FtAkka.Actors.Recordings;
+namespace FtAkka.Recordings;
 
 /// <summary>Why a <see cref="TimeTraveller"/> stands where it stands.</summary>
 public enum TravelStop

@@ -1,11 +1,10 @@
-using FtAkka.Actors.Machines;
 using FtAkka.Cpu.Memory;
 using FtAkka.Machine;
 using FtAkka.Machine.Events;
 using FtAkka.Replication.Replay;
 using FtAkka.Replication.Snapshots;
 
-namespace FtAkka.Actors.Recordings;
+namespace FtAkka.Recordings;
 
 /// <summary>Runs a machine and records it: log, digests, keyframes.</summary>
 public sealed class RecordingRunner : IMachineRunner, IDisposable

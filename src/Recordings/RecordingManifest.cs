@@ -5,7 +5,7 @@ using FtAkka.Cpu;
 using FtAkka.Cpu.Architecture;
 using FtAkka.Machine;
 
-namespace FtAkka.Actors.Recordings;
+namespace FtAkka.Recordings;
 
 /// <summary>
 /// What a recording is of: everything needed to build its machine again, and what people want to know. Stands as JSON in the recording's folder.

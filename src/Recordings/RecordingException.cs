@@ -1,4 +1,4 @@
-namespace FtAkka.Actors.Recordings;
+namespace FtAkka.Recordings;
 
 /// <summary>A recording cannot be written or read. The message says which file, what is wrong, and what that means.</summary>
 public sealed class RecordingException : Exception

@@ -1,16 +1,15 @@
 using System.Collections.Immutable;
-using FtAkka.Actors.Recordings;
 using FtAkka.Cpu;
 using FtAkka.Cpu.Architecture;
-using FtAkka.TinyGuests;
 using FtAkka.Machine;
 using FtAkka.Machine.Events;
 using FtAkka.Machine.Virtio.Block;
 using FtAkka.Machine.Virtio.Net;
 using FtAkka.Replication.Log;
 using FtAkka.Replication.Replay;
+using FtAkka.TinyGuests;
 
-namespace FtAkka.VmmHost.Tests.Recordings;
+namespace FtAkka.Recordings.Tests;
 
 /// <summary>Records the tiny guest, and replays recordings.</summary>
 internal static class TinyRecording
@@ -176,5 +175,33 @@ internal static class TinyRecording
             sequence++;
             world.Send(EchoFrame.Request(GuestMac.AsSpan(), HostMac, sequence, [.. Enumerable.Range(0, (int)sequence * 100).Select(i => (byte)i)]));
         }
+    }
+
+    /// <summary>A stretch of so many instructions, and a word of RAM that has another value at its end.</summary>
+    public static (ulong From, ulong Word) FindWordThatChanges(RecordingReader recording, ulong length)
+    {
+        using var traveller = new TimeTraveller(recording);
+        for (ulong from = 20_000; ; from += 10_000)
+        {
+            if (WordThatChanges(traveller, from, from + length) is { } word)
+            {
+                return (from, word);
+            }
+        }
+    }
+
+    private static ulong? WordThatChanges(TimeTraveller traveller, ulong from, ulong to)
+    {
+        traveller.Seek(from);
+        int pages = traveller.Machine.Memory.PageCount;
+        byte[][] before = [.. Enumerable.Range(0, pages).Select(page => traveller.Machine.Memory.Page(page).ToArray())];
+        traveller.Seek(to);
+        int changed = Enumerable.Range(0, pages).FirstOrDefault(page => !traveller.Machine.Memory.Page(page).SequenceEqual(before[page]), -1);
+        if (changed < 0)
+        {
+            return null;
+        }
+        int offset = traveller.Machine.Memory.Page(changed).CommonPrefixLength(before[changed]);
+        return traveller.Machine.Memory.PhysicalAddressOf(changed) + ((ulong)offset & ~7UL);
     }
 }

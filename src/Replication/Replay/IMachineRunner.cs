@@ -1,9 +1,9 @@
 using FtAkka.Machine;
 using FtAkka.Machine.Events;
 
-namespace FtAkka.Actors.Machines;
+namespace FtAkka.Replication.Replay;
 
-/// <summary>Runs a machine for the <see cref="MachineActor"/>: plainly, recording, or replaying.</summary>
+/// <summary>Runs a live machine for whoever holds it: plainly, recording, or for a debugger.</summary>
 public interface IMachineRunner
 {
     /// <summary>The machine.</summary>

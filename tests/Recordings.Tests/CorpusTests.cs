@@ -1,10 +1,9 @@
 using System.Security.Cryptography;
 using System.Text;
-using FtAkka.Actors.Recordings;
+using FtAkka.DeviceActors.Tests;
 using FtAkka.Replication.Replay;
-using FtAkka.VmmHost.GuestKit;
 
-namespace FtAkka.VmmHost.Tests.Recordings;
+namespace FtAkka.Recordings.Tests;
 
 /// <summary>
 /// Recordings made by earlier versions, in tests/Replication.Tests/Corpus: each replays for ever, with the same digests, outputs and end. They are
@@ -57,9 +56,9 @@ public sealed class CorpusTests
     [Fact]
     public void Old_recording_of_multiplications_diverges_under_the_present_rule()
     {
-        using var folder = new TemporaryFolder(Path.GetTempPath());
+        using var folder = new TemporaryFolder();
         RecordingReader recording = TinyRecording.CopyWith(
-            Path.Combine(Corpus, "v1-compute"), Path.Combine(folder.Path, "r"), "\"hostCpu\"", "\"semantics\": 1, \"hostCpu\"");
+            Path.Combine(Corpus, "v1-compute"), folder.File("r"), "\"hostCpu\"", "\"semantics\": 1, \"hostCpu\"");
         Assert.NotNull(TinyRecording.Replay(recording, recording.Keyframes[0]).Player.Divergence);
     }
 

@@ -1,14 +1,12 @@
 using System.Diagnostics;
-using FtAkka.Actors.Recordings;
 using FtAkka.Machine;
 using FtAkka.Machine.Events;
 using FtAkka.Replication.Replay;
-using FtAkka.VmmHost.Doctor;
 
-namespace FtAkka.VmmHost.Recordings;
+namespace FtAkka.Recordings;
 
 /// <summary>What to replay, and how.</summary>
-internal sealed record ReplayOptions
+public sealed record ReplayOptions
 {
     /// <summary>First icount of interest.</summary>
     public ulong From { get; init; }
@@ -24,7 +22,7 @@ internal sealed record ReplayOptions
 }
 
 /// <summary>What a replay came to.</summary>
-internal sealed record ReplayOutcome
+public sealed record ReplayOutcome
 {
     /// <summary>Instructions executed.</summary>
     public required ulong Instructions { get; init; }
@@ -61,7 +59,7 @@ internal sealed record ReplayOutcome
 }
 
 /// <summary>Replays a recording from a keyframe to an icount.</summary>
-internal sealed class ReplayRun : IDisposable
+public sealed class ReplayRun : IDisposable
 {
     /// <summary>Instructions between looks at the clock and at cancellation.</summary>
     private const ulong Slice = 20_000_000;
@@ -128,7 +126,7 @@ internal sealed class ReplayRun : IDisposable
     private string ProgressText(TimeSpan elapsed)
     {
         double perSecond = (Machine.Icount - start.Icount) / elapsed.TotalSeconds;
-        string done = $"icount {InstructionCount.Text(Machine.Icount)}";
+        string done = $"icount {ReadableCount.Of(Machine.Icount)}";
         string speed = $"{perSecond / 1e6:f0} million instructions per second";
         if (end is not { } last)
         {
@@ -136,7 +134,7 @@ internal sealed class ReplayRun : IDisposable
         }
         ulong goal = Math.Min(last, options.To);
         double left = (goal - Math.Min(goal, Machine.Icount)) / Math.Max(perSecond, 1);
-        return $"{done} of {InstructionCount.Text(goal)}, {speed}, about {Math.Ceiling(left):f0} s to go";
+        return $"{done} of {ReadableCount.Of(goal)}, {speed}, about {Math.Ceiling(left):f0} s to go";
     }
 
     private ulong NextStop()
@@ -194,7 +192,7 @@ internal sealed class ReplayRun : IDisposable
         if (replay.Player.Divergence is { } divergence)
         {
             failure = DivergenceText.Of(divergence, replay.Player.LastDigestIcount);
-            string here = CpuFeatures.Model();
+            string here = HostCpu.Model();
             if (recording.Manifest.HostCpu != here)
             {
                 failure += $" It was recorded on another CPU, {recording.Manifest.HostCpu}; a few instructions give other results on this one, {here} (docs/determinism.md).";
