@@ -21,9 +21,10 @@ internal static class Layers
         ["DeviceActors"] = Core,
         ["Nodes"] = [.. Core, .. Shells],
         ["TinyGuests"] = [],
+        ["GuestKit"] = [],
         ["DeterministicSim"] = [.. Core, .. Shells, "Nodes", "TinyGuests", "Recordings"],
         // The host runs the benchmarks under bench/, which are libraries.
-        ["VmmHost"] = [.. Core, .. Shells, "Nodes", "TinyGuests", "Recordings", "DeterministicSim", "CpuBench", "WireBench"],
+        ["VmmHost"] = [.. Core, .. Shells, "Nodes", "TinyGuests", "Recordings", "GuestKit", "DeterministicSim", "CpuBench", "LinuxBench", "WireBench"],
     };
 
     /// <summary>The pure projects: see build/BannedSymbols.Pure.txt.</summary>

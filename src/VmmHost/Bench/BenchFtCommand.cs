@@ -1,7 +1,8 @@
 using System.CommandLine;
 using System.Globalization;
+using FtAkka.GuestKit;
+using FtAkka.LinuxBench;
 using FtAkka.VmmHost.Cli;
-using FtAkka.VmmHost.GuestKit;
 using FtAkka.VmmHost.Nodes;
 using Spectre.Console;
 
@@ -86,7 +87,7 @@ public sealed class BenchFtCommand : ICommandModule
         GuestFolder guest = GuestFolder.Default;
         if (guest.PreferredKernel is null || !File.Exists(guest.Initramfs(LinuxWorkloads.Variant)))
         {
-            new GuestFetch(new GuestFetchOptions { Variant = LinuxWorkloads.Variant, Bench = true }, progress).Run();
+            new GuestFetch(new GuestFetchOptions { Variant = LinuxWorkloads.Variant, Programs = [LinuxBenchProgram.ForInitramfs] }, progress).Run();
         }
         using var folder = new TemporaryFolder(System.IO.Path.GetTempPath());
         progress("booting the guest on A");

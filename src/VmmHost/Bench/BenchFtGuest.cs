@@ -1,9 +1,10 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Text;
+using FtAkka.GuestKit;
+using FtAkka.LinuxBench;
 using FtAkka.VmmHost.Cli;
 using FtAkka.VmmHost.Demo;
-using FtAkka.VmmHost.GuestKit;
 using FtAkka.VmmHost.Nodes;
 
 namespace FtAkka.VmmHost.Bench;

@@ -3,9 +3,9 @@ using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
+using FtAkka.LinuxBench;
 using FtAkka.VmmHost.Cli;
 using FtAkka.VmmHost.Demo;
-using FtAkka.VmmHost.GuestKit;
 using FtAkka.VmmHost.Nodes;
 
 namespace FtAkka.VmmHost.Bench;

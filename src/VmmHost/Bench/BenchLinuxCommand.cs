@@ -1,7 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
+using FtAkka.GuestKit;
 using FtAkka.VmmHost.Cli;
-using FtAkka.VmmHost.GuestKit;
 using Spectre.Console;
 
 namespace FtAkka.VmmHost.Bench;

@@ -1,8 +1,8 @@
 using System.CommandLine;
 using System.Globalization;
+using FtAkka.GuestKit;
 using FtAkka.Recordings;
 using FtAkka.VmmHost.Cli;
-using FtAkka.VmmHost.GuestKit;
 using Spectre.Console;
 
 namespace FtAkka.VmmHost.Bench;

@@ -1,5 +1,5 @@
-using FtAkka.VmmHost.Doctor;
-using FtAkka.VmmHost.GuestKit;
+using FtAkka.GuestKit;
+using FtAkka.LinuxBench;
 
 namespace FtAkka.VmmHost.Bench;
 

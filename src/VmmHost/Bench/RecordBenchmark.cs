@@ -1,8 +1,8 @@
+using FtAkka.GuestKit;
+using FtAkka.LinuxBench;
 using FtAkka.Machine.Events;
 using FtAkka.Recordings;
 using FtAkka.Replication.Log;
-using FtAkka.VmmHost.Doctor;
-using FtAkka.VmmHost.GuestKit;
 using FtAkka.VmmHost.Recordings;
 
 namespace FtAkka.VmmHost.Bench;

@@ -1,6 +1,7 @@
 using System.Globalization;
+using FtAkka.GuestKit;
+using FtAkka.LinuxBench;
 using FtAkka.Recordings;
-using FtAkka.VmmHost.GuestKit;
 
 namespace FtAkka.VmmHost.Bench;
 
@@ -21,7 +22,7 @@ internal sealed class WorkloadGuest(IReadOnlyList<LinuxWorkload> workloads, Acti
     {
         if (folder.PreferredKernel is null || !File.Exists(folder.Initramfs(LinuxWorkloads.Variant)))
         {
-            new GuestFetch(new GuestFetchOptions { Variant = LinuxWorkloads.Variant, Bench = true }, progress).Run();
+            new GuestFetch(new GuestFetchOptions { Variant = LinuxWorkloads.Variant, Programs = [LinuxBenchProgram.ForInitramfs] }, progress).Run();
         }
     }
 

@@ -1,7 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
+using FtAkka.LinuxBench;
 using FtAkka.VmmHost.Cli;
-using FtAkka.VmmHost.GuestKit;
 
 namespace FtAkka.VmmHost.Bench;
 

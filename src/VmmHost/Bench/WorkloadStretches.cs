@@ -1,8 +1,9 @@
 using System.Text;
+using FtAkka.GuestKit;
+using FtAkka.LinuxBench;
 using FtAkka.Machine.Events;
 using FtAkka.Recordings;
 using FtAkka.Replication.Log;
-using FtAkka.VmmHost.GuestKit;
 
 namespace FtAkka.VmmHost.Bench;
 
@@ -71,7 +72,7 @@ internal sealed class WorkloadStretches
     private void Take(string text, ulong icount)
     {
         text = text.TrimEnd('\r');
-        if (text.StartsWith(LinuxWorkloads.UserlandLine, StringComparison.Ordinal) && open.Name == ConsoleTimings.Boot)
+        if (text.StartsWith(InitramfsBuilder.UserlandLine, StringComparison.Ordinal) && open.Name == ConsoleTimings.Boot)
         {
             stretches.Add((open.Name, open.From, icount));
         }

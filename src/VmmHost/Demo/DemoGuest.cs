@@ -1,8 +1,8 @@
 using System.Buffers.Binary;
 using System.Globalization;
 using System.Text;
+using FtAkka.GuestKit;
 using FtAkka.TinyGuests;
-using FtAkka.VmmHost.GuestKit;
 
 namespace FtAkka.VmmHost.Demo;
 

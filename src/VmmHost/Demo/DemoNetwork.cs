@@ -1,5 +1,5 @@
 using System.Globalization;
-using FtAkka.VmmHost.GuestKit;
+using FtAkka.GuestKit;
 
 namespace FtAkka.VmmHost.Demo;
 

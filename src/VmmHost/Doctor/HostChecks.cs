@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
+using FtAkka.GuestKit;
 
 namespace FtAkka.VmmHost.Doctor;
 
@@ -26,11 +27,11 @@ public static class HostChecks
             NetworkChecks.LookForTap),
         new("namespaces", CheckNeed.Optional, "several hosts on one machine, with real partitions",
             "run as root, or allow user namespaces (sysctl kernel.unprivileged_userns_clone=1)", NetworkChecks.LookForNamespaces),
-        new("apt-get", CheckNeed.Optional, FetchesGuest, "use a Debian or Ubuntu host, or fetch the guest there and copy it", () => HostProgram.Look("apt-get")),
-        new("dpkg-deb", CheckNeed.Optional, FetchesGuest, "install the package dpkg", () => HostProgram.Look("dpkg-deb")),
+        new("apt-get", CheckNeed.Optional, FetchesGuest, "use a Debian or Ubuntu host, or fetch the guest there and copy it", () => LookForProgram("apt-get")),
+        new("dpkg-deb", CheckNeed.Optional, FetchesGuest, "install the package dpkg", () => LookForProgram("dpkg-deb")),
         new("guest packages", CheckNeed.Optional, FetchesGuest, $"run apt-get update, with a source that has {KernelPackage}", LookForKernelPackage),
-        new("gcc", CheckNeed.Optional, "building the Linux benchmark program", "apt-get install gcc libc6-dev", () => HostProgram.Look("gcc")),
-        new("qemu", CheckNeed.Optional, "comparing with QEMU in benchmarks", "apt-get install qemu-system-x86", () => HostProgram.Look("qemu-system-x86_64")),
+        new("gcc", CheckNeed.Optional, "building the Linux benchmark program", "apt-get install gcc libc6-dev", () => LookForProgram("gcc")),
+        new("qemu", CheckNeed.Optional, "comparing with QEMU in benchmarks", "apt-get install qemu-system-x86", () => LookForProgram("qemu-system-x86_64")),
     ];
 
     private static Finding LookForSystem()
@@ -66,5 +67,16 @@ public static class HostChecks
         return candidate is null || candidate.EndsWith("(none)", StringComparison.Ordinal)
             ? Finding.Missing($"apt knows no {KernelPackage}")
             : Finding.Ok($"{KernelPackage} {candidate["Candidate:".Length..].Trim()}");
+    }
+
+    /// <summary>A finding about a program: where it is and which version it says it has.</summary>
+    private static Finding LookForProgram(string name)
+    {
+        if (HostProgram.Find(name) is not { } path)
+        {
+            return Finding.Missing($"no program {name}");
+        }
+        HostProgram.Result version = HostProgram.Run(path, ["--version"]);
+        return Finding.Ok(version.ExitCode == 0 ? version.Output.Split('\n', 2)[0].Trim() : path);
     }
 }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using FtAkka.GuestKit;
 using Microsoft.Win32.SafeHandles;
 
 namespace FtAkka.VmmHost.Doctor;

@@ -2,8 +2,8 @@ using System.CommandLine;
 using System.CommandLine.Parsing;
 using FtAkka.Actors.Configuration;
 using FtAkka.Cpu.Architecture;
+using FtAkka.GuestKit;
 using FtAkka.VmmHost.Cli;
-using FtAkka.VmmHost.GuestKit;
 
 namespace FtAkka.VmmHost.Run;
 

@@ -1,10 +1,10 @@
 using System.Diagnostics;
 using System.Globalization;
 using FtAkka.DeviceActors.Consoles;
+using FtAkka.GuestKit;
 using FtAkka.Machine.Events;
 using FtAkka.Nodes;
 using FtAkka.TinyGuests;
-using FtAkka.VmmHost.GuestKit;
 using FtAkka.VmmHost.Nodes;
 using FtAkka.VmmHost.Tests.Guests;
 

@@ -1,5 +1,5 @@
 using System.Security.Cryptography;
-using FtAkka.VmmHost.GuestKit;
+using FtAkka.GuestKit;
 
 namespace FtAkka.VmmHost.Tests.Guests;
 

@@ -1,5 +1,5 @@
+using FtAkka.GuestKit;
 using FtAkka.VmmHost.Cli;
-using FtAkka.VmmHost.GuestKit;
 
 namespace FtAkka.VmmHost.Tests.Guests;
 

@@ -1,5 +1,4 @@
-using FtAkka.VmmHost.Doctor;
-using FtAkka.VmmHost.GuestKit;
+using FtAkka.GuestKit;
 
 namespace FtAkka.VmmHost.Tests.Guests;
 

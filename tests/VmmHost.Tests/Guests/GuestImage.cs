@@ -1,6 +1,6 @@
 using System.IO.Compression;
 using System.Reflection;
-using FtAkka.VmmHost.GuestKit;
+using FtAkka.GuestKit;
 
 namespace FtAkka.VmmHost.Tests.Guests;
 

@@ -1,6 +1,7 @@
 using System.Globalization;
+using FtAkka.GuestKit;
+using FtAkka.LinuxBench;
 using FtAkka.VmmHost.Cli;
-using FtAkka.VmmHost.GuestKit;
 using Xunit.Abstractions;
 
 namespace FtAkka.VmmHost.Tests.Guests;

@@ -1,4 +1,4 @@
-using FtAkka.VmmHost.GuestKit;
+using FtAkka.GuestKit;
 
 namespace FtAkka.VmmHost.Tests.Guests;
 

@@ -1,8 +1,8 @@
+using FtAkka.GuestKit;
 using FtAkka.Recordings;
 using FtAkka.Recordings.Tests;
 using FtAkka.Replication.Log;
 using FtAkka.VmmHost.Cli;
-using FtAkka.VmmHost.GuestKit;
 
 namespace FtAkka.VmmHost.Tests.Recordings;
 

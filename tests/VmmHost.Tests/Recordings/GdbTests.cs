@@ -1,10 +1,10 @@
 using System.Diagnostics;
 using System.Globalization;
+using FtAkka.GuestKit;
 using FtAkka.Recordings;
 using FtAkka.Recordings.Tests;
 using FtAkka.VmmHost.Debugging;
-using FtAkka.VmmHost.GuestKit;
-using FtAkka.VmmHost.Tests.GuestKit;
+using FtAkka.VmmHost.Tests.Guests;
 
 namespace FtAkka.VmmHost.Tests.Recordings;
 

@@ -1,11 +1,11 @@
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
+using FtAkka.GuestKit;
 using FtAkka.Machine.Events;
 using FtAkka.Recordings;
 using FtAkka.Recordings.Tests;
 using FtAkka.Replication.Log;
-using FtAkka.VmmHost.GuestKit;
 using Xunit.Abstractions;
 
 namespace FtAkka.VmmHost.Tests.Recordings;

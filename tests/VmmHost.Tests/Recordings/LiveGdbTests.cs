@@ -1,10 +1,10 @@
 using System.Globalization;
+using FtAkka.GuestKit;
 using FtAkka.Machine;
 using FtAkka.TinyGuests;
 using FtAkka.VmmHost.Cli;
 using FtAkka.VmmHost.Debugging;
-using FtAkka.VmmHost.GuestKit;
-using FtAkka.VmmHost.Tests.GuestKit;
+using FtAkka.VmmHost.Tests.Guests;
 
 namespace FtAkka.VmmHost.Tests.Recordings;
 

@@ -1,11 +1,11 @@
 using System.Text.Json;
+using FtAkka.GuestKit;
 using FtAkka.Machine;
 using FtAkka.Machine.Events;
 using FtAkka.Machine.Virtio.Net;
 using FtAkka.Recordings;
 using FtAkka.Recordings.Tests;
 using FtAkka.TinyGuests;
-using FtAkka.VmmHost.GuestKit;
 
 namespace FtAkka.VmmHost.Tests.Recordings;
 

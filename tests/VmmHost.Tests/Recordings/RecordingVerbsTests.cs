@@ -1,8 +1,8 @@
 using System.Text.Json;
+using FtAkka.GuestKit;
 using FtAkka.Recordings.Tests;
 using FtAkka.TinyGuests;
 using FtAkka.VmmHost.Cli;
-using FtAkka.VmmHost.GuestKit;
 
 namespace FtAkka.VmmHost.Tests.Recordings;
 

@@ -1,4 +1,4 @@
-using FtAkka.VmmHost.GuestKit;
+using FtAkka.GuestKit;
 using FtAkka.VmmHost.Tests.Guests;
 
 namespace FtAkka.VmmHost.Tests.Recordings;

@@ -1,8 +1,8 @@
 using System.Globalization;
 using System.Text.Json;
 using System.Text.RegularExpressions;
+using FtAkka.GuestKit;
 using FtAkka.Recordings;
-using FtAkka.VmmHost.GuestKit;
 using FtAkka.VmmHost.Tests.Guests;
 using Xunit.Abstractions;
 

@@ -2,8 +2,8 @@ using System.Globalization;
 using System.Net.Sockets;
 using System.Text;
 using System.Text.RegularExpressions;
+using FtAkka.GuestKit;
 using FtAkka.VmmHost.Cli;
-using FtAkka.VmmHost.GuestKit;
 
 namespace FtAkka.VmmHost.Tests.Run;
 

@@ -3,9 +3,8 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text.Json;
+using FtAkka.GuestKit;
 using FtAkka.VmmHost.Cli;
-using FtAkka.VmmHost.Doctor;
-using FtAkka.VmmHost.GuestKit;
 
 namespace FtAkka.VmmHost.Tests.Run;
 

@@ -1,7 +1,7 @@
 using System.CommandLine;
 using FtAkka.Actors.Configuration;
+using FtAkka.GuestKit;
 using FtAkka.VmmHost.Cli;
-using FtAkka.VmmHost.GuestKit;
 using FtAkka.VmmHost.Run;
 
 namespace FtAkka.VmmHost.Tests.Run;

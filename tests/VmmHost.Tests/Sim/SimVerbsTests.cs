@@ -2,8 +2,8 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
 using FtAkka.DeterministicSim.Scenarios;
+using FtAkka.GuestKit;
 using FtAkka.VmmHost.Cli;
-using FtAkka.VmmHost.GuestKit;
 using FtAkka.VmmHost.Sim;
 
 namespace FtAkka.VmmHost.Tests.Sim;

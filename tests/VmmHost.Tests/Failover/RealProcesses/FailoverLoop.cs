@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
-using FtAkka.VmmHost.GuestKit;
+using FtAkka.GuestKit;
 using FtAkka.VmmHost.Nodes;
 using FtAkka.VmmHost.Tests.Guests;
 

@@ -1,5 +1,5 @@
 using System.Globalization;
-using FtAkka.VmmHost.GuestKit;
+using FtAkka.GuestKit;
 using FtAkka.VmmHost.Tests.Guests;
 
 namespace FtAkka.VmmHost.Tests.Failover.RealProcesses;

@@ -1,7 +1,7 @@
-using FtAkka.VmmHost.Cli;
-using FtAkka.VmmHost.GuestKit;
-using FtAkka.VmmHost.Nodes;
+using FtAkka.GuestKit;
 using FtAkka.TinyGuests;
+using FtAkka.VmmHost.Cli;
+using FtAkka.VmmHost.Nodes;
 
 namespace FtAkka.VmmHost.Tests.Failover.RealProcesses;
 

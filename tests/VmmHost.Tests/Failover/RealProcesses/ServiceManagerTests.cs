@@ -1,7 +1,7 @@
 using System.Net.Sockets;
 using System.Text;
+using FtAkka.GuestKit;
 using FtAkka.VmmHost.Cli;
-using FtAkka.VmmHost.GuestKit;
 using FtAkka.VmmHost.Nodes;
 
 namespace FtAkka.VmmHost.Tests.Failover.RealProcesses;
