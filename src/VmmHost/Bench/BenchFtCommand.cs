@@ -3,7 +3,6 @@ using System.Globalization;
 using FtAkka.GuestKit;
 using FtAkka.LinuxBench;
 using FtAkka.VmmHost.Cli;
-using FtAkka.VmmHost.Nodes;
 using Spectre.Console;
 
 namespace FtAkka.VmmHost.Bench;
@@ -11,8 +10,7 @@ namespace FtAkka.VmmHost.Bench;
 /// <summary><c>ftakka bench ft</c>: what protection costs a guest.</summary>
 public sealed class BenchFtCommand : ICommandModule
 {
-    private const int MemoryMiB = 256, RoundsMax = 100;
-    private static readonly TimeSpan IdleTime = TimeSpan.FromSeconds(5);
+    private const int RoundsMax = 100;
 
     private readonly Option<bool> json = ReportOptions.Json();
 
@@ -66,7 +64,8 @@ public sealed class BenchFtCommand : ICommandModule
             LinuxWorkload[] workloads = [.. LinuxWorkloads.All.Where(workload => names.Length == 0 || names.Contains(workload.Name))];
             try
             {
-                FtBenchmarkResult result = await MeasureAsync(workloads, parsed.GetValue(rounds), parsed.GetValue(withNeighbour), terminal.Progress, cancelled).ConfigureAwait(false);
+                FtBenchmarkResult result = await FtBenchmark.RunAsync(
+                    workloads, parsed.GetValue(rounds), parsed.GetValue(withNeighbour), BenchNode.StartPairAsync, terminal.Progress, cancelled).ConfigureAwait(false);
                 Print(terminal, result, parsed.GetValue(json));
                 return ExitCode.Ok;
             }
@@ -80,55 +79,6 @@ public sealed class BenchFtCommand : ICommandModule
 
     private static IEnumerable<string> Names(string[]? words) =>
         (words ?? []).SelectMany(word => word.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries));
-
-    private static async Task<FtBenchmarkResult> MeasureAsync(
-        LinuxWorkload[] workloads, int rounds, bool withNeighbour, Action<string> progress, CancellationToken cancelled)
-    {
-        GuestFolder guest = GuestFolder.Default;
-        if (guest.PreferredKernel is null || !File.Exists(guest.Initramfs(LinuxWorkloads.Variant)))
-        {
-            new GuestFetch(new GuestFetchOptions { Variant = LinuxWorkloads.Variant, Programs = [LinuxBenchProgram.ForInitramfs] }, progress).Run();
-        }
-        using var folder = new TemporaryFolder(System.IO.Path.GetTempPath());
-        progress("booting the guest on A");
-        using BenchFtPair pair = await BenchFtPair.StartAsync(folder.Path, MemoryMiB, withNeighbour, cancelled).ConfigureAwait(false);
-        string words = string.Join(' ', workloads.Select(workload => workload.Name));
-        var measured = new FtMeasurements();
-        progress("once without measuring, so that everything is translated");
-        await pair.RunAsync(words).ConfigureAwait(false);
-        for (int round = 1; round <= rounds; round++)
-        {
-            progress($"round {round}, without a backup{(withNeighbour ? ", beside another guest" : "")}");
-            measured.Alone((await pair.RunAsync(words, besideNeighbour: true).ConfigureAwait(false)).Timings);
-            progress($"round {round}, copying to B");
-            measured.Copies.Add(await pair.ProtectAsync("idle").ConfigureAwait(false));
-            measured.IdleLog.Add(await pair.IdleLogAsync(IdleTime).ConfigureAwait(false));
-            progress($"round {round}, protected, once without measuring, so that the backup has everything translated as well");
-            await pair.RunAsync(words).ConfigureAwait(false);
-            progress($"round {round}, protected");
-            BenchFtPair.WorkloadRun run = await pair.RunAsync(words).ConfigureAwait(false);
-            measured.Protected(run.Timings, run.LogMbit);
-            measured.Lag.AddRange(run.Lag);
-            await pair.UnprotectAsync().ConfigureAwait(false);
-            progress($"round {round}, copying to B while the guest compresses");
-            await pair.Guest.TypeAsync("gzip gzip gzip gzip").ConfigureAwait(false);
-            await Task.Delay(500, cancelled).ConfigureAwait(false);
-            measured.Copies.Add(await pair.ProtectAsync("gzip").ConfigureAwait(false));
-            await pair.Guest.DoneAsync().ConfigureAwait(false);
-            await pair.UnprotectAsync().ConfigureAwait(false);
-        }
-        return Result(measured, workloads, await pair.Guest.StatusAsync().ConfigureAwait(false), guest);
-    }
-
-    private static FtBenchmarkResult Result(FtMeasurements measured, LinuxWorkload[] workloads, ReplicaStatusLine last, GuestFolder guest)
-    {
-        IReadOnlyList<FtBenchmarkRow> rows = measured.Rows(workloads);
-        string kernel = FetchedFiles.ReadVerified(guest.KernelManifest)?.Facts.GetValueOrDefault("release") ?? "of unknown release";
-        return new FtBenchmarkResult(
-            rows, LinuxBenchmark.GeometricMean(rows.Select(row => (double?)row.Ratio)), LinuxBenchmark.GeometricMean(rows.Select(row => (double?)row.CpuRatio)),
-            Math.Round(measured.IdleLog.Average(), 4), last.OutputDelayMedianMs, last.OutputDelayP99Ms, last.OutputsDelayed,
-            [.. new[] { 0.5, 0.95, 0.99, 1 }.Select(share => FtMeasurements.AtShare(measured.Lag, share))], measured.Copies, FtMeasurements.Machine(kernel, MemoryMiB));
-    }
 
     private static void Print(Terminal terminal, FtBenchmarkResult result, bool asJson)
     {

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using FtAkka.GuestKit;
+using FtAkka.LinuxBench;
 using FtAkka.VmmHost.Cli;
 using Spectre.Console;
 
@@ -28,7 +29,7 @@ public sealed class BenchLinuxCommand : ICommandModule
         LinuxBenchmarkResult result;
         try
         {
-            result = LinuxBenchmark.Run(options.Workloads(parsed), options.Rounds(parsed), options.WithQemu(parsed), terminal.Progress);
+            result = LinuxBenchmark.Run(OwnProgram.Words, options.Workloads(parsed), options.Rounds(parsed), options.WithQemu(parsed), terminal.Progress);
         }
         catch (GuestKitException failure)
         {

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using FtAkka.GuestKit;
+using FtAkka.LinuxBench;
 using FtAkka.Recordings;
 using FtAkka.VmmHost.Cli;
 using Spectre.Console;
@@ -24,7 +25,7 @@ public sealed class BenchRecordCommand : ICommandModule
         {
             try
             {
-                RecordBenchmarkResult result = RecordBenchmark.Run(options.Workloads(parsed), options.Rounds(parsed), options.WithQemu(parsed), terminal.Progress);
+                RecordBenchmarkResult result = RecordBenchmark.Run(OwnProgram.Words, options.Workloads(parsed), options.Rounds(parsed), options.WithQemu(parsed), terminal.Progress);
                 if (options.IsJson(parsed))
                 {
                     terminal.WriteJson(result);

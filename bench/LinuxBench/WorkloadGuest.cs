@@ -1,12 +1,14 @@
 using System.Globalization;
 using FtAkka.GuestKit;
-using FtAkka.LinuxBench;
 using FtAkka.Recordings;
 
-namespace FtAkka.VmmHost.Bench;
+namespace FtAkka.LinuxBench;
 
 /// <summary>The Debian guest of the benchmarks: runs workloads under one monitor after the other, each in a process of its own.</summary>
-internal sealed class WorkloadGuest(IReadOnlyList<LinuxWorkload> workloads, Action<string> progress)
+/// <param name="ownProgram">The words that start this program as another process.</param>
+/// <param name="workloads">What it runs.</param>
+/// <param name="progress">Told what is going on.</param>
+internal sealed class WorkloadGuest(IReadOnlyList<string> ownProgram, IReadOnlyList<LinuxWorkload> workloads, Action<string> progress)
 {
     /// <summary>RAM of the guest.</summary>
     public const int MemoryMiB = 512;
@@ -58,7 +60,7 @@ internal sealed class WorkloadGuest(IReadOnlyList<LinuxWorkload> workloads, Acti
     /// <summary>This program with a verb and words for the kernel.</summary>
     public IReadOnlyList<string> OwnCommand(IReadOnlyList<string> verb, string kernelArguments) =>
     [
-        .. OwnProgram, .. verb, "--kernel", folder.PreferredKernel!, "--initrd", folder.Initramfs(LinuxWorkloads.Variant), "--memory", $"{MemoryMiB}M",
+        .. ownProgram, .. verb, "--kernel", folder.PreferredKernel!, "--initrd", folder.Initramfs(LinuxWorkloads.Variant), "--memory", $"{MemoryMiB}M",
         "--append", $"{QemuGuest.KernelArguments} {kernelArguments}",
     ];
 
@@ -77,10 +79,4 @@ internal sealed class WorkloadGuest(IReadOnlyList<LinuxWorkload> workloads, Acti
         return string.Create(
             CultureInfo.InvariantCulture, $"Linux {kernel}, {HostCpu.Model()}, {Environment.ProcessorCount} processors, load average {load}, .NET {Environment.Version}");
     }
-
-    /// <summary>This program, as another process.</summary>
-    private static string[] OwnProgram =>
-        Environment.ProcessPath is { } path && Path.GetFileNameWithoutExtension(path) != "dotnet"
-            ? [path]
-            : ["dotnet", "exec", typeof(WorkloadGuest).Assembly.Location];
 }

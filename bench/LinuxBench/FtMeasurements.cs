@@ -1,7 +1,6 @@
 using System.Globalization;
-using FtAkka.LinuxBench;
 
-namespace FtAkka.VmmHost.Bench;
+namespace FtAkka.LinuxBench;
 
 /// <summary>One workload, unprotected and protected.</summary>
 /// <param name="Name">Its name.</param>

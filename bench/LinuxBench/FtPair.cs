@@ -1,20 +1,12 @@
 using System.Diagnostics;
-using System.Globalization;
-using System.Net;
-using System.Net.Sockets;
-using System.Text;
-using FtAkka.LinuxBench;
-using FtAkka.VmmHost.Cli;
-using FtAkka.VmmHost.Demo;
-using FtAkka.VmmHost.Nodes;
 
-namespace FtAkka.VmmHost.Bench;
+namespace FtAkka.LinuxBench;
 
 /// <summary>
 /// Two nodes with mutual TLS on this host, and a guest on the first. One guest for all runs: the
 /// translations it has at a run without backup are those it has with one.
 /// </summary>
-internal sealed class BenchFtPair : IDisposable
+internal sealed class FtPair : IDisposable
 {
     private const string Vm = "bench";
 
@@ -24,20 +16,20 @@ internal sealed class BenchFtPair : IDisposable
     private const string Timing =
         "ftakka.ft { heartbeat-interval = 100ms, failure-timeout = 4s, lease = 3s, pause-guard = 2s, channel-timeout = 20s }\n";
 
-    private readonly DemoNode primary;
-    private readonly DemoNode backup;
+    private readonly IFtNode primary;
+    private readonly IFtNode backup;
     private readonly CancellationTokenSource ended;
     private readonly Stopwatch clock = Stopwatch.StartNew();
-    private BenchFtGuest? neighbour;
+    private FtGuest? neighbour;
 
-    private BenchFtPair(DemoNode primary, DemoNode backup, CancellationToken cancelled)
+    private FtPair(IFtNode primary, IFtNode backup, CancellationToken cancelled)
     {
         (this.primary, this.backup) = (primary, backup);
         ended = CancellationTokenSource.CreateLinkedTokenSource(cancelled);
     }
 
     /// <summary>The guest that is measured.</summary>
-    public BenchFtGuest Guest { get; private set; } = null!;
+    public FtGuest Guest { get; private set; } = null!;
 
     /// <summary>What the workloads of the last run took.</summary>
     /// <param name="Timings">On the wall, and of the primary's processor.</param>
@@ -46,20 +38,15 @@ internal sealed class BenchFtPair : IDisposable
     internal sealed record WorkloadRun(ConsoleTimings Timings, IReadOnlyDictionary<string, double> LogMbit, IReadOnlyList<double> Lag);
 
     /// <summary>Starts nodes and guest, in files of <paramref name="folder"/>; with a neighbour also a guest on the other node, which nobody protects.</summary>
-    public static async Task<BenchFtPair> StartAsync(string folder, int memoryMiB, bool withNeighbour, CancellationToken cancelled)
+    public static async Task<FtPair> StartAsync(StartFtNodes start, string folder, int memoryMiB, bool withNeighbour, CancellationToken cancelled)
     {
-        ClusterFiles files = ClusterFiles.Create(Path.Combine(folder, "cluster"), [new ClusterNode("A", "127.0.0.1", FreePort()), new ClusterNode("B", "127.0.0.1", FreePort())], Timing);
-        foreach (ClusterNode node in files.Nodes)
-        {
-            await File.AppendAllTextAsync(files.ConfigOf(node), $"ftakka.node.control-socket = \"{node.Name}.sock\"\n", cancelled).ConfigureAwait(false);
-        }
-        DemoNode[] nodes = await Task.WhenAll(files.Nodes.Select(node => DemoNode.StartAsync(files, node, cancelled))).ConfigureAwait(false);
-        var pair = new BenchFtPair(nodes[0], nodes[1], cancelled);
+        (IFtNode primary, IFtNode backup) = await start(Path.Combine(folder, "cluster"), Timing, cancelled).ConfigureAwait(false);
+        var pair = new FtPair(primary, backup, cancelled);
         try
         {
-            pair.Guest = await BenchFtGuest.BootAsync(Vm, nodes[0], folder, memoryMiB, pair.clock, pair.ended.Token).ConfigureAwait(false);
+            pair.Guest = await FtGuest.BootAsync(Vm, primary, folder, memoryMiB, pair.clock, pair.ended.Token).ConfigureAwait(false);
             pair.neighbour = withNeighbour
-                ? await BenchFtGuest.BootAsync("neighbour", nodes[1], folder, memoryMiB, pair.clock, pair.ended.Token).ConfigureAwait(false)
+                ? await FtGuest.BootAsync("neighbour", backup, folder, memoryMiB, pair.clock, pair.ended.Token).ConfigureAwait(false)
                 : null;
             return pair;
         }
@@ -99,20 +86,20 @@ internal sealed class BenchFtPair : IDisposable
     public async Task<FtBenchmarkCopy> ProtectAsync(string what)
     {
         TimeSpan begin = default;
-        ReplicaStatusLine status = await Guest.StatusAsync().ConfigureAwait(false);
+        FtGuestStatus status = await Guest.StatusAsync().ConfigureAwait(false);
         bool asked = false;
         await Guest.UntilAsync("the guest to be protected", async () =>
         {
-            if (!asked || status.Role == "solo")
+            if (!asked || status.IsSolo)
             {
                 // The other node refuses until it has closed what it had; the time runs from the attempt that succeeds.
                 begin = clock.Elapsed;
                 asked = true;
-                await Guest.AskAsync(new ControlRequest("protect", Vm, Node: backup.Name)).ConfigureAwait(false);
+                await Guest.ProtectAsync(backup.Name).ConfigureAwait(false);
                 await Task.Delay(20, ended.Token).ConfigureAwait(false);
             }
             status = await Guest.StatusAsync().ConfigureAwait(false);
-            return status.Protected;
+            return status.IsProtected;
         }).ConfigureAwait(false);
         double total = Math.Round((clock.Elapsed - begin).TotalMilliseconds);
         return new FtBenchmarkCopy(what, status.CopyPauseMs ?? 0, total, status.CopyState ?? "");
@@ -121,8 +108,8 @@ internal sealed class BenchFtPair : IDisposable
     /// <summary>Takes the backup away.</summary>
     public async Task UnprotectAsync()
     {
-        await Guest.AskAsync(new ControlRequest("unprotect", Vm)).ConfigureAwait(false);
-        await Guest.UntilAsync("the guest to be without backup", async () => (await Guest.StatusAsync().ConfigureAwait(false)).Role == "solo").ConfigureAwait(false);
+        await Guest.UnprotectAsync().ConfigureAwait(false);
+        await Guest.UntilAsync("the guest to be without backup", async () => (await Guest.StatusAsync().ConfigureAwait(false)).IsSolo).ConfigureAwait(false);
     }
 
     /// <summary>Log sent while the guest does nothing, in Mbit/s.</summary>
@@ -149,21 +136,14 @@ internal sealed class BenchFtPair : IDisposable
         var lag = new List<double>();
         while (!enough.IsCancellationRequested)
         {
-            ReplicaStatusLine status = await Guest.StatusAsync().ConfigureAwait(false);
+            FtGuestStatus status = await Guest.StatusAsync().ConfigureAwait(false);
             bytes.Add((clock.Elapsed, status.LogBytesSent));
-            if (status.Protected)
+            if (status.IsProtected)
             {
                 lag.Add(status.LagMs);
             }
             await Task.WhenAny(Task.Delay(SampleInterval, enough)).ConfigureAwait(false);
         }
         return (bytes, lag);
-    }
-
-    private static int FreePort()
-    {
-        using var probe = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        probe.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        return ((IPEndPoint)probe.LocalEndPoint!).Port;
     }
 }

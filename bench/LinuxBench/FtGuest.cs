@@ -2,15 +2,11 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Text;
 using FtAkka.GuestKit;
-using FtAkka.LinuxBench;
-using FtAkka.VmmHost.Cli;
-using FtAkka.VmmHost.Demo;
-using FtAkka.VmmHost.Nodes;
 
-namespace FtAkka.VmmHost.Bench;
+namespace FtAkka.LinuxBench;
 
 /// <summary>A Debian guest on a node of this host, that runs workloads when they are typed on its console.</summary>
-internal sealed class BenchFtGuest
+internal sealed class FtGuest
 {
     /// <summary>Printed when the guest waits for workloads, and behind each line of them.</summary>
     private const string Ready = "FTB-READY", Done = "FTB-DONE";
@@ -27,8 +23,8 @@ internal sealed class BenchFtGuest
         "done");
 
     private readonly string vm;
-    private readonly DemoNode node;
-    private readonly ConsoleFollower follower;
+    private readonly IFtNode node;
+    private readonly IFtConsole console;
     private readonly Stopwatch clock;
     private readonly CancellationToken ended;
     private readonly Lock sync = new();
@@ -37,14 +33,14 @@ internal sealed class BenchFtGuest
     private List<(string Name, TimeSpan At)> marks = [];
     private int done;
 
-    private BenchFtGuest(string vm, DemoNode node, Stopwatch clock, CancellationToken ended)
+    private FtGuest(string vm, IFtNode node, Stopwatch clock, CancellationToken ended)
     {
         (this.vm, this.node, this.clock, this.ended) = (vm, node, clock, ended);
-        follower = new ConsoleFollower(() => [node.Socket], vm);
+        console = node.ConsoleOf(vm);
     }
 
     /// <summary>Boots the guest on a node, in files of <paramref name="folder"/>, and waits for its shell.</summary>
-    public static async Task<BenchFtGuest> BootAsync(string vm, DemoNode node, string folder, int memoryMiB, Stopwatch clock, CancellationToken ended)
+    public static async Task<FtGuest> BootAsync(string vm, IFtNode node, string folder, int memoryMiB, Stopwatch clock, CancellationToken ended)
     {
         string disk = Path.Combine(folder, $"{vm}.raw");
         using (FileStream image = File.Create(disk))
@@ -60,9 +56,9 @@ internal sealed class BenchFtGuest
             disks = [ "{{disk}}" ]
             append = "quiet mitigations=off ftakka.run64={{Convert.ToBase64String(Encoding.ASCII.GetBytes(Script))}}"
             """, ended).ConfigureAwait(false);
-        var guest = new BenchFtGuest(vm, node, clock, ended);
-        await guest.AskAsync(new ControlRequest("start", File: file)).ConfigureAwait(false);
-        _ = guest.follower.FollowAsync(guest.Take, Patience, ended);
+        var guest = new FtGuest(vm, node, clock, ended);
+        await node.StartVmAsync(file, ended).ConfigureAwait(false);
+        _ = guest.console.FollowAsync(guest.Take, Patience, ended);
         await guest.DoneAsync().ConfigureAwait(false);
         return guest;
     }
@@ -87,7 +83,7 @@ internal sealed class BenchFtGuest
             (timings, marks) = (new ConsoleTimings(), []);
         }
         Volatile.Write(ref done, 0);
-        return follower.TypeAsync(Encoding.ASCII.GetBytes(words + "\n"), ended);
+        return console.TypeAsync(Encoding.ASCII.GetBytes(words + "\n"), ended);
     }
 
     /// <summary>Waits until the line that was typed is done.</summary>
@@ -95,13 +91,14 @@ internal sealed class BenchFtGuest
 
     /// <summary>The state of its replica on the node.</summary>
     /// <exception cref="GuestKitException">It is not live there.</exception>
-    public async Task<ReplicaStatusLine> StatusAsync() =>
-        (await AskAsync(new ControlRequest("list")).ConfigureAwait(false)).Replicas?.FirstOrDefault(replica => replica.Vm == vm) is { } found && ControlClient.IsLive(found)
-            ? found
-            : throw new GuestKitException("The guest is not live on its node any more.");
+    public async Task<FtGuestStatus> StatusAsync() =>
+        await node.StatusAsync(vm, ended).ConfigureAwait(false) ?? throw new GuestKitException("The guest is not live on its node any more.");
 
-    /// <summary>Asks the node for something about the guest.</summary>
-    public Task<ControlAnswer> AskAsync(ControlRequest request) => ControlClient.AskAsync(node.Socket, request, ended);
+    /// <summary>Has it copied to another node.</summary>
+    public Task ProtectAsync(string backup) => node.ProtectAsync(vm, backup, ended);
+
+    /// <summary>Takes its backup away.</summary>
+    public Task UnprotectAsync() => node.UnprotectAsync(vm, ended);
 
     /// <summary>Waits, with an end to patience.</summary>
     /// <exception cref="GuestKitException">It took too long.</exception>

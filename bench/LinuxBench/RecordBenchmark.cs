@@ -1,11 +1,9 @@
 using FtAkka.GuestKit;
-using FtAkka.LinuxBench;
 using FtAkka.Machine.Events;
 using FtAkka.Recordings;
 using FtAkka.Replication.Log;
-using FtAkka.VmmHost.Recordings;
 
-namespace FtAkka.VmmHost.Bench;
+namespace FtAkka.LinuxBench;
 
 /// <summary>One line: the boot, or a workload.</summary>
 /// <param name="Name">Its name.</param>
@@ -53,19 +51,25 @@ public sealed class RecordBenchmark
     private readonly IReadOnlyList<LinuxWorkload> workloads;
     private readonly Action<string> progress;
 
-    private RecordBenchmark(IReadOnlyList<LinuxWorkload> workloads, Action<string> progress)
+    private RecordBenchmark(IReadOnlyList<string> ownProgram, IReadOnlyList<LinuxWorkload> workloads, Action<string> progress)
     {
-        guest = new WorkloadGuest(workloads, progress);
+        guest = new WorkloadGuest(ownProgram, workloads, progress);
         this.workloads = workloads;
         this.progress = progress;
     }
 
     /// <summary>Runs it, and fetches the guest before if need be.</summary>
+    /// <param name="ownProgram">The words that start this program as another process.</param>
+    /// <param name="workloads">Workloads to run.</param>
+    /// <param name="rounds">How often each monitor runs all; the monitors take turns.</param>
+    /// <param name="withQemu">Whether to record under QEMU beside.</param>
+    /// <param name="progress">Told what is going on.</param>
     /// <exception cref="GuestKitException">No guest can be had, or a monitor or a workload failed.</exception>
     /// <exception cref="RecordingException">A recording cannot be read.</exception>
-    public static RecordBenchmarkResult Run(IReadOnlyList<LinuxWorkload> workloads, int rounds, bool withQemu, Action<string> progress)
+    public static RecordBenchmarkResult Run(
+        IReadOnlyList<string> ownProgram, IReadOnlyList<LinuxWorkload> workloads, int rounds, bool withQemu, Action<string> progress)
     {
-        var benchmark = new RecordBenchmark(workloads, progress);
+        var benchmark = new RecordBenchmark(ownProgram, workloads, progress);
         benchmark.guest.EnsureFetched();
         return benchmark.Run(rounds, withQemu && HostProgram.Find(QemuGuest.Program) is not null);
     }

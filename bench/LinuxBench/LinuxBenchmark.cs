@@ -1,7 +1,6 @@
 using FtAkka.GuestKit;
-using FtAkka.LinuxBench;
 
-namespace FtAkka.VmmHost.Bench;
+namespace FtAkka.LinuxBench;
 
 /// <summary>Cost of one line of the benchmark under one monitor.</summary>
 /// <param name="CpuSeconds">Processor time of the monitor's process, all threads; the least of the rounds.</param>
@@ -50,21 +49,23 @@ public sealed class LinuxBenchmark
     private readonly WorkloadGuest guest;
     private readonly IReadOnlyList<LinuxWorkload> workloads;
 
-    private LinuxBenchmark(IReadOnlyList<LinuxWorkload> workloads, Action<string> progress)
+    private LinuxBenchmark(IReadOnlyList<string> ownProgram, IReadOnlyList<LinuxWorkload> workloads, Action<string> progress)
     {
-        guest = new WorkloadGuest(workloads, progress);
+        guest = new WorkloadGuest(ownProgram, workloads, progress);
         this.workloads = workloads;
     }
 
     /// <summary>Runs it, and fetches the guest before if need be.</summary>
+    /// <param name="ownProgram">The words that start this program as another process.</param>
     /// <param name="workloads">Workloads to run.</param>
     /// <param name="rounds">How often each monitor runs all; the monitors take turns.</param>
     /// <param name="withQemu">Whether to run QEMU beside.</param>
     /// <param name="progress">Told what is going on.</param>
     /// <exception cref="GuestKitException">No guest can be had, or a monitor or a workload failed.</exception>
-    public static LinuxBenchmarkResult Run(IReadOnlyList<LinuxWorkload> workloads, int rounds, bool withQemu, Action<string> progress)
+    public static LinuxBenchmarkResult Run(
+        IReadOnlyList<string> ownProgram, IReadOnlyList<LinuxWorkload> workloads, int rounds, bool withQemu, Action<string> progress)
     {
-        var benchmark = new LinuxBenchmark(workloads, progress);
+        var benchmark = new LinuxBenchmark(ownProgram, workloads, progress);
         benchmark.guest.EnsureFetched();
         return benchmark.Run(rounds, withQemu);
     }

@@ -1,11 +1,10 @@
 using System.Text;
 using FtAkka.GuestKit;
-using FtAkka.LinuxBench;
 using FtAkka.Machine.Events;
 using FtAkka.Recordings;
 using FtAkka.Replication.Log;
 
-namespace FtAkka.VmmHost.Bench;
+namespace FtAkka.LinuxBench;
 
 /// <summary>What the boot or a workload brings into the log.</summary>
 /// <param name="GuestSeconds">Guest time that it took.</param>
