@@ -2,7 +2,6 @@ using System.Collections.Immutable;
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization;
-using FtAkka.Actors.Configuration;
 using FtAkka.Cpu;
 using FtAkka.Machine;
 using FtAkka.Machine.Virtio.Block;

@@ -57,7 +57,7 @@ internal sealed class ClusterWorld : IDisposable
             RngSeed = simulation.Seed,
             Disks = scenario.Guest.Disk ? [new VmProfile.Disk("disk", ReadOnly: false, DiskSectors, scenario.Guest.OwnDisk, scenario.Guest.BackupReads)] : [],
             Nics = scenario.Guest.Nic
-                ? [new VmProfile.Nic(FtAkka.Actors.Configuration.NicTarget.Unix, "lan", Listen: true, Convert.ToHexString(GuestMac), 1500)] : [],
+                ? [new VmProfile.Nic(NicTarget.Unix, "lan", Listen: true, Convert.ToHexString(GuestMac), 1500)] : [],
         };
         if (Profile.FindError() is { } wrong)
         {

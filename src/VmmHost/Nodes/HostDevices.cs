@@ -1,7 +1,6 @@
 using System.Collections.Immutable;
 using System.Net.Sockets;
 using System.Security.Cryptography;
-using FtAkka.Actors.Configuration;
 using FtAkka.Actors.Machines;
 using FtAkka.Actors.Vms;
 using FtAkka.DeviceActors.Consoles;
@@ -12,6 +11,7 @@ using FtAkka.Machine.Events;
 using FtAkka.Machine.Virtio.Block;
 using FtAkka.Nodes;
 using FtAkka.VmmHost.Cli;
+using FtAkka.VmmHost.VmFiles;
 using FtAkka.VmmHost.Vms;
 
 namespace FtAkka.VmmHost.Nodes;

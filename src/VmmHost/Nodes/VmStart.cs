@@ -1,7 +1,7 @@
-using FtAkka.Actors.Configuration;
 using FtAkka.GuestKit;
 using FtAkka.Nodes;
 using FtAkka.VmmHost.Cli;
+using FtAkka.VmmHost.VmFiles;
 
 namespace FtAkka.VmmHost.Nodes;
 

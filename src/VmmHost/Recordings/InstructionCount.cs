@@ -1,6 +1,6 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
-using FtAkka.Actors.Configuration;
+using FtAkka.VmmHost.VmFiles;
 
 namespace FtAkka.VmmHost.Recordings;
 

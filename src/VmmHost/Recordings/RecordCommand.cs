@@ -1,12 +1,12 @@
 using System.CommandLine;
 using System.Reflection;
 using System.Security.Cryptography;
-using FtAkka.Actors.Configuration;
 using FtAkka.Actors.Vms;
 using FtAkka.Cpu.Architecture;
 using FtAkka.Recordings;
 using FtAkka.VmmHost.Cli;
 using FtAkka.VmmHost.Run;
+using FtAkka.VmmHost.VmFiles;
 using FtAkka.VmmHost.Vms;
 
 namespace FtAkka.VmmHost.Recordings;

@@ -1,12 +1,12 @@
 using System.CommandLine;
 using Akka.Actor;
-using FtAkka.Actors.Configuration;
 using FtAkka.Actors.Machines;
 using FtAkka.Actors.Vms;
 using FtAkka.Machine.Digest;
 using FtAkka.VmmHost.Cli;
 using FtAkka.VmmHost.Debugging;
 using FtAkka.VmmHost.Recordings;
+using FtAkka.VmmHost.VmFiles;
 using FtAkka.VmmHost.Vms;
 
 namespace FtAkka.VmmHost.Run;

@@ -1,9 +1,9 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
-using FtAkka.Actors.Configuration;
 using FtAkka.Cpu.Architecture;
 using FtAkka.GuestKit;
 using FtAkka.VmmHost.Cli;
+using FtAkka.VmmHost.VmFiles;
 
 namespace FtAkka.VmmHost.Run;
 

@@ -4,7 +4,6 @@ using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Text;
 using Akka.Actor;
-using FtAkka.Actors.Configuration;
 using FtAkka.Actors.Machines;
 using FtAkka.Actors.Vms;
 using FtAkka.Cpu.Architecture;
@@ -16,7 +15,9 @@ using FtAkka.Machine.Digest;
 using FtAkka.Machine.Events;
 using FtAkka.Machine.Virtio.Block;
 using FtAkka.Machine.Virtio.Net;
+using FtAkka.Nodes;
 using FtAkka.VmmHost.Cli;
+using FtAkka.VmmHost.VmFiles;
 
 namespace FtAkka.VmmHost.Vms;
 

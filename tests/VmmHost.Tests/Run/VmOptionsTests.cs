@@ -1,8 +1,8 @@
 using System.CommandLine;
-using FtAkka.Actors.Configuration;
 using FtAkka.GuestKit;
 using FtAkka.VmmHost.Cli;
 using FtAkka.VmmHost.Run;
+using FtAkka.VmmHost.VmFiles;
 
 namespace FtAkka.VmmHost.Tests.Run;
 

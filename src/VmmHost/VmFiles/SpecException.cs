@@ -1,4 +1,4 @@
-namespace FtAkka.Actors.Configuration;
+namespace FtAkka.VmmHost.VmFiles;
 
 /// <summary>A VM's description cannot be understood. The message says where, what is wrong, and what is allowed.</summary>
 public sealed class SpecException : Exception

@@ -1,7 +1,8 @@
 using System.Collections.Immutable;
 using System.Globalization;
+using FtAkka.Nodes;
 
-namespace FtAkka.Actors.Configuration;
+namespace FtAkka.VmmHost.VmFiles;
 
 /// <summary>
 /// Reads the one-word forms of a VM's parts, which flags and files share: <c>256M</c>, <c>disk.img,readonly</c>, <c>tap:tap0</c>,

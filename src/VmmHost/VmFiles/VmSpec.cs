@@ -1,7 +1,8 @@
 using System.Collections.Immutable;
 using FtAkka.Cpu.Architecture;
+using FtAkka.Nodes;
 
-namespace FtAkka.Actors.Configuration;
+namespace FtAkka.VmmHost.VmFiles;
 
 /// <summary>A VM as its owner describes it, in a HOCON file or by flags. Paths are as written; nothing has been opened.</summary>
 public sealed record VmSpec
@@ -93,19 +94,6 @@ public sealed record NicSpec(NicTarget Target, string? Name)
 
     /// <summary>Largest IP packet.</summary>
     public ushort Mtu { get; init; } = 1500;
-}
-
-/// <summary>What a network card can be connected to.</summary>
-public enum NicTarget
-{
-    /// <summary>Nothing: frames are dropped.</summary>
-    None,
-
-    /// <summary>A TAP interface of the host.</summary>
-    Tap,
-
-    /// <summary>A unix stream socket with QEMU's framing, as passt offers.</summary>
-    Unix,
 }
 
 /// <summary>Where a console is.</summary>

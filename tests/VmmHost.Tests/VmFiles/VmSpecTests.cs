@@ -1,6 +1,7 @@
-using FtAkka.Actors.Configuration;
+using FtAkka.Nodes;
+using FtAkka.VmmHost.VmFiles;
 
-namespace FtAkka.Actors.Tests.Configuration;
+namespace FtAkka.VmmHost.Tests.VmFiles;
 
 public sealed class VmSpecTests
 {

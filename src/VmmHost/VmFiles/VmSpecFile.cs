@@ -1,8 +1,9 @@
 using System.Collections.Immutable;
 using Akka.Configuration;
 using Akka.Configuration.Hocon;
+using FtAkka.Nodes;
 
-namespace FtAkka.Actors.Configuration;
+namespace FtAkka.VmmHost.VmFiles;
 
 /// <summary>Reads a VM's HOCON file. Every error names the file, the key, and what is allowed.</summary>
 public static class VmSpecFile
