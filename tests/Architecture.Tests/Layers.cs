@@ -16,6 +16,7 @@ internal static class Layers
         ["Machine"] = ["Cpu"],
         ["Replication"] = ["Cpu", "Machine"],
         ["Recordings"] = Core,
+        ["GdbStub"] = [.. Core, "Recordings"],
         ["Actors"] = Core,
         ["LogChannelActors"] = Core,
         ["DeviceActors"] = Core,
@@ -24,7 +25,7 @@ internal static class Layers
         ["GuestKit"] = [],
         ["DeterministicSim"] = [.. Core, .. Shells, "Nodes", "TinyGuests", "Recordings"],
         // The host runs the benchmarks under bench/, which are libraries.
-        ["VmmHost"] = [.. Core, .. Shells, "Nodes", "TinyGuests", "Recordings", "GuestKit", "DeterministicSim", "CpuBench", "LinuxBench", "WireBench"],
+        ["VmmHost"] = [.. Core, .. Shells, "Nodes", "TinyGuests", "Recordings", "GdbStub", "GuestKit", "DeterministicSim", "CpuBench", "LinuxBench", "WireBench"],
     };
 
     /// <summary>The pure projects: see build/BannedSymbols.Pure.txt.</summary>

@@ -1,9 +1,9 @@
 using System.CommandLine;
+using FtAkka.GdbStub;
 using FtAkka.Machine.Digest;
 using FtAkka.Machine.Events;
 using FtAkka.Recordings;
 using FtAkka.VmmHost.Cli;
-using FtAkka.VmmHost.Debugging;
 using Spectre.Console;
 
 namespace FtAkka.VmmHost.Recordings;
@@ -61,7 +61,7 @@ public sealed class ReplayCommand : ICommandModule
             {
                 return Task.FromResult(Replay(terminal, parsed, cancelled));
             }
-            catch (RecordingException failure)
+            catch (Exception failure) when (failure is RecordingException or GdbPortException)
             {
                 throw new CommandFailedException(failure.Message, failure);
             }
@@ -90,7 +90,8 @@ public sealed class ReplayCommand : ICommandModule
         if (parsed.GetValue(gdb) is { } port)
         {
             Action<MachineEffect>? show = parsed.GetValue(console) ? effect => Write(Console.OpenStandardOutput(), effect) : null;
-            return ReplayDebugging.Run(recording, options.From, port, show, terminal.Progress, cancelled);
+            ReplayDebugging.Run(recording, options.From, port, show, terminal.Progress, cancelled);
+            return ExitCode.Ok;
         }
         using Stream? output = parsed.GetValue(console) ? Console.OpenStandardOutput() : null;
         using var run = new ReplayRun(recording, options)

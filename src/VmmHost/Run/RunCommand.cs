@@ -2,9 +2,9 @@ using System.CommandLine;
 using Akka.Actor;
 using FtAkka.Actors.Machines;
 using FtAkka.Actors.Vms;
+using FtAkka.GdbStub;
 using FtAkka.Machine.Digest;
 using FtAkka.VmmHost.Cli;
-using FtAkka.VmmHost.Debugging;
 using FtAkka.VmmHost.Recordings;
 using FtAkka.VmmHost.VmFiles;
 using FtAkka.VmmHost.Vms;
@@ -83,7 +83,7 @@ public sealed class RunCommand : ICommandModule
         VmProtocol.Ended ended;
         if (parsed.GetValue(gdb) is { } port)
         {
-            using var debugging = new LiveDebugging(port, terminal.Progress, cancelled);
+            using LiveDebugging debugging = Debug(port, terminal.Progress, cancelled);
             definition = definition with { Machine = definition.Machine with { CreateRunner = debugging.Attach } };
             ended = await ExecuteAsync(definition, vm, digestTaken, debugging.Killed).ConfigureAwait(false);
             if (debugging.WasKilled)
@@ -103,6 +103,18 @@ public sealed class RunCommand : ICommandModule
             RunStatistics.Of(ended, report, definition.Machine.Config.RngSeed, digests).Write(statsFile);
         }
         return Conclude(terminal, ended);
+    }
+
+    private static LiveDebugging Debug(int port, Action<string> progress, CancellationToken cancelled)
+    {
+        try
+        {
+            return new LiveDebugging(port, progress, cancelled);
+        }
+        catch (GdbPortException refused)
+        {
+            throw new CommandFailedException(refused.Message, refused);
+        }
     }
 
     /// <summary>Runs the VM to its end; cancelling stops it, and still lets its devices finish.</summary>

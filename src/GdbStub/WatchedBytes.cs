@@ -1,9 +1,8 @@
 using FtAkka.Cpu.Debugging;
 using FtAkka.Cpu.Memory;
 using FtAkka.Machine;
-using FtAkka.Replication.Debugging;
 
-namespace FtAkka.VmmHost.Debugging;
+namespace FtAkka.GdbStub;
 
 /// <summary>
 /// Watchpoints by linear address as gdb sets them, and the RAM they are mapped to. gdb takes them away at every stop and sets them again to go on: a

@@ -1,9 +1,8 @@
 using System.Buffers.Binary;
 using System.Text;
 using FtAkka.Cpu.Debugging;
-using FtAkka.Replication.Debugging;
 
-namespace FtAkka.Replication.Tests.Debugging;
+namespace FtAkka.GdbStub.Tests;
 
 /// <summary>gdb's remote serial protocol, without gdb and without a machine.</summary>
 public sealed class GdbSessionTests
@@ -225,14 +224,14 @@ public sealed class GdbSessionTests
     }
 
     [Theory]
-    [InlineData(DebugStopKind.Watchpoint, "T05thread:01;watch:ff20;")]
-    [InlineData(DebugStopKind.Interrupt, "T02thread:01;")]
-    [InlineData(DebugStopKind.HistoryStart, "T05thread:01;replaylog:begin;")]
-    [InlineData(DebugStopKind.HistoryEnd, "T05thread:01;replaylog:end;")]
-    [InlineData(DebugStopKind.Ended, "W00")]
-    public void Reasons_to_stop(DebugStopKind kind, string reply)
+    [InlineData(nameof(DebugStopKind.Watchpoint), "T05thread:01;watch:ff20;")]
+    [InlineData(nameof(DebugStopKind.Interrupt), "T02thread:01;")]
+    [InlineData(nameof(DebugStopKind.HistoryStart), "T05thread:01;replaylog:begin;")]
+    [InlineData(nameof(DebugStopKind.HistoryEnd), "T05thread:01;replaylog:end;")]
+    [InlineData(nameof(DebugStopKind.Ended), "W00")]
+    public void Reasons_to_stop(string kind, string reply)
     {
-        target.Next = new DebugStop(kind, 0xFF20, WatchWrite: true);
+        target.Next = new DebugStop(Enum.Parse<DebugStopKind>(kind), 0xFF20, WatchWrite: true);
         Assert.Equal(reply, Ask("c"));
     }
 

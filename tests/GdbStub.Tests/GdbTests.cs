@@ -3,10 +3,9 @@ using System.Globalization;
 using FtAkka.GuestKit;
 using FtAkka.Recordings;
 using FtAkka.Recordings.Tests;
-using FtAkka.VmmHost.Debugging;
 using FtAkka.VmmHost.Tests.Guests;
 
-namespace FtAkka.VmmHost.Tests.Recordings;
+namespace FtAkka.GdbStub.Tests;
 
 /// <summary>The gdb of the host on a replay. What it must see is found by single steps.</summary>
 public sealed class GdbTests : IDisposable
@@ -84,7 +83,7 @@ public sealed class GdbTests : IDisposable
         using var cancel = new CancellationTokenSource(Patience);
         var port = new TaskCompletionSource<int>();
         RecordingReader recording = RecordingReader.Open(recordingFolder);
-        Task<int> server = Task.Run(() => ReplayDebugging.Run(recording, from, 0, null, line =>
+        Task server = Task.Run(() => ReplayDebugging.Run(recording, from, 0, null, line =>
         {
             if (line.Split("target remote :") is [_, var number])
             {

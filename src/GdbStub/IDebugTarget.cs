@@ -1,9 +1,9 @@
 using FtAkka.Cpu.Debugging;
 
-namespace FtAkka.Replication.Debugging;
+namespace FtAkka.GdbStub;
 
 /// <summary>Why a debug target stands still.</summary>
-public enum DebugStopKind
+internal enum DebugStopKind
 {
     /// <summary>A step was made.</summary>
     Step,
@@ -25,17 +25,17 @@ public enum DebugStopKind
 /// <param name="Kind">Why.</param>
 /// <param name="WatchAddress">Linear address that was watched, for a watchpoint.</param>
 /// <param name="WatchWrite">It was a write.</param>
-public readonly record struct DebugStop(DebugStopKind Kind, ulong WatchAddress = 0, bool WatchWrite = false);
+internal readonly record struct DebugStop(DebugStopKind Kind, ulong WatchAddress = 0, bool WatchWrite = false);
 
 /// <summary>What is watched, by linear address.</summary>
 /// <param name="Address">First byte.</param>
 /// <param name="LengthBytes">How many.</param>
 /// <param name="OnRead">Reads count.</param>
 /// <param name="OnWrite">Writes count.</param>
-public readonly record struct LinearWatchpoint(ulong Address, int LengthBytes, bool OnRead, bool OnWrite);
+internal readonly record struct LinearWatchpoint(ulong Address, int LengthBytes, bool OnRead, bool OnWrite);
 
 /// <summary>A machine under a debugger. Addresses are linear, under the CR3 of the moment.</summary>
-public interface IDebugTarget
+internal interface IDebugTarget
 {
     /// <summary>Registers now.</summary>
     CpuRegisters Registers { get; }

@@ -1,10 +1,9 @@
 using FtAkka.Cpu.Debugging;
 using FtAkka.Machine;
 using FtAkka.Machine.Events;
-using FtAkka.Replication.Debugging;
 using FtAkka.Replication.Replay;
 
-namespace FtAkka.VmmHost.Debugging;
+namespace FtAkka.GdbStub;
 
 /// <summary>
 /// Runs a live machine under a debugger, which works on a thread of its own. Starts halted, before the first instruction. While the debugger has the

@@ -1,7 +1,7 @@
-namespace FtAkka.Replication.Debugging;
+namespace FtAkka.GdbStub;
 
 /// <summary>What came from gdb.</summary>
-public enum GdbInputKind
+internal enum GdbInputKind
 {
     /// <summary>A packet whose checksum is right.</summary>
     Packet,
@@ -16,12 +16,12 @@ public enum GdbInputKind
 /// <summary>One thing that came from gdb.</summary>
 /// <param name="Kind">What.</param>
 /// <param name="Payload">Content of a packet, escapes undone.</param>
-public readonly record struct GdbInput(GdbInputKind Kind, byte[] Payload);
+internal readonly record struct GdbInput(GdbInputKind Kind, byte[] Payload);
 
 /// <summary>
 /// Takes gdb's remote serial protocol apart (GDB manual, "Remote Protocol", Overview): <c>$data#checksum</c>, with <c>}</c> before escaped bytes.
 /// </summary>
-public sealed class GdbPacketReader
+internal sealed class GdbPacketReader
 {
     /// <summary>Longest packet taken; more is dropped up to the next packet.</summary>
     public const int PacketBytesMax = 64 << 10;

@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text;
 
-namespace FtAkka.Replication.Debugging;
+namespace FtAkka.GdbStub;
 
 /// <summary>Hexadecimal text as gdb's protocol has it.</summary>
 internal static class Hex

@@ -2,13 +2,13 @@ using System.Buffers.Binary;
 using System.Globalization;
 using System.Text;
 
-namespace FtAkka.Replication.Debugging;
+namespace FtAkka.GdbStub;
 
 /// <summary>
 /// The stub's side of gdb's remote serial protocol, packet by packet (GDB manual, "Packets" and following): registers, memory, breakpoints,
 /// watchpoints, stepping and continuing in both directions. Pure: bytes and sockets are others' business.
 /// </summary>
-public sealed class GdbSession
+internal sealed class GdbSession
 {
     private const int MemoryBytesMax = 8 << 10;
     private const string NoSuch = "";

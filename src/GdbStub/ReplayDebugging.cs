@@ -1,12 +1,10 @@
-using System.Net.Sockets;
 using FtAkka.Machine.Events;
 using FtAkka.Recordings;
-using FtAkka.VmmHost.Cli;
 
-namespace FtAkka.VmmHost.Debugging;
+namespace FtAkka.GdbStub;
 
 /// <summary>Serves gdb with a recording, until a debugger ends it or the user does.</summary>
-internal static class ReplayDebugging
+public static class ReplayDebugging
 {
     /// <summary>Serves.</summary>
     /// <param name="recording">The recording.</param>
@@ -15,15 +13,16 @@ internal static class ReplayDebugging
     /// <param name="output">Takes the guest's outputs as they are passed, or null.</param>
     /// <param name="progress">Takes a line now and then.</param>
     /// <param name="cancelled">The user ends it.</param>
-    /// <exception cref="CommandFailedException">The port cannot be had.</exception>
-    public static int Run(
+    /// <exception cref="GdbPortException">The port cannot be had.</exception>
+    public static void Run(
         RecordingReader recording, ulong from, int port, Action<MachineEffect>? output, Action<string> progress, CancellationToken cancelled)
     {
+        ArgumentNullException.ThrowIfNull(progress);
         using var traveller = new TimeTraveller(recording);
         traveller.Interrupted = () => cancelled.IsCancellationRequested;
         traveller.Seek(from);
         traveller.Output = output;
-        using GdbServer server = Listen(port);
+        using GdbServer server = GdbServer.Listen(port);
         progress($"at icount {traveller.Icount}; in gdb: target remote :{server.Port}");
         var target = new ReplayDebugTarget(traveller);
         traveller.Interrupted = () => cancelled.IsCancellationRequested || server.IsInterrupted();
@@ -33,20 +32,5 @@ internal static class ReplayDebugging
             progress(target.IsKilled ? "the debugger ended the replay" : $"the debugger left at icount {traveller.Icount}; waiting for the next one");
         }
         cancelled.ThrowIfCancellationRequested();
-        return ExitCode.Ok;
-    }
-
-    /// <summary>Listens for a debugger.</summary>
-    /// <exception cref="CommandFailedException">The port cannot be had.</exception>
-    public static GdbServer Listen(int port)
-    {
-        try
-        {
-            return new GdbServer(port);
-        }
-        catch (Exception refused) when (refused is SocketException or ArgumentOutOfRangeException)
-        {
-            throw new CommandFailedException($"Cannot listen for gdb on port {port}: {refused.Message}", refused);
-        }
     }
 }

@@ -4,7 +4,7 @@ using System.Globalization;
 using System.Text;
 using FtAkka.Cpu.Debugging;
 
-namespace FtAkka.Replication.Debugging;
+namespace FtAkka.GdbStub;
 
 /// <summary>One register of gdb's description of the target.</summary>
 /// <param name="Name">gdb's name.</param>

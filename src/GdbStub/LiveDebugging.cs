@@ -1,7 +1,10 @@
-namespace FtAkka.VmmHost.Debugging;
+using FtAkka.Machine;
+using FtAkka.Replication.Replay;
+
+namespace FtAkka.GdbStub;
 
 /// <summary>Serves gdb with a VM that runs, on a thread of its own, until the VM ends.</summary>
-internal sealed class LiveDebugging : IDisposable
+public sealed class LiveDebugging : IDisposable
 {
     private readonly GdbServer server;
     private readonly CancellationTokenSource over = new();
@@ -13,11 +16,11 @@ internal sealed class LiveDebugging : IDisposable
     /// <param name="port">Port on the loopback; 0 for a free one.</param>
     /// <param name="progress">Takes a line now and then.</param>
     /// <param name="cancelled">Ends the VM.</param>
-    /// <exception cref="Cli.CommandFailedException">The port cannot be had.</exception>
+    /// <exception cref="GdbPortException">The port cannot be had.</exception>
     public LiveDebugging(int port, Action<string> progress, CancellationToken cancelled)
     {
         killed = CancellationTokenSource.CreateLinkedTokenSource(cancelled);
-        server = ReplayDebugging.Listen(port);
+        server = GdbServer.Listen(port);
         progress($"halted before the first instruction; in gdb: target remote :{server.Port}");
         serving = Task.Factory.StartNew(Serve, over.Token, TaskCreationOptions.LongRunning, TaskScheduler.Default);
     }
@@ -29,7 +32,7 @@ internal sealed class LiveDebugging : IDisposable
     public bool WasKilled { get; private set; }
 
     /// <summary>Puts the debugger around a machine.</summary>
-    public DebuggedRunner Attach(FtAkka.Machine.GuestMachine machine)
+    public IMachineRunner Attach(GuestMachine machine)
     {
         var runner = new DebuggedRunner(machine, server.IsInterrupted, () =>
         {

@@ -1,8 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
-using FtAkka.Replication.Debugging;
 
-namespace FtAkka.VmmHost.Debugging;
+namespace FtAkka.GdbStub;
 
 /// <summary>Serves gdb over TCP on this host's loopback, one connection after the other, on its caller's thread.</summary>
 internal sealed class GdbServer : IDisposable
@@ -12,12 +11,24 @@ internal sealed class GdbServer : IDisposable
     private readonly byte[] buffer = new byte[16 << 10];
     private Socket? connection;
 
-    /// <summary>Listens on a port; 0 takes a free one.</summary>
-    /// <exception cref="SocketException">The port cannot be had.</exception>
-    public GdbServer(int port)
+    private GdbServer(int port)
     {
         listener = new TcpListener(IPAddress.Loopback, port);
         listener.Start();
+    }
+
+    /// <summary>Listens on a port; 0 takes a free one.</summary>
+    /// <exception cref="GdbPortException">The port cannot be had.</exception>
+    public static GdbServer Listen(int port)
+    {
+        try
+        {
+            return new GdbServer(port);
+        }
+        catch (Exception refused) when (refused is SocketException or ArgumentOutOfRangeException)
+        {
+            throw new GdbPortException($"Cannot listen for gdb on port {port}: {refused.Message}", refused);
+        }
     }
 
     /// <summary>The port.</summary>

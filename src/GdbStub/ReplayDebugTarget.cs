@@ -1,9 +1,8 @@
 using FtAkka.Cpu.Debugging;
 using FtAkka.Machine;
 using FtAkka.Recordings;
-using FtAkka.Replication.Debugging;
 
-namespace FtAkka.VmmHost.Debugging;
+namespace FtAkka.GdbStub;
 
 /// <summary>A recording under a debugger: it can be gone through in both directions, and not be changed.</summary>
 internal sealed class ReplayDebugTarget(TimeTraveller traveller) : IDebugTarget
