@@ -60,6 +60,7 @@ internal static class Layers
         // Sends without waiting on a socket whose receives wait; .NET has one switch for both.
         ["LogChannelActors"] = ["send"],
         // The arbiter on a shared directory: exclusive creation by link, and fsync of a directory, which .NET has not got.
+        ["Nodes"] = ["link", "open", "fsync", "close"],
         ["DeviceActors"] = ["*"],
         ["VmmHost"] = ["*"],
     };

@@ -5,6 +5,7 @@ using Akka.Configuration.Hocon;
 using FtAkka.Actors.Protection;
 using FtAkka.LogChannelActors.Remoting;
 using FtAkka.Nodes;
+using FtAkka.Nodes.Arbiters;
 using FtAkka.Replication.Protection;
 using FtAkka.Replication.Protection.Clone;
 using FtAkka.VmmHost.Cli;

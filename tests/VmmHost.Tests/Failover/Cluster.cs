@@ -2,8 +2,9 @@ using System.Globalization;
 using System.Text;
 using Akka.Actor;
 using FtAkka.DeviceActors.Consoles;
-using FtAkka.TinyGuests;
 using FtAkka.Nodes;
+using FtAkka.Nodes.Arbiters;
+using FtAkka.TinyGuests;
 using FtAkka.VmmHost.Nodes;
 
 namespace FtAkka.VmmHost.Tests.Failover;

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Globalization;
 using FtAkka.GuestKit;
+using FtAkka.Nodes.Arbiters;
 using FtAkka.VmmHost.Cli;
 using FtAkka.VmmHost.Nodes;
 using FtAkka.VmmHost.Tests.Guests;

@@ -1,10 +1,9 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text.Json;
-using FtAkka.Nodes;
 using FtAkka.Replication.Protection;
 
-namespace FtAkka.VmmHost.Nodes;
+namespace FtAkka.Nodes.Arbiters;
 
 /// <summary>
 /// An arbiter in a directory that every host mounts. The record of a generation is a file of its own, <c>VM.GENERATION.owner</c>: it is

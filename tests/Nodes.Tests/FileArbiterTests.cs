@@ -1,7 +1,7 @@
+using FtAkka.Nodes.Arbiters;
 using FtAkka.Replication.Protection;
-using FtAkka.VmmHost.Nodes;
 
-namespace FtAkka.VmmHost.Tests.Failover;
+namespace FtAkka.Nodes.Tests;
 
 /// <summary>The arbiter grants a generation to one contender, whoever asks how often at the same time.</summary>
 public sealed class FileArbiterTests : IDisposable
