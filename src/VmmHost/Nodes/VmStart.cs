@@ -2,6 +2,7 @@ using FtAkka.GuestKit;
 using FtAkka.Nodes;
 using FtAkka.VmmHost.Cli;
 using FtAkka.VmmHost.VmFiles;
+using FtAkka.VmmHost.Vms;
 
 namespace FtAkka.VmmHost.Nodes;
 
@@ -19,11 +20,10 @@ internal static class VmStart
         try
         {
             VmSpec spec = VmSpecFile.Parse(File.ReadAllText(file), file);
-            string kernel = spec.Kernel ?? GuestFolder.Default.PreferredKernel
+            spec = FetchedKernel.Complete(spec, GuestFolder.Default)
                 ?? throw new CommandFailedException("No kernel is given in the VM's file. Give one (kernel = ...), or let './ftakka guest fetch' get Debian's.");
-            string? initrd = spec.Initrd ?? (spec.Kernel is null && File.Exists(GuestFolder.Default.Initramfs()) ? GuestFolder.Default.Initramfs() : null);
             VmProfile profile = HostDevices.ProfileOf(spec, diskDirectory);
-            return new NodeProtocol.Start(profile, File.ReadAllBytes(kernel), initrd is null ? default : File.ReadAllBytes(initrd), backup, takeOver);
+            return new NodeProtocol.Start(profile, VmComposition.Read("kernel", spec.Kernel!), spec.Initrd is { } initrd ? VmComposition.Read("initrd", initrd) : default(ReadOnlyMemory<byte>), backup, takeOver);
         }
         catch (Exception refused) when (refused is SpecException or IOException or UnauthorizedAccessException)
         {

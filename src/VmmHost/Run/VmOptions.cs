@@ -4,6 +4,7 @@ using FtAkka.Cpu.Architecture;
 using FtAkka.GuestKit;
 using FtAkka.VmmHost.Cli;
 using FtAkka.VmmHost.VmFiles;
+using FtAkka.VmmHost.Vms;
 
 namespace FtAkka.VmmHost.Run;
 
@@ -92,13 +93,10 @@ internal sealed class VmOptions
 
     private static VmSpec WithFetchedKernel(VmSpec spec, GuestFolder folder, Action<string> progress)
     {
-        if (folder.PreferredKernel is not { } fetched)
-        {
-            throw new CommandFailedException("No kernel was given. Give one with --kernel, or let './ftakka guest fetch' get Debian's.");
-        }
-        string? root = spec.Initrd ?? (File.Exists(folder.Initramfs()) ? folder.Initramfs() : null);
-        progress($"using the kernel {fetched}{(spec.Initrd is null && root is not null ? $" and the initramfs {root}" : "")}");
-        return spec with { Kernel = fetched, Initrd = root };
+        VmSpec complete = FetchedKernel.Complete(spec, folder)
+            ?? throw new CommandFailedException("No kernel was given. Give one with --kernel, or let './ftakka guest fetch' get Debian's.");
+        progress($"using the kernel {complete.Kernel}{(spec.Initrd is null && complete.Initrd is { } root ? $" and the initramfs {root}" : "")}");
+        return complete;
     }
 
     private static Option<string?> Word(string name, string help, string description) => new(name) { HelpName = help, Description = description };

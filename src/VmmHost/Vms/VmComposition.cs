@@ -3,18 +3,15 @@ using System.Collections.Immutable;
 using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Text;
-using Akka.Actor;
 using FtAkka.Actors.Machines;
 using FtAkka.Actors.Vms;
 using FtAkka.Cpu.Architecture;
 using FtAkka.DeviceActors.Consoles;
 using FtAkka.DeviceActors.Disks;
-using FtAkka.DeviceActors.Nics;
+using FtAkka.DeviceActors.Fencing;
 using FtAkka.Machine;
 using FtAkka.Machine.Digest;
 using FtAkka.Machine.Events;
-using FtAkka.Machine.Virtio.Block;
-using FtAkka.Machine.Virtio.Net;
 using FtAkka.Nodes;
 using FtAkka.VmmHost.Cli;
 using FtAkka.VmmHost.VmFiles;
@@ -22,13 +19,13 @@ using FtAkka.VmmHost.VmFiles;
 namespace FtAkka.VmmHost.Vms;
 
 /// <summary>
-/// Turns a VM's description into its definition: reads the kernel, opens disks, networks and consoles. Until the definition is handed to a
-/// <see cref="VmActor"/>, whose device actors close what they own, disposing the composition closes it.
+/// The one way from a VM's description to what runs: <see cref="ProfileOf"/> says which machine it is, for every verb and for a node;
+/// <see cref="Open"/> adds kernel and devices for a VM that runs in this process. Until the definition is handed to a <see cref="VmActor"/>, whose
+/// device actors close what they own, disposing the composition closes it.
 /// </summary>
 internal sealed class VmComposition : IDisposable
 {
-    private readonly List<IDisposable> opened = [];
-    private readonly List<DeviceDefinition> devices = [];
+    private readonly DeviceOpener opener = new(Fence.None);
 
     private VmComposition()
     {
@@ -40,29 +37,38 @@ internal sealed class VmComposition : IDisposable
     /// <summary>What the guest boots from, for people.</summary>
     public string BootFiles { get; private set; } = "";
 
-    /// <summary>Opens everything.</summary>
+    /// <summary>The VM as it is from power-on: what its description leaves to the host is chosen now.</summary>
+    /// <param name="spec">The description.</param>
+    /// <param name="diskOf">What the guest is told of a disk, which somebody must look at for that.</param>
+    /// <exception cref="CommandFailedException">This host's CPU cannot be the one asked for.</exception>
+    public static VmProfile ProfileOf(VmSpec spec, Func<DiskSpec, int, VmProfile.Disk> diskOf) => new()
+    {
+        Name = spec.Name,
+        CpuModel = CpuModel.WhyNotHere(spec.CpuModel) is { } refusal ? throw new CommandFailedException(refusal) : spec.CpuModel,
+        MemoryBytes = spec.MemoryBytes,
+        CommandLine = KernelCommandLine.Compose(spec.Append),
+        BootUnixSeconds = DateTimeOffset.UtcNow.ToUnixTimeSeconds(),
+        RngSeed = spec.RngSeed ?? BinaryPrimitives.ReadUInt64LittleEndian(RandomNumberGenerator.GetBytes(sizeof(ulong))),
+        Disks = [.. spec.Disks.Select(diskOf)],
+        Nics = [.. spec.Nics.Select((nic, i) => new VmProfile.Nic(nic.Target, nic.Name, nic.Listen, Convert.ToHexString((nic.Mac ?? MacOf(spec.Name, i)).AsSpan()), nic.Mtu))],
+    };
+
+    /// <summary>Opens everything for a VM of this process, which has no backup.</summary>
     /// <param name="spec">The description; its kernel is given.</param>
     /// <param name="stdio">Makes the console on standard input and output.</param>
     /// <exception cref="CommandFailedException">Something is missing, refused or damaged; the message says what.</exception>
     public static VmComposition Open(VmSpec spec, Func<IConsoleLink> stdio)
     {
-        CheckCpu(spec.CpuModel);
         CheckConsoles(spec.Console, spec.VirtioConsole);
         var composition = new VmComposition();
         try
         {
-            DateTimeOffset now = DateTimeOffset.UtcNow;
-            var config = new MachineConfig
+            VmProfile profile = ProfileOf(spec, composition.OpenDisk);
+            for (int i = 0; i < profile.Nics.Length; i++)
             {
-                MemoryBytes = spec.MemoryBytes,
-                CommandLine = KernelCommandLine.Compose(spec.Append),
-                BootUnixSeconds = now.ToUnixTimeSeconds(),
-                CpuModelName = spec.CpuModel,
-                VirtioConsole = spec.VirtioConsole.Target != ConsoleTarget.None,
-                RngSeed = spec.RngSeed ?? BinaryPrimitives.ReadUInt64LittleEndian(RandomNumberGenerator.GetBytes(sizeof(ulong))),
-                Disks = [.. spec.Disks.Select((disk, i) => composition.OpenDisk(disk, i))],
-                Nics = [.. spec.Nics.Select((nic, i) => composition.OpenNic(spec.Name, nic, i))],
-            };
+                composition.OpenNic(i, profile.Nics[i]);
+            }
+            MachineConfig config = profile.Machine with { VirtioConsole = spec.VirtioConsole.Target != ConsoleTarget.None };
             if (config.FindError() is { } wrong)
             {
                 throw new CommandFailedException(wrong);
@@ -80,11 +86,10 @@ internal sealed class VmComposition : IDisposable
                     Config = config,
                     Kernel = kernel,
                     Initrd = initrd,
-                    BootSecondFraction = TimeSpan.FromTicks(now.Ticks % TimeSpan.TicksPerSecond),
                     // A million instructions per second are a thousand per millisecond.
                     InstructionsPerMillisecond = spec.Limits.PaceMips * 1000,
                 },
-                Devices = [.. composition.devices],
+                Devices = composition.opener.Devices,
             };
             return composition;
         }
@@ -96,23 +101,22 @@ internal sealed class VmComposition : IDisposable
     }
 
     /// <summary>From now on the device actors own what was opened.</summary>
-    public void HandOver() => opened.Clear();
+    public void HandOver() => opener.HandOver();
 
     /// <summary>Closes what was opened and not handed over.</summary>
-    public void Dispose()
-    {
-        foreach (IDisposable resource in opened)
-        {
-            resource.Dispose();
-        }
-        opened.Clear();
-    }
+    public void Dispose() => opener.Dispose();
 
-    internal static void CheckCpu(string name)
+    /// <summary>Reads a file that the guest boots from.</summary>
+    /// <exception cref="CommandFailedException">It cannot be read.</exception>
+    public static byte[] Read(string what, string path)
     {
-        if (CpuModel.WhyNotHere(name) is { } refusal)
+        try
         {
-            throw new CommandFailedException(refusal);
+            return File.ReadAllBytes(path);
+        }
+        catch (Exception refused) when (refused is IOException or UnauthorizedAccessException)
+        {
+            throw new CommandFailedException($"Cannot read the {what} {path}: {refused.Message}", refused);
         }
     }
 
@@ -125,29 +129,18 @@ internal sealed class VmComposition : IDisposable
         }
     }
 
-    private BlockOptions OpenDisk(DiskSpec disk, int index)
+    private VmProfile.Disk OpenDisk(DiskSpec disk, int index)
     {
-        RawDiskImage image = Opening($"disk {disk.Path}", () => RawDiskImage.Open(
-            new RawDiskOptions(disk.Path) { ReadOnly = disk.ReadOnly, RefuseOtherFormats = disk.Format is null }));
-        devices.Add(new DeviceDefinition(DeviceKind.Disk, index, DiskActor.Props(image).WithDispatcher(DiskActor.DispatcherId), new DiskDialect(index))
-        {
-            DrainRequest = new DiskProtocol.Drain(),
-        });
-        return new BlockOptions { CapacitySectors = image.CapacitySectors, ReadOnly = disk.ReadOnly, Identity = $"ftakka-disk{index}" };
+        RawDiskImage image = Opening($"disk {disk.Path}", () => opener.OpenDisk(
+            index, new RawDiskOptions(disk.Path) { ReadOnly = disk.ReadOnly, RefuseOtherFormats = disk.Format is null }));
+        return new VmProfile.Disk(disk.Path, disk.ReadOnly, image.CapacitySectors);
     }
 
-    private NetOptions OpenNic(string vm, NicSpec nic, int index)
+    private void OpenNic(int index, VmProfile.Nic nic) => Opening($"network {nic.Target} {nic.Name}", () =>
     {
-        IFrameLink link = Opening<IFrameLink>($"network {nic.Target} {nic.Name}", () => nic.Target switch
-        {
-            NicTarget.None => new NoLink(),
-            NicTarget.Tap => TapLink.Open(nic.Name!),
-            NicTarget.Unix => new UnixStreamLink(nic.Name!, nic.Listen ? UnixStreamRole.Server : UnixStreamRole.Client),
-            _ => throw new InvalidOperationException($"Unknown network {nic.Target}."),
-        });
-        devices.Add(new DeviceDefinition(DeviceKind.Nic, index, NicActor.Props(link).WithDispatcher(NicActor.DispatcherId), new NicDialect(index)));
-        return new NetOptions { Mac = nic.Mac ?? MacOf(vm, index), Mtu = nic.Mtu, Segmentation = true };
-    }
+        opener.OpenNic(index, nic);
+        return true;
+    });
 
     private void OpenConsole(ConsoleKind kind, ConsoleSpec console, Func<IConsoleLink> stdio)
     {
@@ -155,29 +148,27 @@ internal sealed class VmComposition : IDisposable
         {
             return;
         }
-        IConsoleLink link = Opening($"console {console.Target} {console.Path}", () => console.Target switch
-        {
-            ConsoleTarget.Stdio => stdio(),
-            ConsoleTarget.Unix => new UnixConsoleLink(console.Path!),
-            ConsoleTarget.File => new FileConsoleLink(console.Path!),
-            _ => throw new InvalidOperationException($"Unknown console {console.Target}."),
-        });
         var options = new ConsoleOptions { EscapeKey = console.Target == ConsoleTarget.Stdio && !Console.IsInputRedirected };
-        devices.Add(new DeviceDefinition(
-            DeviceKind.Console, (int)kind, ConsoleActor.Props(link, options), new ConsoleDialect(kind))
+        Opening($"console {console.Target} {console.Path}", () =>
         {
-            DrainRequest = new ConsoleProtocol.Drain(),
+            opener.OpenConsole(kind, LinkOf(console, stdio), options);
+            return true;
         });
     }
 
-    private T Opening<T>(string what, Func<T> open)
-        where T : IDisposable
+    private static IConsoleLink LinkOf(ConsoleSpec console, Func<IConsoleLink> stdio) => console.Target switch
+    {
+        ConsoleTarget.Stdio => stdio(),
+        ConsoleTarget.Unix => new UnixConsoleLink(console.Path!),
+        ConsoleTarget.File => new FileConsoleLink(console.Path!),
+        _ => throw new InvalidOperationException($"Unknown console {console.Target}."),
+    };
+
+    private static T Opening<T>(string what, Func<T> open)
     {
         try
         {
-            T resource = open();
-            opened.Add(resource);
-            return resource;
+            return open();
         }
         catch (Exception refused) when (refused is IOException or UnauthorizedAccessException or SocketException or ArgumentException)
         {
@@ -185,20 +176,8 @@ internal sealed class VmComposition : IDisposable
         }
     }
 
-    private static byte[] Read(string what, string path)
-    {
-        try
-        {
-            return File.ReadAllBytes(path);
-        }
-        catch (Exception refused) when (refused is IOException or UnauthorizedAccessException)
-        {
-            throw new CommandFailedException($"Cannot read the {what} {path}: {refused.Message}", refused);
-        }
-    }
-
     /// <summary>An address in the locally administered range that stays the same for a VM's name.</summary>
-    internal static ImmutableArray<byte> MacOf(string vm, int index)
+    private static ImmutableArray<byte> MacOf(string vm, int index)
     {
         ulong hash = XxHash64.Hash(Encoding.UTF8.GetBytes(vm), (ulong)index);
         return [0x52, 0x54, 0x00, (byte)hash, (byte)(hash >> 8), (byte)(hash >> 16)];
