@@ -20,7 +20,11 @@ public sealed class RecordCommand : ICommandModule
     /// <summary>Instructions between keyframes when nothing else is asked for: a few seconds of replay.</summary>
     internal const ulong DefaultKeyframeEvery = 5_000_000_000;
 
-    private readonly VmOptions vmOptions = new();
+    private readonly VmOptions vmOptions = new(new Dictionary<string, string>
+    {
+        ["--digest-every"] = "Instructions between digests, which a replay checks; 0 for none but the last. Default: 500M.",
+        ["--max-icount"] = "End the recording after N instructions.",
+    });
 
     private readonly Option<string> output = new("--output", "-o")
     {
@@ -32,21 +36,10 @@ public sealed class RecordCommand : ICommandModule
     private readonly Option<ulong?> keyframeEvery = InstructionCount.Option(
         "--keyframe-every", "Instructions between snapshots, from which a replay can start; 0 for none but the first. Default: 5G.");
 
-    private readonly Option<ulong?> digestEvery = InstructionCount.Option(
-        "--digest-every", "Instructions between digests, which a replay checks; 0 for none but the last. Default: 500M.");
-
-    private readonly Option<ulong?> icountMax = InstructionCount.Option("--max-icount", "End the recording after N instructions.");
-
     private readonly Option<RecordingSync> sync = new("--sync")
     {
         Description = "When written data is forced to the disk: never, at each keyframe, or always.",
         DefaultValueFactory = _ => RecordingSync.Keyframe,
-    };
-
-    private readonly Option<string?> stats = new("--stats")
-    {
-        Description = "Write statistics of the run to this file, as JSON.",
-        HelpName = "FILE",
     };
 
     /// <inheritdoc/>
@@ -57,7 +50,7 @@ public sealed class RecordCommand : ICommandModule
     {
         var command = new Command("record", "Run a VM and record it, so that it can be replayed instruction by instruction ('ftakka replay').");
         vmOptions.AddTo(command);
-        foreach (Option option in new Option[] { output, keyframeEvery, digestEvery, icountMax, sync, stats })
+        foreach (Option option in new Option[] { output, keyframeEvery, sync })
         {
             command.Options.Add(option);
         }
@@ -71,7 +64,7 @@ public sealed class RecordCommand : ICommandModule
         using var console = new StandardConsole();
         using VmComposition vm = VmComposition.Open(spec, console.Open);
         RecordingManifest manifest = Describe(
-            spec, vm.Definition, parsed.GetValue(digestEvery) ?? spec.DigestEvery ?? DefaultDigestEvery, parsed.GetValue(keyframeEvery) ?? DefaultKeyframeEvery);
+            spec, vm.Definition, spec.DigestEvery ?? DefaultDigestEvery, parsed.GetValue(keyframeEvery) ?? DefaultKeyframeEvery);
         string folder = parsed.GetRequiredValue(output);
         try
         {
@@ -80,14 +73,14 @@ public sealed class RecordCommand : ICommandModule
             {
                 Machine = vm.Definition.Machine with
                 {
-                    IcountMax = parsed.GetValue(icountMax) ?? spec.Limits.IcountMax ?? 0,
+                    IcountMax = spec.Limits.IcountMax ?? 0,
                     CreateRunner = machine => new RecordingRunner(machine, writer, manifest.DigestEvery, manifest.KeyframeEvery),
                 },
             };
             VmProtocol.Ended ended = await RunCommand.ExecuteAsync(definition, vm, _ => { }, cancelled).ConfigureAwait(false);
             console.Dispose();
             writer.Close();
-            if ((parsed.GetValue(stats) ?? spec.Stats) is { } file && ended.Report is { } report)
+            if (spec.Stats is { } file && ended.Report is { } report)
             {
                 RunStatistics.Of(ended, report, manifest.Machine.RngSeed, []).Write(file);
             }

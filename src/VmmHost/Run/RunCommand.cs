@@ -5,7 +5,6 @@ using FtAkka.Actors.Vms;
 using FtAkka.GdbStub;
 using FtAkka.Machine.Digest;
 using FtAkka.VmmHost.Cli;
-using FtAkka.VmmHost.Recordings;
 using FtAkka.VmmHost.VmFiles;
 using FtAkka.VmmHost.Vms;
 
@@ -15,17 +14,6 @@ namespace FtAkka.VmmHost.Run;
 public sealed class RunCommand : ICommandModule
 {
     private readonly VmOptions vmOptions = new();
-
-    private readonly Option<string?> stats = new("--stats")
-    {
-        Description = "Write statistics of the run to this file, as JSON.",
-        HelpName = "FILE",
-    };
-
-    private readonly Option<ulong?> digestEvery = InstructionCount.Option(
-        "--digest-every", "Take a digest of the machine's state every N instructions; into the statistics, or on standard error.");
-
-    private readonly Option<ulong?> icountMax = InstructionCount.Option("--max-icount", "End the run after N instructions.");
 
     private readonly Option<int?> gdb = new("--gdb")
     {
@@ -41,25 +29,13 @@ public sealed class RunCommand : ICommandModule
     {
         var command = new Command("run", "Run a VM without a backup. On a terminal, Ctrl-A X leaves and Ctrl-A Ctrl-A sends Ctrl-A to the guest.");
         vmOptions.AddTo(command);
-        foreach (Option option in new Option[] { stats, digestEvery, icountMax, gdb })
-        {
-            command.Options.Add(option);
-        }
+        command.Options.Add(gdb);
         command.SetAction((parsed, cancelled) => RunAsync(terminal, parsed, cancelled));
         return command;
     }
 
     /// <summary>The VM and the run of it that file and flags describe together.</summary>
-    internal VmSpec Describe(ParseResult parsed, Action<string> progress)
-    {
-        VmSpec spec = vmOptions.Read(parsed, progress);
-        return spec with
-        {
-            Stats = parsed.GetValue(stats) ?? spec.Stats,
-            DigestEvery = parsed.GetValue(digestEvery) ?? spec.DigestEvery,
-            Limits = spec.Limits with { IcountMax = parsed.GetValue(icountMax) ?? spec.Limits.IcountMax },
-        };
-    }
+    internal VmSpec Describe(ParseResult parsed, Action<string> progress) => vmOptions.Read(parsed, progress);
 
     private async Task<int> RunAsync(Terminal terminal, ParseResult parsed, CancellationToken cancelled)
     {

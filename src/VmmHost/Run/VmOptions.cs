@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
-using FtAkka.Cpu.Architecture;
 using FtAkka.GuestKit;
 using FtAkka.VmmHost.Cli;
 using FtAkka.VmmHost.VmFiles;
@@ -8,7 +7,7 @@ using FtAkka.VmmHost.Vms;
 
 namespace FtAkka.VmmHost.Run;
 
-/// <summary>The flags that describe a VM, and the file they override.</summary>
+/// <summary>The flags that describe a VM, one for each <see cref="VmSetting"/>, and the file they override.</summary>
 internal sealed class VmOptions
 {
     private readonly Argument<string?> file = new("VM.hocon")
@@ -17,34 +16,18 @@ internal sealed class VmOptions
         Arity = ArgumentArity.ZeroOrOne,
     };
 
-    private readonly Option<string?> name = Word("--name", "NAME", "Name of the VM; MAC addresses are derived from it. Default: the file's name, or vm.");
-    private readonly Option<string?> kernel = Word("--kernel", "PATH", "Linux kernel: bzImage, or ELF vmlinux. Default: the one of 'guest fetch'.");
-    private readonly Option<string?> initrd = Word("--initrd", "PATH", "Initial RAM disk.");
-    private readonly Option<string?> append = Word("--append", "TEXT", "Words to append to the kernel's command line.");
-    private readonly Option<string?> memory = Word("--memory", "SIZE", "RAM, such as 256M or 1G.");
-    private readonly Option<string[]> disks = Words("--disk", "PATH[,format=raw][,readonly][,shared=no[,backup-reads=yes]]", "Disk image or block device. May be given more than once.");
-    private readonly Option<string[]> nets = Words("--net", "tap:NAME|unix:PATH|none", "Network card and what it is connected to, and [,mac=ADDRESS][,mtu=BYTES][,listen]. May be given more than once.");
-    private readonly Option<string?> console = Word("--console", "stdio|unix:PATH|file:PATH|none", "Where the serial console is.");
+    private readonly (VmSetting Setting, Option Option)[] options;
 
-    private readonly Option<string?> virtioConsole = Word(
-        "--virtio-console", "stdio|unix:PATH|file:PATH|none", "Where the virtio console (hvc0) is. Default: none, and the guest has no such device.");
-
-    private readonly Option<string?> cpuModel = Word("--cpu-model", "NAME", $"CPU model, such as {CpuModel.V1Name}.");
-    private readonly Option<string?> rngSeed = Word("--rng-seed", "N", "Seed of everything random in the guest. Default: a random one.");
-    private readonly Option<string?> pace = Word("--pace", "MIPS", "Execute at most this many million instructions per second on average.");
+    /// <summary>For a verb.</summary>
+    /// <param name="help">Help of flags that means something else with this verb, by flag.</param>
+    public VmOptions(IReadOnlyDictionary<string, string>? help = null) =>
+        options = [.. VmSetting.All.Select(setting => (setting, OptionOf(setting, help?.GetValueOrDefault(setting.Flag) ?? setting.Help)))];
 
     /// <summary>Adds the flags to a verb.</summary>
     public void AddTo(Command command)
     {
         command.Arguments.Add(file);
-        Check(memory, text => SpecText.Bytes("--memory", text));
-        Check(console, text => SpecText.Console("--console", text));
-        Check(virtioConsole, text => SpecText.Console("--virtio-console", text));
-        Check(pace, text => SpecText.Pace("--pace", text));
-        Check(rngSeed, text => SpecText.Number("--rng-seed", text));
-        CheckEach(disks, text => SpecText.Disk("--disk", text));
-        CheckEach(nets, text => SpecText.Nic("--net", text));
-        foreach (Option option in new Option[] { name, kernel, initrd, append, memory, disks, nets, console, virtioConsole, cpuModel, rngSeed, pace })
+        foreach ((_, Option option) in options)
         {
             command.Options.Add(option);
         }
@@ -57,21 +40,13 @@ internal sealed class VmOptions
     public VmSpec Read(ParseResult parsed, Action<string> progress)
     {
         VmSpec spec = parsed.GetValue(file) is { } path ? ReadFile(path) : new VmSpec();
-        spec = spec with
+        foreach ((VmSetting setting, Option option) in options)
         {
-            Name = parsed.GetValue(name) ?? spec.Name,
-            Kernel = parsed.GetValue(kernel) ?? spec.Kernel,
-            Initrd = parsed.GetValue(initrd) ?? spec.Initrd,
-            Append = parsed.GetValue(append) ?? spec.Append,
-            MemoryBytes = parsed.GetValue(memory) is { } size ? SpecText.Bytes("--memory", size) : spec.MemoryBytes,
-            Disks = parsed.GetValue(disks) is { Length: > 0 } images ? [.. images.Select(text => SpecText.Disk("--disk", text))] : spec.Disks,
-            Nics = parsed.GetValue(nets) is { Length: > 0 } cards ? [.. cards.Select(text => SpecText.Nic("--net", text))] : spec.Nics,
-            Console = parsed.GetValue(console) is { } place ? SpecText.Console("--console", place) : spec.Console,
-            VirtioConsole = parsed.GetValue(virtioConsole) is { } second ? SpecText.Console("--virtio-console", second) : spec.VirtioConsole,
-            CpuModel = parsed.GetValue(cpuModel) ?? spec.CpuModel,
-            RngSeed = parsed.GetValue(rngSeed) is { } seed ? SpecText.Number("--rng-seed", seed) : spec.RngSeed,
-            Limits = parsed.GetValue(pace) is { } mips ? spec.Limits with { PaceMips = SpecText.Pace("--pace", mips) } : spec.Limits,
-        };
+            if (parsed.GetResult(option) is { } result)
+            {
+                spec = setting.Set(spec, Written(setting, result));
+            }
+        }
         return spec.Kernel is null ? WithFetchedKernel(spec, GuestFolder.Default, progress) : spec;
     }
 
@@ -99,35 +74,29 @@ internal sealed class VmOptions
         return complete;
     }
 
-    private static Option<string?> Word(string name, string help, string description) => new(name) { HelpName = help, Description = description };
-
-    private static Option<string[]> Words(string name, string help, string description) => new(name) { HelpName = help, Description = description };
-
-    private static void Check(Option<string?> option, Action<string> parse) => option.Validators.Add(result => Report(result, () =>
+    private static Option OptionOf(VmSetting setting, string help)
     {
-        if (result.GetValueOrDefault<string?>() is { } text)
+        Option option = setting.IsList ? new Option<string[]>(setting.Flag) : new Option<string>(setting.Flag);
+        (option.HelpName, option.Description) = (setting.Form, help);
+        option.Validators.Add(result => Check(setting, result));
+        return option;
+    }
+
+    private static void Check(VmSetting setting, OptionResult result)
+    {
+        if (result.Tokens.Count == 0)
         {
-            parse(text);
+            return; // the parser itself says that a value is missing
         }
-    }));
-
-    private static void CheckEach(Option<string[]> option, Action<string> parse) => option.Validators.Add(result => Report(result, () =>
-    {
-        foreach (string text in result.GetValueOrDefault<string[]>() ?? [])
-        {
-            parse(text);
-        }
-    }));
-
-    private static void Report(OptionResult result, Action parse)
-    {
         try
         {
-            parse();
+            setting.Set(new VmSpec(), Written(setting, result));
         }
         catch (SpecException wrong)
         {
             result.AddError(wrong.Message);
         }
     }
+
+    private static WrittenValue[] Written(VmSetting setting, OptionResult result) => [.. result.Tokens.Select(token => WrittenValue.OfFlag(setting.Flag, token.Value))];
 }

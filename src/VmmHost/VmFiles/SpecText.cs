@@ -51,6 +51,10 @@ public static class SpecText
         ? count
         : throw new SpecException($"{what}: '{text}' is no number of instructions; write 1000000, 50M or 2G.");
 
+    /// <summary>The same, or 0 for none.</summary>
+    public static ulong CountOrNone(string what, string text) =>
+        TryCount(text) ?? throw new SpecException($"{what}: '{text}' is no number of instructions; write 1000000, 50M or 2G, or 0 for none.");
+
     /// <summary>The same from 0; null if the text is no count.</summary>
     public static ulong? TryCount(string text)
     {

@@ -70,7 +70,7 @@ public sealed record DiskSpec(string Path, DiskFormat? Format = null, bool ReadO
     /// <summary>Of a disk that is not shared: the backup reads from its own copy, and the log has no data.</summary>
     public bool BackupReads { get; init; }
 
-    /// <summary>Of a disk that is not shared, from a file: the path as it was written, which each node reads for itself. Otherwise null.</summary>
+    /// <summary>Of a disk that is not shared: the path as it was written, which each node reads for itself. Otherwise null.</summary>
     public string? NodePath { get; init; }
 }
 

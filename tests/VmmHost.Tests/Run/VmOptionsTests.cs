@@ -68,6 +68,7 @@ public sealed class VmOptionsTests
     [InlineData("--rng-seed", "x", "--rng-seed: 'x' is no number")]
     [InlineData("--pace", "0", "--pace: 0 is out of range")]
     [InlineData("--max-icount", "soon", "'soon' is no number of instructions")]
+    [InlineData("--max-icount", "0", "--max-icount: '0' is no number of instructions")]
     [InlineData("--digest-every", "1.5M", "'1.5M' is no number of instructions")]
     public async Task Mistake_is_a_usage_error_that_says_what_is_allowed(string flag, string value, string message)
     {
@@ -75,6 +76,23 @@ public sealed class VmOptionsTests
         int exitCode = await new CommandLineApplication(CommandLineApplication.FindModules(), TextWriter.Null, errors).RunAsync(["run", flag, value]);
         Assert.Equal(ExitCode.Usage, exitCode);
         Assert.Contains(message, errors.ToString(), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("--memory")]
+    [InlineData("--disk")]
+    public async Task Flag_without_a_value_is_a_usage_error(string flag) =>
+        Assert.Equal(ExitCode.Usage, await new CommandLineApplication(CommandLineApplication.FindModules(), TextWriter.Null, TextWriter.Null).RunAsync(["run", flag]));
+
+    [Fact]
+    public void Flags_override_the_file_and_leave_the_rest()
+    {
+        using var folder = new TemporaryFolder(Path.GetTempPath());
+        string file = Path.Combine(folder.Path, "web.hocon");
+        System.IO.File.WriteAllText(file, "kernel = k\nmemory = 1G\ndisks = [ a.img, b.img ]\nlimits { pace = 5, max-icount = 7 }\ndigest-every = 3");
+        VmSpec spec = Read([file, "--kernel", "k", "--disk", "c.img", "--pace", "6", "--digest-every", "0"]);
+        Assert.Equal(("web", "k", 1UL << 30, new VmLimits(6, 7), 0UL), (spec.Name, spec.Kernel, spec.MemoryBytes, spec.Limits, spec.DigestEvery));
+        Assert.Equal("c.img", Assert.Single(spec.Disks).Path);
     }
 
     [Fact]
