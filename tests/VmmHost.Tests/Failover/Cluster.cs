@@ -58,11 +58,13 @@ internal sealed class Cluster : IAsyncDisposable
     public Task StartVmAsync(string node, string commandLine, string? disk = null, bool takeOver = false) =>
         DoAsync(node, VmStart.Read(WriteVm(commandLine, disk), null, takeOver, System.IO.Path.GetDirectoryName(OwnDisk(node, "x"))!));
 
-    public void Start(string name)
+    /// <summary>Starts a node, whose options a test may change.</summary>
+    public void Start(string name, Func<NodeOptions, NodeOptions>? change = null)
     {
         NodeSettings settings = SettingsOf(name);
+        NodeOptions options = settings.ToOptions();
         var system = ActorSystem.Create(NodeOptions.SystemName, settings.Akka);
-        nodes[name] = new Node(system, system.ActorOf(NodeActor.Props(settings.ToOptions()), NodeActor.Name));
+        nodes[name] = new Node(system, system.ActorOf(NodeActor.Props(change?.Invoke(options) ?? options), NodeActor.Name));
     }
 
     public ActorSystem SystemOf(string name) => nodes[name].System;

@@ -57,6 +57,33 @@ public sealed class ForgedMessagesTests
         Assert.DoesNotContain(warnings, line => line.Contains("without a backup", StringComparison.Ordinal));
     }
 
+    [Fact]
+    public async Task Third_node_cannot_make_a_backup_take_over_nor_release_what_a_primary_holds()
+    {
+        await using var cluster = new Cluster(["A", "B", "C"]);
+        ConcurrentQueue<string> onA = StartWatched(cluster, "A"), onB = StartWatched(cluster, "B");
+        cluster.Start("C");
+        await cluster.StartVmAsync("A", "workload=counter count=1000000 period=3000000");
+        await cluster.ProtectAsync("A", "B");
+        var port = new NodePort(cluster.SystemOf("C"), cluster.SettingsOf("C").ToOptions(), Cluster.Vm, cluster.ActorOf("C"));
+
+        for (ulong attempt = 0; attempt < 8; attempt++)
+        {
+            port.Send("B", new FailoverYield(1, attempt, 0, 0));
+            port.Send("A", new LogAck(ulong.MaxValue, ulong.MaxValue, 0, 0, 1, attempt));
+        }
+        // Behind them on the same connections: once it is there, they were.
+        foreach ((string node, ConcurrentQueue<string> said) in new[] { ("A", onA), ("B", onB) })
+        {
+            NodeSeenFromC(cluster, node).Tell(new Heartbeat("nobody", 1, 1, 0), cluster.ActorOf("C"));
+            await SaidAsync(said, "A Heartbeat of C in another node's name is dropped");
+        }
+
+        ReplicaStatusLine a = Assert.IsType<ReplicaStatusLine>(await cluster.StatusAsync("A")), b = Assert.IsType<ReplicaStatusLine>(await cluster.StatusAsync("B"));
+        Assert.True(a.Protected && a.Acknowledged <= a.LogEnd, a.ToString());
+        Assert.Equal(("backup", 1ul), (b.Role, cluster.Arbiter.Newest(Cluster.Vm)!.Generation));
+    }
+
     private static ConcurrentQueue<string> StartWatched(Cluster cluster, string node)
     {
         cluster.Start(node);
@@ -66,10 +93,12 @@ public sealed class ForgedMessagesTests
         return warnings;
     }
 
-    private static IActorRef NodeOfASeenFromC(Cluster cluster)
+    private static IActorRef NodeOfASeenFromC(Cluster cluster) => NodeSeenFromC(cluster, "A");
+
+    private static IActorRef NodeSeenFromC(Cluster cluster, string node)
     {
         ActorSystem c = cluster.SystemOf("C");
-        return ((ExtendedActorSystem)c).Provider.ResolveActorRef(NodePort.RootOf(c, cluster.SettingsOf("C").ToOptions(), "A")! / "user" / NodeActor.Name);
+        return ((ExtendedActorSystem)c).Provider.ResolveActorRef(NodePort.RootOf(c, cluster.SettingsOf("C").ToOptions(), node)! / "user" / NodeActor.Name);
     }
 
     private static async Task SaidAsync(ConcurrentQueue<string> warnings, string line)
