@@ -1,6 +1,6 @@
 using Akka.Actor;
 using Akka.Event;
-using FtAkka.Actors.Protection;
+using FtAkka.LogChannelActors.Replicas;
 using FtAkka.Replication.Protection;
 
 namespace FtAkka.Nodes;
@@ -8,7 +8,7 @@ namespace FtAkka.Nodes;
 /// <summary>The orderly stop of a node, and new backups for VMs that have lost theirs.</summary>
 public sealed partial class NodeActor
 {
-    private sealed record Dropped(NodeEntry Entry, ReplicaEvents.BackupDropped What);
+    private sealed record Dropped(NodeEntry Entry, ReplicaEffect.DropBackup What);
 
     private readonly SortedDictionary<string, TimeSpan> heard = new(StringComparer.Ordinal);
     private readonly List<string> left = [];
@@ -48,7 +48,7 @@ public sealed partial class NodeActor
             }
             if (entry.End is null)
             {
-                entry.Shell?.Leave();
+                entry.Replica?.Leave();
             }
         }
         GoOnLeaving();
@@ -101,7 +101,7 @@ public sealed partial class NodeActor
                 && entry.Reprotection.Look(now, status.Role, status.Protected, alive) is { } node)
             {
                 log.Info("{0}: a new backup is made on {1}", entry.Vm, node);
-                entry.Shell!.Protect(node);
+                entry.Replica!.Protect(node);
             }
         }
     }

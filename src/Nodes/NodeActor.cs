@@ -4,12 +4,12 @@ using Akka.Actor;
 using Akka.Event;
 using Akka.Remote;
 using FtAkka.Actors.Machines;
-using FtAkka.Actors.Protection;
 using FtAkka.Actors.Vms;
 using FtAkka.Cpu.Memory;
 using FtAkka.DeviceActors.Consoles;
 using FtAkka.DeviceActors.Fencing;
 using FtAkka.LogChannelActors;
+using FtAkka.LogChannelActors.Replicas;
 using FtAkka.Machine.Events;
 using FtAkka.Replication.Log;
 using FtAkka.Replication.Messages;
@@ -72,6 +72,7 @@ public sealed partial class NodeActor : ReceiveActor, IWithTimers
         Receive<IWireMessage>(message => log.Warning("A {0} of {1} in another node's name is dropped", message.GetType().Name, senders.Describe(Sender)));
         Receive<ReplicaEnded>(OnEnded);
         Receive<Dropped>(OnDropped);
+        Receive<ReplicaProtocol.Settled>(OnSettled);
         Receive<AskedAgain>(message => Self.Tell(message.Question, message.Asker));
         Receive<NodeProtocol.Leave>(_ => Leave());
         Receive<NodeProtocol.Start>(message => Answer(() => Start(message)));
@@ -84,7 +85,7 @@ public sealed partial class NodeActor : ReceiveActor, IWithTimers
             return $"{message.Vm}: {message.Operation} was sent";
         }));
         Receive<NodeProtocol.List>(_ => Sender.Tell(new NodeProtocol.Replicas(
-            [.. entries.Values.Select(entry => new ReplicaLine(settings.Name, entry.Vm, entry.End is null ? entry.Shell?.View() : null, entry.End))])));
+            [.. entries.Values.Select(entry => new ReplicaLine(settings.Name, entry.Vm, entry.End is null ? entry.Replica?.View : null, entry.End))])));
         Receive<NodeProtocol.Attach>(message => AnswerOnceBegun(message.Vm, message, () => new NodeProtocol.Attached(Live(message.Vm).Console)));
     }
 
@@ -93,6 +94,13 @@ public sealed partial class NodeActor : ReceiveActor, IWithTimers
 
     /// <summary>Props of a node.</summary>
     public static Props Props(NodeOptions settings) => Akka.Actor.Props.Create(() => new NodeActor(settings));
+
+    /// <summary>A replica whose actor failed is never started again by itself: that would begin its VM anew beside the backup that takes over.</summary>
+    protected override SupervisorStrategy SupervisorStrategy() => new OneForOneStrategy(failure =>
+    {
+        log.Error(failure, "A replica failed and is silent from now on");
+        return Directive.Stop;
+    });
 
     /// <inheritdoc/>
     protected override void PreStart()
@@ -156,7 +164,7 @@ public sealed partial class NodeActor : ReceiveActor, IWithTimers
         heard[beat.NodeName] = Now;
         foreach (NodeEntry entry in entries.Values)
         {
-            entry.Shell?.NodeHeard(beat.NodeName);
+            entry.Replica?.NodeHeard(beat.NodeName);
         }
     }
 
@@ -168,33 +176,72 @@ public sealed partial class NodeActor : ReceiveActor, IWithTimers
             log.Info("{0}: {1} heartbeats were lost, the channel is resumed", beat.NodeName, beat.Sequence - last.Sequence - 1);
             foreach (NodeEntry entry in entries.Values)
             {
-                entry.Shell?.Reconnected(beat.NodeName);
+                entry.Replica?.Reconnected(beat.NodeName);
             }
         }
         lastBeats[beat.NodeName] = beat;
     }
 
-    /// <summary>Who asks for something right behind "start" is answered when the replica's actor has begun, not refused.</summary>
+    /// <summary>
+    /// Who asks for something right behind "start" is answered when the replica's actor has begun, not refused; and whatever is asked is judged, and answered, when
+    /// the replica has done what was asked before.
+    /// </summary>
     private void AnswerOnceBegun(string vm, object question, Func<object> act)
     {
-        if (entries.TryGetValue(vm, out NodeEntry? entry) && entry is { End: null, Shell: null })
+        IActorRef asker = Sender;
+        if (!entries.TryGetValue(vm, out NodeEntry? entry) || entry.End is not null)
         {
-            Timers.StartSingleTimer(new object(), new AskedAgain(question, Sender), LooksAgain);
-            return;
+            asker.Tell(AnswerOf(act));
         }
-        Answer(act);
+        else if (entry.Replica is null)
+        {
+            Timers.StartSingleTimer(new object(), new AskedAgain(question, asker), LooksAgain);
+        }
+        else
+        {
+            OnceSettled(entry, () =>
+            {
+                object answer = AnswerOf(act);
+                OnceSettled(entry, () => asker.Tell(answer));
+            });
+        }
     }
 
-    private void Answer(Func<object> act)
+    private static void OnceSettled(NodeEntry entry, Action then)
+    {
+        if (entry.End is not null)
+        {
+            then();
+            return;
+        }
+        entry.Waiting.Add(then);
+        entry.Actor!.Tell(new ReplicaProtocol.Settle(then));
+    }
+
+    private void OnSettled(ReplicaProtocol.Settled message)
+    {
+        foreach (NodeEntry entry in entries.Values)
+        {
+            if (entry.Waiting.Remove(message.Then))
+            {
+                message.Then();
+                return;
+            }
+        }
+    }
+
+    private void Answer(Func<object> act) => Sender.Tell(AnswerOf(act));
+
+    private static object AnswerOf(Func<object> act)
     {
         try
         {
             object answer = act();
-            Sender.Tell(answer is string text ? new NodeProtocol.Done(text) : answer);
+            return answer is string text ? new NodeProtocol.Done(text) : answer;
         }
         catch (Exception refused) when (refused is NodeRefusedException or IOException or UnauthorizedAccessException)
         {
-            Sender.Tell(new NodeProtocol.Refused(refused.Message));
+            return new NodeProtocol.Refused(refused.Message);
         }
     }
 
@@ -265,18 +312,20 @@ public sealed partial class NodeActor : ReceiveActor, IWithTimers
         {
             Shell = new ReplicaShellOptions
             {
-                Id = Identity(profile.Name),
-                Protection = settings.Protection with { Disks = profile.ProtectedDisks },
-                Profile = profile.Write(),
+                Setup = new ReplicaSetup
+                {
+                    Id = Identity(profile.Name),
+                    Protection = settings.Protection with { Disks = profile.ProtectedDisks },
+                    Profile = profile.Write(),
+                    CloneLimits = settings.CloneLimits,
+                    EvidenceLogBytes = settings.EvidenceLogBytes,
+                },
                 Port = new NodePort(Context.System, settings, profile.Name, Self),
                 Arbiter = arbiter,
                 Clock = () => scheduler.HighResMonotonicClock,
-                Tell = _ => { },
-                CloneLimits = settings.CloneLimits,
                 ConsoleHistory = () => entry.Console.Tail(HistoryBytesMax),
                 ConsoleHistoryReceived = (offset, bytes) => entry.Console.Prepend(offset, bytes.AsSpan()),
                 KeepEvidence = settings.KeepEvidence,
-                EvidenceLogBytes = settings.EvidenceLogBytes,
                 Replayed = outputs => Show(entry.Console, outputs),
             },
             Machine = machine,
@@ -285,13 +334,13 @@ public sealed partial class NodeActor : ReceiveActor, IWithTimers
             ProtectOn = protectOn,
             Offer = offer,
             OwnDisks = ownDisks.IsDefault ? [] : ownDisks,
-            OpenDevices = shell =>
+            OpenDevices = replica =>
             {
-                var fence = new Fence(() => shell.MayAct);
-                shell.FenceMoved = fence.Moved;
+                var fence = new Fence(() => replica.MayAct);
+                replica.FenceMoved = fence.Moved;
                 return settings.Devices.Open(profile, fence, entry.Console);
             },
-            Created = shell => entry.Shell = shell,
+            Created = replica => entry.Replica = replica,
             Synced = () => settings.Devices.OwnDisksComplete(profile),
             Dropped = what => self.Tell(new Dropped(entry, what)),
             Ended = end => self.Tell(new ReplicaEnded(entry, end)),
@@ -299,9 +348,9 @@ public sealed partial class NodeActor : ReceiveActor, IWithTimers
         NodeSenders proved = senders;
         entry.Endpoint = new ReplicaEndpoint(Context.System, profile.Name, (message, sender) =>
         {
-            if (entry.Shell is { } shell && (shell.PeerNode is not { } peer || proved.IsFrom(sender, peer)))
+            if (entry.Replica is { } replica && (replica.PeerNode is not { } peer || proved.IsFrom(sender, peer)))
             {
-                shell.Received(message);
+                replica.Received(message);
             }
         });
         entry.Actor = Context.ActorOf(ReplicaActor.Props(settings.Adapt(definition)), string.Create(CultureInfo.InvariantCulture, $"{profile.Name}-{++replicasMade}"));
@@ -325,7 +374,7 @@ public sealed partial class NodeActor : ReceiveActor, IWithTimers
         {
             if (present.Session == session)
             {
-                present.Shell?.Received(offer);
+                present.Replica?.Received(offer);
                 return;
             }
             Refuse(offer, $"{settings.Name} has a replica of {offer.Vm} already.");
@@ -408,7 +457,7 @@ public sealed partial class NodeActor : ReceiveActor, IWithTimers
                 + "'ftakka vm unprotect' gives that up.");
         }
         entry.Reprotection.Want();
-        entry.Shell!.Protect(node);
+        entry.Replica!.Protect(node);
         return $"{vm} is being copied to {node}; 'ftakka vm status' shows how far it is";
     }
 
@@ -420,7 +469,7 @@ public sealed partial class NodeActor : ReceiveActor, IWithTimers
             throw new NodeRefusedException($"The VM {vm} has no backup.");
         }
         entry.Reprotection.Forget();
-        entry.Shell!.Unprotect();
+        entry.Replica!.Unprotect();
         return $"{vm} goes on without a backup";
     }
 
@@ -431,7 +480,7 @@ public sealed partial class NodeActor : ReceiveActor, IWithTimers
         {
             throw new NodeRefusedException($"The VM {vm} has no backup that could take over: let 'ftakka vm protect' make one, and wait until 'ftakka vm status' says protected.");
         }
-        entry.Shell!.PlannedFailover();
+        entry.Replica!.PlannedFailover();
         return $"{vm} hands over to its backup on {entry.View!.Status.Peer}";
     }
 
@@ -456,13 +505,17 @@ public sealed partial class NodeActor : ReceiveActor, IWithTimers
     }
 
     private NodeEntry Live(string vm) =>
-        entries.TryGetValue(vm, out NodeEntry? entry) && entry is { End: null, Shell: { } shell } && ReplicaRoles.IsLive(shell.View().Status.Role)
+        entries.TryGetValue(vm, out NodeEntry? entry) && entry is { End: null, Replica: { } replica } && ReplicaRoles.IsLive(replica.View.Status.Role)
             ? entry
             : throw new NodeRefusedException($"The VM {vm} is not live on {settings.Name}.");
 
     private void OnEnded(ReplicaEnded message)
     {
         message.Entry.End = message.End;
+        // Nobody will say any more that it has done something.
+        Action[] waiting = [.. message.Entry.Waiting];
+        message.Entry.Waiting.Clear();
+        Array.ForEach(waiting, then => then());
         message.Entry.Endpoint?.Dispose();
         message.Entry.Endpoint = null;
         message.Entry.Console.Close();

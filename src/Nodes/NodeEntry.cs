@@ -1,7 +1,7 @@
 using Akka.Actor;
-using FtAkka.Actors.Protection;
 using FtAkka.DeviceActors.Consoles;
 using FtAkka.LogChannelActors;
+using FtAkka.LogChannelActors.Replicas;
 using FtAkka.Replication.Protection;
 
 namespace FtAkka.Nodes;
@@ -21,11 +21,11 @@ internal sealed class NodeEntry
     /// <summary>When and where it gets a new backup.</summary>
     public required Reprotection Reprotection { get; init; }
 
-    /// <summary>The shell; null until the replica's actor has made it. Read on the wire's threads as well.</summary>
-    public ReplicaShell? Shell
+    /// <summary>The replica; null until its actor has begun. Read on the wire's threads as well.</summary>
+    public ReplicaHandle? Replica
     {
-        get => Volatile.Read(ref shell);
-        set => Volatile.Write(ref shell, value);
+        get => Volatile.Read(ref replica);
+        set => Volatile.Write(ref replica, value);
     }
 
     /// <summary>Takes its messages from the wire.</summary>
@@ -34,6 +34,9 @@ internal sealed class NodeEntry
     /// <summary>The replica's actor.</summary>
     public IActorRef? Actor { get; set; }
 
+    /// <summary>What waits until the replica has done what it was asked before.</summary>
+    public List<Action> Waiting { get; } = [];
+
     /// <summary>How it ended; null while it exists.</summary>
     public ReplicaEnd? End { get; set; }
 
@@ -41,7 +44,7 @@ internal sealed class NodeEntry
     public bool SwitchedOff { get; set; }
 
     /// <summary>What operators see; null once it has ended, or before it began.</summary>
-    public ReplicaView? View => End is null ? Shell?.View() : null;
+    public ReplicaView? View => End is null ? Replica?.View : null;
 
-    private ReplicaShell? shell;
+    private ReplicaHandle? replica;
 }

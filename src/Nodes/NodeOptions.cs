@@ -1,5 +1,5 @@
 using System.Collections.Immutable;
-using FtAkka.Actors.Protection;
+using FtAkka.LogChannelActors.Replicas;
 using FtAkka.Actors.Vms;
 using FtAkka.DeviceActors.Consoles;
 using FtAkka.DeviceActors.Fencing;

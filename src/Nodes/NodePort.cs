@@ -1,6 +1,6 @@
 using System.Collections.Concurrent;
 using Akka.Actor;
-using FtAkka.Actors.Protection;
+using FtAkka.LogChannelActors.Replicas;
 using FtAkka.LogChannelActors;
 using FtAkka.Replication.Messages;
 

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
-using FtAkka.Actors.Protection;
+using FtAkka.LogChannelActors.Replicas;
+using FtAkka.Replication.Protection;
 using FtAkka.DeviceActors.Consoles;
 using FtAkka.Machine.Events;
 

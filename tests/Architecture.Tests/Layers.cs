@@ -18,7 +18,7 @@ internal static class Layers
         ["Recordings"] = Core,
         ["GdbStub"] = [.. Core, "Recordings"],
         ["Actors"] = Core,
-        ["LogChannelActors"] = Core,
+        ["LogChannelActors"] = [.. Core, "Actors"],
         ["DeviceActors"] = Core,
         ["Nodes"] = [.. Core, .. Shells],
         ["TinyGuests"] = [],

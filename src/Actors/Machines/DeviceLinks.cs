@@ -26,11 +26,12 @@ public enum DeviceKind
 public sealed record DeviceLink(DeviceKind Kind, int Index, IActorRef Actor, IDeviceDialect Dialect);
 
 /// <summary>Finds the device for an effect, and the dialect for a message.</summary>
-internal sealed class DeviceLinks
+public sealed class DeviceLinks
 {
     private readonly ImmutableArray<DeviceLink> links;
     private readonly DeviceLink?[][] byKind;
 
+    /// <summary>Devices, each kind with its own indices.</summary>
     public DeviceLinks(IEnumerable<DeviceLink> links)
     {
         this.links = [.. links];
@@ -46,6 +47,7 @@ internal sealed class DeviceLinks
         }
     }
 
+    /// <summary>All of them.</summary>
     public ImmutableArray<DeviceLink> All => links;
 
     /// <summary>The device's actor for an effect; null if there is no such device, so that the effect goes nowhere.</summary>

@@ -11,7 +11,7 @@ namespace FtAkka.Actors.Machines;
 /// </summary>
 public interface IMachineObserver
 {
-    /// <summary>The machine is built and about to run with these devices.</summary>
+    /// <summary>The machine is built, its devices know it, and it waits for <see cref="MachineProtocol.Run"/>.</summary>
     /// <param name="machine">The machine actor, which the devices answer to.</param>
     /// <param name="guest">The machine itself; to be touched on this thread only.</param>
     /// <param name="devices">Its devices.</param>

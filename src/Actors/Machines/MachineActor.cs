@@ -62,6 +62,13 @@ public sealed class MachineActor : ReceiveActor
                 message.Look(runner);
             }
         });
+        Receive<MachineProtocol.Run>(_ =>
+        {
+            if (phase == MachinePhase.Waiting)
+            {
+                RunNext();
+            }
+        });
         Receive<MachineProtocol.Stop>(_ => End(MachineEndReason.Stopped, null));
         ReceiveAny(HearDevice);
     }
@@ -83,7 +90,6 @@ public sealed class MachineActor : ReceiveActor
             return;
         }
         pace.SetLimit(options.InstructionsPerMillisecond, startedAt);
-        options.Observer?.Started(Self, runner!.Machine, devices.All);
         foreach (DeviceLink device in devices.All)
         {
             if (device.Dialect.Greeting is { } greeting)
@@ -91,7 +97,15 @@ public sealed class MachineActor : ReceiveActor
                 device.Actor.Tell(greeting);
             }
         }
-        RunNext();
+        if (options.Observer is { } observer)
+        {
+            phase = MachinePhase.Waiting;
+            observer.Started(Self, runner!.Machine, devices.All);
+        }
+        else
+        {
+            RunNext();
+        }
     }
 
     /// <inheritdoc/>

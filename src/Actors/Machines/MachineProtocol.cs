@@ -10,6 +10,9 @@ public static class MachineProtocol
     /// <summary>Anyone to machine: deliver this input event at the next icount at which the machine stops. Not answered.</summary>
     public sealed record Deliver(InputEvent Input);
 
+    /// <summary>The observer to a machine that waits for it since <see cref="IMachineObserver.Started"/>: execute. Not answered.</summary>
+    public sealed record Run;
+
     /// <summary>Lag control to machine: execute at this share of the speed that it has when it runs, from now on. Not answered.</summary>
     /// <param name="Percent">100 for no limit, 0 to execute nothing.</param>
     public sealed record SetShare(int Percent);

@@ -11,6 +11,9 @@ internal enum MachinePhase
     /// <summary>The guest halts until a timer or an input.</summary>
     Idle,
 
+    /// <summary>Its observer has not let it run yet.</summary>
+    Waiting,
+
     /// <summary>The limit of its pace makes it wait.</summary>
     Throttled,
 

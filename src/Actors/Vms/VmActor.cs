@@ -14,12 +14,7 @@ public sealed class VmActor : ReceiveActor, IWithTimers
     /// <summary>How long devices may take to finish what they were given, such as console output that nobody reads.</summary>
     public static readonly TimeSpan DrainTime = TimeSpan.FromSeconds(5);
 
-    /// <summary>How often the devices' end is put off while outputs are held for a backup, which acknowledges them or is given up.</summary>
-    private static readonly TimeSpan OutputsCheck = TimeSpan.FromMilliseconds(5);
-
     private sealed record DrainTimedOut;
-
-    private sealed record DrainWhenSaid;
 
     private readonly VmDefinition definition;
     private readonly ILoggingAdapter log = Context.GetLogger();
@@ -36,7 +31,7 @@ public sealed class VmActor : ReceiveActor, IWithTimers
         this.definition = definition;
         Receive<MachineProtocol.Ended>(OnMachineEnded);
         Receive<MachineProtocol.DigestTaken>(message => TellObservers(message));
-        Receive<DrainWhenSaid>(_ => DrainWhenAllIsSaid());
+        Receive<VmProtocol.Drain>(_ => StopMachineAndDrain());
         Receive<DrainTimedOut>(_ => OnDrainTimedOut());
         Receive<Terminated>(message => OnTerminated(message.ActorRef));
         ReceiveAny(message =>
@@ -87,17 +82,19 @@ public sealed class VmActor : ReceiveActor, IWithTimers
             return;
         }
         end = message;
-        DrainWhenAllIsSaid();
+        if (definition.OutputsHolder is { } holder)
+        {
+            holder.Tell(new VmProtocol.AskToDrain());
+        }
+        else
+        {
+            StopMachineAndDrain();
+        }
     }
 
     /// <summary>The machine actor, which the devices answer to, stays until they have what the machine said.</summary>
-    private void DrainWhenAllIsSaid()
+    private void StopMachineAndDrain()
     {
-        if (definition.HasOutputsUnderWay())
-        {
-            Timers.StartSingleTimer(nameof(DrainWhenSaid), new DrainWhenSaid(), OutputsCheck);
-            return;
-        }
         Context.Stop(machine);
         Drain();
     }

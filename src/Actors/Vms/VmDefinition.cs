@@ -31,8 +31,8 @@ public sealed record VmDefinition
     /// <summary>Its devices.</summary>
     public ImmutableArray<DeviceDefinition> Devices { get; init; } = [];
 
-    /// <summary>Whether outputs of the machine are still on their way to the devices, which then must not stop yet.</summary>
-    public Func<bool> HasOutputsUnderWay { get; init; } = () => false;
+    /// <summary>Who keeps outputs of the machine back, and is asked before the devices are stopped (<see cref="VmProtocol.AskToDrain"/>); null if nobody does.</summary>
+    public IActorRef? OutputsHolder { get; init; }
 
     /// <summary>Told of digests (<see cref="MachineProtocol.DigestTaken"/>) and of the end (<see cref="VmProtocol.Ended"/>).</summary>
     public ImmutableArray<IActorRef> Observers { get; init; } = [];

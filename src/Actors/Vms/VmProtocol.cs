@@ -7,6 +7,12 @@ namespace FtAkka.Actors.Vms;
 /// </summary>
 public static class VmProtocol
 {
+    /// <summary>VM to whoever keeps outputs back: the machine has ended. Answered by <see cref="Drain"/> when every output was performed, or never will be.</summary>
+    public sealed record AskToDrain;
+
+    /// <summary>Answers <see cref="AskToDrain"/>: nothing more comes for the devices.</summary>
+    public sealed record Drain;
+
     /// <summary>VM to its observers, once: machine and devices are stopped, all output has been performed, images and links are closed.</summary>
     /// <param name="Name">Name of the VM.</param>
     /// <param name="Reason">Why it ended.</param>

@@ -1,6 +1,6 @@
 using System.Collections.Immutable;
 using System.Globalization;
-using FtAkka.Actors.Protection;
+using FtAkka.LogChannelActors.Replicas;
 using FtAkka.DeterministicSim.Reports;
 using FtAkka.DeterministicSim.Scenarios;
 using FtAkka.Machine.Virtio.Block;

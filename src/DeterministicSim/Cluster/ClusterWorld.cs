@@ -4,7 +4,9 @@ using Akka.Actor;
 using Akka.Configuration;
 using Akka.Event;
 using FtAkka.Actors.Machines;
-using FtAkka.Actors.Protection;
+using FtAkka.DeterministicSim.Contract;
+using FtAkka.DeterministicSim.Protocol;
+using FtAkka.LogChannelActors.Replicas;
 using FtAkka.Cpu;
 using FtAkka.DeterministicSim.Reports;
 using FtAkka.DeterministicSim.Scenarios;
@@ -303,13 +305,22 @@ internal sealed class ClusterWorld : IDisposable
     {
         TrackedReplica? tracked = null;
         GuestMachine? made = null;
+        var contract = new PerformerContract();
         var port = new WatchedPort(this, host, definition.Shell.Port, () => tracked);
         return definition with
         {
             Shell = definition.Shell with
             {
                 Port = port,
-                Protection = Faults.Limit(definition.Shell.Protection),
+                Setup = definition.Shell.Setup with { Protection = Faults.Limit(definition.Shell.Setup.Protection) },
+                Stepped = (input, effects) =>
+                {
+                    if (contract.Stepped(input, effects) is { } broken)
+                    {
+                        Fail(Invariant.PerformerContract, $"{host.Name}: {broken}");
+                    }
+                    Moments.Stepped(host, effects);
+                },
                 Recorded = Recording is null ? null : Recording.Recorded,
                 InBackground = work =>
                 {
@@ -333,10 +344,10 @@ internal sealed class ClusterWorld : IDisposable
                     return machine;
                 },
             },
-            Created = shell =>
+            Created = handle =>
             {
-                definition.Created(shell);
-                tracked = new TrackedReplica(host, incarnation, shell) { Machine = made };
+                definition.Created(handle);
+                tracked = new TrackedReplica(host, incarnation, handle) { Machine = made };
                 host.Replicas.Add(tracked);
             },
             Ended = end =>

@@ -1,6 +1,6 @@
 using Akka.Actor;
 using FtAkka.Actors.Machines;
-using FtAkka.Actors.Protection;
+using FtAkka.LogChannelActors.Replicas;
 using FtAkka.DeterministicSim.Reports;
 using FtAkka.DeterministicSim.Scenarios;
 using FtAkka.DeviceActors.Consoles;
@@ -31,9 +31,6 @@ internal sealed class MomentWatch(ClusterWorld world)
     {
         switch (message)
         {
-            case ReplicaEvents.RoleChanged changed:
-                Changed(host, changed);
-                break;
             case ReplayProtocol.Feed feed when host.Replica is { } replica:
                 Found(replica, receiver);
                 world.Digests.Given(replica, feed.Entries);
@@ -49,14 +46,23 @@ internal sealed class MomentWatch(ClusterWorld world)
             case DiskProtocol.Execute or ConsoleProtocol.Attach when _handingOver.Remove(host.Name):
                 Reach(NamedMoment.Reissue, host);
                 break;
-            case ReplicaEvents.Failed failed:
-                world.Fail("no-failure", $"the replica on {host.Name} failed: {failed.Mistake}");
-                break;
             case MachineProtocol.SetShare { Percent: 0 } when host.Replica is { } stopped && (stopped.Status.Stopped & (StopReasons.LogFull | StopReasons.OutputsFull)) != 0:
                 SmallBufferIsFull(host);
                 break;
             default:
                 break;
+        }
+    }
+
+    /// <summary>A replica has decided something, and has not done it yet.</summary>
+    public void Stepped(SimulatedHost host, IReadOnlyList<ReplicaEffect> effects)
+    {
+        foreach (ReplicaEffect effect in effects)
+        {
+            if (effect is ReplicaEffect.RoleChanged changed)
+            {
+                Changed(host, changed);
+            }
         }
     }
 
@@ -138,7 +144,7 @@ internal sealed class MomentWatch(ClusterWorld world)
         }
     }
 
-    private void Changed(SimulatedHost host, ReplicaEvents.RoleChanged changed)
+    private void Changed(SimulatedHost host, ReplicaEffect.RoleChanged changed)
     {
         if (world.KeepsTimeline)
         {

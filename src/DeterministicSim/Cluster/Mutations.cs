@@ -18,7 +18,7 @@ internal sealed class ReleaseBeforeAck(ClusterWorld world) : Mutant(world)
     {
         if (message is LogAppend { Frames.Length: > 0 } append && from is not null)
         {
-            from.Shell.Received(new LogAck(append.LastLsn, 0, 0, long.MinValue, append.Generation, append.Attempt, long.MinValue, Resend: false));
+            from.Handle.Received(new LogAck(append.LastLsn, 0, 0, long.MinValue, append.Generation, append.Attempt, long.MinValue, Resend: false));
         }
         return base.Sending(from, message);
     }

@@ -1,4 +1,4 @@
-using FtAkka.Actors.Protection;
+using FtAkka.LogChannelActors.Replicas;
 using FtAkka.DeterministicSim.Scenarios;
 using FtAkka.Nodes;
 using FtAkka.Replication.Protection;

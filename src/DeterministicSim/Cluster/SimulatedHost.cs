@@ -1,5 +1,5 @@
 using Akka.Actor;
-using FtAkka.Actors.Protection;
+using FtAkka.LogChannelActors.Replicas;
 using FtAkka.DeterministicSim.Loop;
 using FtAkka.Machine;
 using FtAkka.Replication.Protection;
@@ -7,14 +7,15 @@ using FtAkka.Replication.Protection;
 namespace FtAkka.DeterministicSim.Cluster;
 
 /// <summary>A replica that a host has, or had.</summary>
-internal sealed class TrackedReplica(SimulatedHost host, long incarnation, ReplicaShell shell)
+internal sealed class TrackedReplica(SimulatedHost host, long incarnation, ReplicaHandle handle)
 {
     public SimulatedHost Host { get; } = host;
 
     /// <summary>The process it lives in.</summary>
     public long Incarnation { get; } = incarnation;
 
-    public ReplicaShell Shell { get; } = shell;
+    /// <summary>What its host's other threads have of it.</summary>
+    public ReplicaHandle Handle { get; } = handle;
 
     /// <summary>Its machine.</summary>
     public GuestMachine? Machine { get; set; }
@@ -30,7 +31,7 @@ internal sealed class TrackedReplica(SimulatedHost host, long incarnation, Repli
     /// <summary>Whether it exists: its process runs or is paused, and it has not ended.</summary>
     public bool Exists => End is null && Host.System is not null && Host.Incarnation == Incarnation;
 
-    public ReplicaStatus Status => Shell.View().Status;
+    public ReplicaStatus Status => Handle.View.Status;
 }
 
 /// <summary>One host: a process that may run, stand still or be gone, and a clock that outlives it.</summary>

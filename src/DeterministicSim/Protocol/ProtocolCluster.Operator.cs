@@ -89,7 +89,7 @@ internal sealed partial class ProtocolCluster
         {
             return false;
         }
-        Replica replica = primary.Replica!;
+        ReplicaCore replica = primary.Replica!;
         switch (action.Action)
         {
             case OperatorAction.Protect:
@@ -174,7 +174,7 @@ internal sealed partial class ProtocolCluster
             throw new InvariantException(Invariant.Liveness, $"not protected again at the end: {hosts}; {status}");
         }
         World.CheckSurvivor(survivor.Machine!);
-        World.CheckEnd(survivor.Machine!, status.LastReleased, survivor.IsOutput);
+        World.CheckEnd(survivor.Machine!, status.LastReleased, survivor.MustLeave);
         if (survivor.Machine!.Pending.Count > PendingMost)
         {
             throw new InvariantException(Invariant.Bounded, $"{survivor.Machine.Pending.Count} disk requests are never answered");

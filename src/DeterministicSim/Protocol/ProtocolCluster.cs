@@ -11,7 +11,7 @@ namespace FtAkka.DeterministicSim.Protocol;
 
 /// <summary>A machine as it was when it was copied, with what the checks know of it.</summary>
 internal sealed record ProtocolSnapshot(
-    ProtocolGuest Machine, int Outputs, KeyValuePair<ulong, DiskRequest>[] Pending, bool[] IsOutput);
+    ProtocolGuest Machine, int Outputs, KeyValuePair<ulong, DiskRequest>[] Pending, bool[] MustLeave);
 
 /// <summary>Hosts, a network between them, a shared disk and an arbiter, under virtual time, from one seed. Time is in ticks of 100 ns.</summary>
 internal sealed partial class ProtocolCluster
@@ -167,7 +167,7 @@ internal sealed partial class ProtocolCluster
 
     public void Ask(ProtocolHost host, ulong attempt, bool claims, Func<OwnershipVerdict> question)
     {
-        Replica? asker = host.Replica;
+        ReplicaCore? asker = host.Replica;
         bool faulty = Faulty;
         long there = 5_000 + _random.Below(95_000);
         long back = 5_000 + _random.Below(95_000);

@@ -1,27 +1,26 @@
+using FtAkka.DeterministicSim.Contract;
+using FtAkka.DeterministicSim.Network;
 using FtAkka.DeterministicSim.Reports;
 using FtAkka.DeterministicSim.Scenarios;
-using FtAkka.Machine;
 using FtAkka.Machine.Events;
-using FtAkka.Replication.Log;
+using FtAkka.Machine.Virtio.Block;
 using FtAkka.Replication.Messages;
 using FtAkka.Replication.Protection;
 using FtAkka.Replication.Protection.Clone;
-using FtAkka.Replication.Replay;
-using FtAkka.DeterministicSim.Network;
 
 namespace FtAkka.DeterministicSim.Protocol;
 
 /// <summary>A host without actors: it performs the effects of its replica in order, and decides nothing.</summary>
-internal sealed partial class ProtocolHost(string name, ProtocolCluster cluster)
+internal sealed class ProtocolHost(string name, ProtocolCluster cluster)
 {
-    private const int QuantumInstructionsMost = 10;
+    private const int WorkTicksMost = 30_000;
 
-    private readonly Queue<LogEntry> _replay = new();
-    private readonly List<InputEvent> _inputs = [];
     private readonly SimulatedRandom _random = SimulatedRandom.Stream(cluster.Seed, $"guest {name}");
-    private StopReasons _stop;
-    private bool _quiesce;
-    private string _peer = "";
+    private ProtocolDevices? _devices;
+    private ProtocolExecution? _execution;
+    private PerformerContract _contract = new();
+    private bool _goingLive;
+    private bool _marksArrived;
 
     public string Name { get; } = name;
 
@@ -34,11 +33,12 @@ internal sealed partial class ProtocolHost(string name, ProtocolCluster cluster)
 
     public ProtocolClock Clock { get; } = new();
 
-    public Replica? Replica { get; private set; }
+    public ReplicaCore? Replica { get; private set; }
 
-    public ProtocolGuest? Machine { get; private set; }
+    public ProtocolGuest? Machine => _execution?.Machine;
 
-    public List<bool> IsOutput { get; private set; } = [];
+    /// <summary>For each output that the machine has made: whether it may not get lost. The network may lose frames, and disk requests are issued again.</summary>
+    public IReadOnlyList<bool> MustLeave => _execution?.MustLeave ?? [];
 
     public HaltReason? LastHalt { get; private set; }
 
@@ -46,17 +46,24 @@ internal sealed partial class ProtocolHost(string name, ProtocolCluster cluster)
 
     public bool IsLive => Replica is not null && ReplicaRoles.IsLive(Replica.Role);
 
+    public ReplicaIdentity Identity => new("vm", Name, Incarnation);
+
     /// <summary>It may take over in this generation.</summary>
     public bool IsHeir(ulong generation) => Up && Replica is { Role: ReplicaRole.Backup or ReplicaRole.GoingLive } && Replica.Generation == generation;
 
-    private ReplicaIdentity Identity => new("vm", Name, Incarnation);
+    private ReplicaSetup Setup => new()
+    {
+        Id = Identity,
+        Protection = cluster.Options,
+        CloneLimits = ProtocolCluster.CloneOptions,
+        Profile = "protocol",
+        PageBytes = ProtocolGuest.PageBytes,
+    };
 
     public void StartSolo()
     {
-        Machine = new ProtocolGuest();
         cluster.World.Claim(new OwnershipClaim(Identity, 1));
-        Replica = Replica.StartSolo(Identity, cluster.Options, 1, default, Now);
-        cluster.Note(Name, TimelineKind.Role, "Solo, generation 1");
+        Begin(ReplicaCore.StartSolo(Setup, 1, default, Now), "Solo, generation 1");
     }
 
     public void Crash()
@@ -68,14 +75,17 @@ internal sealed partial class ProtocolHost(string name, ProtocolCluster cluster)
 
     public void Restart() => Up = true;
 
-    private void Forget()
+    private void Begin(ReplicaCore replica, string what)
     {
-        (Replica, Machine, _cloneSender, _cloneReceiver) = (null, null, null, null);
-        _replay.Clear();
-        _inputs.Clear();
-        (_stop, _quiesce, IsOutput, _peer) = (StopReasons.None, false, [], "");
-        ForgetDevices();
+        Replica = replica;
+        _execution = new ProtocolExecution(this, cluster, _random);
+        _devices = new ProtocolDevices(this, cluster, _random);
+        _contract = new PerformerContract();
+        cluster.Note(Name, TimelineKind.Role, what);
+        Step(new ReplicaInput.Begin());
     }
+
+    private void Forget() => (Replica, _execution, _devices, _goingLive, _marksArrived) = (null, null, null, false, false);
 
     public void Step(ReplicaInput input)
     {
@@ -83,7 +93,12 @@ internal sealed partial class ProtocolHost(string name, ProtocolCluster cluster)
         {
             return;
         }
-        foreach (ReplicaEffect effect in replica.Step(Now, input))
+        IReadOnlyList<ReplicaEffect> effects = replica.Step(Now, input);
+        if (_contract.Stepped(input, effects) is { } broken)
+        {
+            throw new InvariantException(Invariant.PerformerContract, $"{Name}: {broken}");
+        }
+        foreach (ReplicaEffect effect in effects)
         {
             if (!ReferenceEquals(replica, Replica))
             {
@@ -96,23 +111,8 @@ internal sealed partial class ProtocolHost(string name, ProtocolCluster cluster)
     /// <summary>The machine runs for a quantum, live or in replay.</summary>
     public void Quantum()
     {
-        if (Replica is null)
-        {
-            return;
-        }
-        if (Machine is not null)
-        {
-            if (IsLive)
-            {
-                RunLive();
-            }
-            else
-            {
-                RunReplay(cluster.Faults.ReplayEntries);
-            }
-        }
+        _execution?.Run();
         Step(new ReplicaInput.Tick());
-        StepClone(new CloneSenderInput.Tick(), new CloneReceiverInput.Tick());
         if (Machine?.BadRead is { } bad)
         {
             throw new InvariantException(Invariant.DiskContent, bad);
@@ -122,177 +122,31 @@ internal sealed partial class ProtocolHost(string name, ProtocolCluster cluster)
 
     private void CheckBounds()
     {
-        if (Replica is null)
+        if (Replica is null || _execution is not { } execution)
         {
             return;
         }
         ReplicaStatus status = Replica.Status(Now);
         // What one quantum makes is taken nonetheless, and a machine that stands still goes on recording how its disk requests end.
-        int slack = (4 * QuantumInstructionsMost) + Math.Max(ProtocolCluster.PendingMost, _pendingAtStop);
-        if (status.LogEntries > cluster.Options.LogEntriesMax + slack || status.HeldOutputs > cluster.Options.OutputsMax + slack || Machine?.Pending.Count > 4096)
+        int slack = (4 * ProtocolExecution.QuantumInstructionsMost) + Math.Max(ProtocolCluster.PendingMost, execution.PendingAtStop);
+        if (status.LogEntries > cluster.Options.LogEntriesMax + slack || status.HeldOutputs > cluster.Options.OutputsMax + slack || execution.Machine.Pending.Count > 4096)
         {
             throw new InvariantException(Invariant.Bounded,
-                $"{Name} keeps {status.LogEntries} entries, {status.HeldOutputs} outputs, {Machine?.Pending.Count} disk requests");
+                $"{Name} keeps {status.LogEntries} entries, {status.HeldOutputs} outputs, {execution.Machine.Pending.Count} disk requests");
         }
-    }
-
-    private void RunLive()
-    {
-        bool run = _stop == StopReasons.None && !Machine!.Ended;
-        if (run && _random.Below(3) == 0)
-        {
-            _inputs.Add(new NetReceive(0, [(byte)_random.Below(256)]));
-        }
-        var entries = new List<LogEntry>();
-        int taken = 0;
-        while (taken < _inputs.Count && !Machine!.Ended && (run || _inputs[taken] is DiskCompleted))
-        {
-            InputEvent input = _inputs[taken++];
-            Append(entries, new InputPayload(input));
-            Machine.Inject(input);
-        }
-        _inputs.RemoveRange(0, taken);
-        List<MachineEffect> effects = run ? Machine!.Run((ulong)_random.Below(QuantumInstructionsMost - 1) + 1) : [];
-        NoteOutputs(effects);
-        if (effects.Count > 0)
-        {
-            Append(entries, new OutputMarkPayload(Machine!.Position.LastOutput));
-        }
-        if (run && _random.Below(4) == 0)
-        {
-            AppendDigest(entries);
-        }
-        if (run && Machine!.Ended && !_stop.HasFlag(StopReasons.Ended))
-        {
-            Append(entries, new EndPayload(MachineExitReason.PowerOff));
-        }
-        if (entries.Count > 0 || effects.Count > 0)
-        {
-            if (cluster.Mutation == ProtocolMutation.ReleaseBeforeAck)
-            {
-                Device(effects.Select((effect, i) => ((ulong)(Machine!.OutputHistory.Count - effects.Count + i + 1), effect)));
-            }
-            Step(new ReplicaInput.Recorded(entries, effects, Machine!.Icount));
-        }
-        CheckQuiesced();
-    }
-
-    private void AppendDigest(List<LogEntry> entries)
-    {
-        var digest = Machine!.Digest();
-        if (Replica!.Role == ReplicaRole.ProtectedPrimary && cluster.Faults.TakeWrongDigest())
-        {
-            digest = digest with { Memory = digest.Memory ^ 1 };
-            cluster.PlantedDigests.Add((Replica.Generation, Machine.Position.LastLsn.Next.Value));
-            cluster.Note(Name, TimelineKind.Fault, $"digest of entry {Machine.Position.LastLsn.Next} is wrong");
-        }
-        Append(entries, new DigestPayload(digest));
-    }
-
-    private void CheckQuiesced()
-    {
-        if (!_quiesce || Machine is null || DevicesBusy || _inputs.Count > 0)
-        {
-            return;
-        }
-        _quiesce = false;
-        Step(new ReplicaInput.DisksQuiesced());
-    }
-
-    private void Append(List<LogEntry> entries, LogPayload payload)
-    {
-        Machine!.Position = Machine.Position with { LastLsn = Machine.Position.LastLsn.Next };
-        entries.Add(new LogEntry(Machine.Position.LastLsn, Machine.Icount, payload));
-    }
-
-    private void NoteOutputs(List<MachineEffect> effects) => IsOutput.AddRange(effects.Select(effect => effect is not DiskRequested));
-
-    /// <summary>Replays at most so many entries.</summary>
-    private void RunReplay(int entriesMost)
-    {
-        if (_stop != StopReasons.None)
-        {
-            return;
-        }
-        var effects = new List<MachineEffect>();
-        Lsn executed = Machine!.Position.LastLsn;
-        Divergence? divergence = null;
-        for (int i = 0; i < entriesMost && divergence is null && _replay.TryDequeue(out LogEntry? entry); i++)
-        {
-            if (entry.Icount < Machine.Icount)
-            {
-                throw new InvariantException(Invariant.ReplicasAgree, $"entry {entry.Lsn} for icount {entry.Icount} has passed");
-            }
-            ulong late = cluster.Mutation == ProtocolMutation.OffByOneIcount && entry.Payload is InputPayload && _random.Below(16) == 0 ? 1u : 0;
-            List<MachineEffect> made = Machine.Run(entry.Icount + late - Machine.Icount);
-            NoteOutputs(made);
-            effects.AddRange(made);
-            divergence = Deliver(entry);
-            executed = entry.Lsn;
-            Machine.Position = Machine.Position with { LastLsn = entry.Lsn };
-        }
-        if (_replay.Count > 0 && entriesMost < ProtocolFaults.ReplayEntriesUsual)
-        {
-            cluster.Effect(FaultKind.BackupSlow);
-        }
-        if (divergence is not null)
-        {
-            Step(new ReplicaInput.Diverged(divergence));
-            return;
-        }
-        if (effects.Count > 0 || executed > Lsn.None)
-        {
-            Step(new ReplicaInput.Replayed(executed, Machine.Icount, effects));
-        }
-    }
-
-    /// <summary>Gives an entry to the machine. Only a digest that was planted wrong may differ.</summary>
-    private Divergence? Deliver(LogEntry entry)
-    {
-        switch (entry.Payload)
-        {
-            case InputPayload input:
-                Machine!.Inject(input.Input);
-                break;
-            case DigestPayload digest:
-                bool planted = cluster.PlantedDigests.Contains((Replica!.Generation, entry.Lsn.Value));
-                bool differs = digest.Digest != Machine!.Digest() && cluster.Mutation != ProtocolMutation.IgnoredDigest;
-                if (differs && planted)
-                {
-                    cluster.Effect(FaultKind.DigestWrong);
-                    return new Divergence(Machine.Icount, entry.Lsn, "the digests differ", digest.Digest, Machine.Digest());
-                }
-                if (planted)
-                {
-                    throw new InvariantException(Invariant.DigestSeen, $"{Name} has replayed the wrong digest of entry {entry.Lsn} without seeing it");
-                }
-                if (differs)
-                {
-                    throw new InvariantException(Invariant.ReplicasAgree, $"replay diverged at entry {entry.Lsn}");
-                }
-                break;
-            case OutputMarkPayload mark when mark.LastOutput != Machine!.Position.LastOutput:
-                throw new InvariantException(Invariant.ReplicasAgree, $"replay made {Machine.Position.LastOutput} outputs, the primary {mark.LastOutput}");
-            default:
-                break;
-        }
-        return null;
     }
 
     public void Receive(string from, IChannelMessage message)
     {
         if (message is CloneOffer offer && Replica is null)
         {
-            Machine = null;
-            _cloneReceiver = new CloneReceiver(offer, ProtocolCluster.CloneOptions, Now);
-            _peer = from;
-            Replica = Replica.StartBackup(Identity, cluster.Options, new ChannelSession(offer.Generation, offer.Attempt), offer.Node, Now);
-            cluster.Note(Name, TimelineKind.Role, $"BackupSyncing, generation {offer.Generation}");
+            Begin(ReplicaCore.StartBackup(Setup, offer, Now), $"BackupSyncing, generation {offer.Generation}");
+            return;
         }
         if (Replica is null || new ChannelSession(message.Generation, message.Attempt) != Replica.Session)
         {
             // A node that has no such backup says so, unless it hears of an end itself.
-            if (message is not ChannelClosed && message is LogAppend or ICloneChunk)
+            if (message is LogAppend or ICloneChunk)
             {
                 cluster.Network.Send(this, from, new ChannelClosed(message.Generation, message.Attempt, ChannelCloseReason.Gone, "no such backup here"));
             }
@@ -303,10 +157,184 @@ internal sealed partial class ProtocolHost(string name, ProtocolCluster cluster)
             message = ack with { LeaseTicks = Now.Ticks };
         }
         _marksArrived |= message is LogAppend { Frames.Length: > 0 };
-        StepClone(new CloneSenderInput.Received(message), new CloneReceiverInput.Received(message));
         Step(new ReplicaInput.Received(message));
     }
 
     /// <summary>An operator presses a button of the machine.</summary>
-    public void Press(ControlOperation button) => _inputs.Add(new Control(button));
+    public void Press(ControlOperation button) => _execution?.Deliver(new Control(button));
+
+    /// <summary>A disk has ended a request of the live machine.</summary>
+    public void DiskEnded(DiskCompletion completion)
+    {
+        Step(new ReplicaInput.DiskRequestEnded(0, completion.Id, completion.Status));
+        _execution?.Deliver(new DiskCompleted(0, completion));
+    }
+
+    /// <summary>Outputs leave before their acknowledgement: a planted mistake.</summary>
+    public void ReleaseTooEarly(IEnumerable<(ulong Number, MachineEffect Effect)> outputs) => _devices!.Take(outputs);
+
+    private void Perform(ReplicaEffect effect)
+    {
+        switch (effect)
+        {
+            case ReplicaEffect.Send send:
+                Send(send.Node, send.Message);
+                break;
+            case ReplicaEffect.AskArbiter ask:
+                cluster.Ask(this, ask.Attempt, claims: true, () => cluster.World.Claim(ask.Claim));
+                break;
+            case ReplicaEffect.CheckOwnership check:
+                cluster.Ask(this, check.Attempt, claims: false, () => cluster.World.Check(check.Claim));
+                break;
+            case ReplicaEffect.SetPace when cluster.Mutation == ProtocolMutation.LastingHold && Replica!.Role == ReplicaRole.GoingLive:
+                break;
+            case ReplicaEffect.SetPace pace:
+                _execution!.SetPace(pace.Stop);
+                break;
+            case ReplicaEffect.RoleChanged role:
+                RoleChanged(role);
+                break;
+            case ReplicaEffect.ReportStatus report:
+                cluster.Note(Name, TimelineKind.Log, report.What);
+                break;
+            case ReplicaEffect.HaltReplica halt:
+                Halt(halt);
+                break;
+            // Devices look at the core's fence themselves; there is no console to keep a history of, and nobody to read evidence or to place a new backup.
+            case ReplicaEffect.FenceChanged or ReplicaEffect.SendConsoleHistory or ReplicaEffect.KeepConsoleHistory or ReplicaEffect.KeepEvidence or ReplicaEffect.DropBackup:
+                break;
+            default:
+                PerformLive(effect);
+                break;
+        }
+    }
+
+    private void PerformLive(ReplicaEffect effect)
+    {
+        switch (effect)
+        {
+            case ReplicaEffect.OpenDevices open:
+                _execution!.CheckPosition(open.Position);
+                Later(() => Step(new ReplicaInput.MachineReady(new MachineDevices([0], [ConsoleKind.Serial]), ProtocolGuest.PageCount)));
+                break;
+            case ReplicaEffect.Announce:
+                _goingLive = true;
+                break;
+            case ReplicaEffect.Reissue reissue:
+                cluster.Moment(NamedMoment.Reissue, this);
+                if (cluster.Mutation != ProtocolMutation.SkippedReissue)
+                {
+                    _devices!.Take(reissue.Requests.Select(pending => (0ul, (MachineEffect)new DiskRequested(0, pending.Disk, pending.Request))));
+                }
+                break;
+            case ReplicaEffect.Release when cluster.Mutation == ProtocolMutation.SkippedResend && _goingLive:
+                break;
+            case ReplicaEffect.Release release:
+                _devices!.Take(release.Outputs.Select(output => (output.Number, output.Effect)));
+                break;
+            case ReplicaEffect.Run run:
+                _goingLive = false;
+                cluster.Note(Name, TimelineKind.Role, $"live, generation {run.Generation}, icount {Machine!.Icount}");
+                cluster.World.CheckSurvivor(Machine);
+                _execution!.StartLive();
+                break;
+            case ReplicaEffect.Flush:
+                _execution!.FlushSoon();
+                break;
+            case ReplicaEffect.ReadCopy read:
+                _execution!.ReadCopy(read.Work, result => Step(new ReplicaInput.CopyRead(read.Session, result)));
+                break;
+            case ReplicaEffect.EndCopy:
+                break;
+            default:
+                PerformBackup(effect);
+                break;
+        }
+    }
+
+    private void PerformBackup(ReplicaEffect effect)
+    {
+        switch (effect)
+        {
+            case ReplicaEffect.WriteCopy { Work: CloneReceiverEffect.WritePages write }:
+                Machine!.WritePages(write.Pages);
+                break;
+            case ReplicaEffect.WriteCopy { Work: CloneReceiverEffect.Restore restore }:
+                _execution!.Restore(restore);
+                Later(() => Step(new ReplicaInput.CopyWritten(new CloneReceiverInput.Restored(Machine!.Digest()))));
+                break;
+            case ReplicaEffect.StartReplay start:
+                _execution!.Replay(start.Position);
+                break;
+            case ReplicaEffect.FeedReplay feed:
+                _execution!.Feed(feed.Entries);
+                break;
+            case ReplicaEffect.StopReplay:
+                _execution!.Replay(from: null);
+                Later(() => Step(new ReplicaInput.ReplayStopped([.. Machine!.Pending.Values.Select(request => new PendingRequest(0, request))])));
+                break;
+            default:
+                throw new InvalidOperationException($"Nobody performs {effect}.");
+        }
+    }
+
+    private void Send(string node, IChannelMessage message)
+    {
+        if (cluster.Mutation == ProtocolMutation.WatermarkAhead && message is LogAppend append)
+        {
+            message = append with { ReleasedOutput = Machine!.Position.LastOutput };
+        }
+        cluster.Network.Send(this, node, message);
+        if (message is LogAck && _marksArrived && Replica!.Role is ReplicaRole.Backup)
+        {
+            _marksArrived = false;
+            cluster.Moment(NamedMoment.BetweenAckAndRelease, this);
+        }
+    }
+
+    private void RoleChanged(ReplicaEffect.RoleChanged role)
+    {
+        cluster.Count($"{role.From} -> {role.To}");
+        cluster.Note(Name, TimelineKind.Role, $"{role.To}, generation {role.Generation}");
+        switch (role)
+        {
+            case { To: ReplicaRole.GoingLive }:
+                cluster.Moment(NamedMoment.Drain, this);
+                break;
+            case { To: ReplicaRole.CloningPrimary, Generation: > 1 }:
+                cluster.Moment(NamedMoment.Reprotection, this);
+                break;
+            case { From: ReplicaRole.CloningPrimary, To: ReplicaRole.Solo }:
+                cluster.Count("clone failed");
+                break;
+            default:
+                break;
+        }
+    }
+
+    private void Halt(ReplicaEffect.HaltReplica halt)
+    {
+        LastHalt = halt.Reason;
+        cluster.Count($"halt {halt.Reason}");
+        cluster.Note(Name, TimelineKind.Role, $"halted: {halt.Reason}");
+        if (halt.Reason == HaltReason.MachineEnded)
+        {
+            cluster.MachineEnded = true;
+        }
+        Forget();
+        cluster.Halted(this, halt.Reason);
+    }
+
+    /// <summary>Runs on this host after a while, unless it has crashed, or its replica ended, before.</summary>
+    public void Later(Action action)
+    {
+        ReplicaCore? replica = Replica;
+        cluster.Schedule(this, _random.Below(WorkTicksMost) + 1, () =>
+        {
+            if (ReferenceEquals(replica, Replica))
+            {
+                action();
+            }
+        });
+    }
 }

@@ -71,6 +71,7 @@ internal static class Invariant
     public const string OutputLost = "output-lost";
     public const string Bounded = "bounded";
     public const string Liveness = "liveness";
+    public const string PerformerContract = "performer-contract";
     public const string Expected = "expectation";
     public const string NoException = "no-failure";
 }

@@ -110,11 +110,11 @@ internal sealed class ProtocolWorld(ProtocolMutation mutation)
     }
 
     /// <summary>At the end: everything that counts as released has been seen, and the disk is what the guest left.</summary>
-    public void CheckEnd(ProtocolGuest machine, ulong released, List<bool> isOutput)
+    public void CheckEnd(ProtocolGuest machine, ulong released, IReadOnlyList<bool> mustLeave)
     {
         for (ulong number = 1; number <= released; number++)
         {
-            if (isOutput[(int)number - 1] && ((ulong)_performed.Count < number || _performed[(int)number - 1] is null))
+            if (mustLeave[(int)number - 1] && ((ulong)_performed.Count < number || _performed[(int)number - 1] is null))
                 throw new InvariantException(Invariant.OutputLost, $"output {number} counts as released, but never left");
         }
         for (int sector = 0; sector < ProtocolGuest.Sectors; sector++)

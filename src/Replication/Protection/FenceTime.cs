@@ -2,7 +2,7 @@ namespace FtAkka.Replication.Protection;
 
 /// <summary>
 /// The two times of a fence that are no readings of the clock. Devices may act before the time of their replica's fence
-/// (<see cref="Replica.Fence"/>); a protected primary's is the end of its lease.
+/// (<see cref="ReplicaCore.Fence"/>); a protected primary's is the end of its lease.
 /// </summary>
 public static class FenceTime
 {

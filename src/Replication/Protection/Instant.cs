@@ -13,6 +13,9 @@ public readonly record struct Instant(long Ticks) : IComparable<Instant>
     /// <summary>Earlier than every reading.</summary>
     public static Instant Earliest => new(long.MinValue);
 
+    /// <summary>The time since the moment from which the clock counts.</summary>
+    public TimeSpan SinceStart => new(Ticks);
+
     /// <summary>A later reading. <see cref="Latest"/> and <see cref="Earliest"/> stay what they are.</summary>
     public static Instant operator +(Instant instant, TimeSpan span) =>
         new(instant == Latest || instant == Earliest ? instant.Ticks : checked(instant.Ticks + span.Ticks));

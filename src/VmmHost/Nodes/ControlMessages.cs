@@ -154,7 +154,7 @@ internal sealed record ReplicaStatusLine
     /// <summary>How it ended.</summary>
     public string? End { get; init; }
 
-    private static string? DigestsOf(Actors.Protection.ReplicaView view) => view.Status.Role switch
+    private static string? DigestsOf(ReplicaView view) => view.Status.Role switch
     {
         ReplicaRole.ProtectedPrimary => "compared by the backup",
         ReplicaRole.Backup or ReplicaRole.BackupSyncing or ReplicaRole.GoingLive => view.DigestsChecked > 0 ? "equal" : "none yet",
@@ -222,7 +222,7 @@ internal sealed record FailoverLine(
     double DetectionMs, double DrainMs, double ArbiterMs, double GoLiveMs, double LastHeardAt, double LiveAt, int OutputsResent, int DiskRequestsReissued)
 {
     /// <summary>The line of a replica that went live.</summary>
-    public static FailoverLine Of(Actors.Protection.ReplicaView view) => new(
+    public static FailoverLine Of(ReplicaView view) => new(
         Between(view.Times.LastHeard, view.Times.Suspected),
         Between(view.Times.Suspected, view.Times.Drained),
         Between(view.Times.Drained, view.Times.Won),

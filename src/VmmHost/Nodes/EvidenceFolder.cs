@@ -1,5 +1,5 @@
 using System.Globalization;
-using FtAkka.Actors.Protection;
+using FtAkka.Replication.Protection;
 using FtAkka.Replication.Log;
 
 namespace FtAkka.VmmHost.Nodes;

@@ -2,7 +2,7 @@ using System.Collections.Immutable;
 using System.Globalization;
 using Akka.Configuration;
 using Akka.Configuration.Hocon;
-using FtAkka.Actors.Protection;
+using FtAkka.LogChannelActors.Replicas;
 using FtAkka.LogChannelActors.Remoting;
 using FtAkka.Nodes;
 using FtAkka.Nodes.Arbiters;

@@ -33,10 +33,12 @@ public sealed class MachineActorTests : TinyVm
     }
 
     [Fact]
-    public void Outputs_of_an_observed_machine_are_left_to_its_observer()
+    public void Observed_machine_runs_when_its_observer_says_so_which_has_its_outputs()
     {
         var seen = new SilentObserver();
-        Start(Options("") with { Observer = seen });
+        IActorRef vm = Start(Options("") with { Observer = seen });
+        Assert.Equal(0ul, Icount(vm));
+        vm.Tell(new MachineProtocol.Run());
         VmProtocol.Ended ended = ExpectEnd();
         Assert.Equal(MachineEndReason.PowerOff, ended.Reason);
         Assert.Equal([DeviceKind.Console], seen.Devices.Select(device => device.Kind));

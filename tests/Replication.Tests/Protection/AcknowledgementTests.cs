@@ -13,12 +13,13 @@ public sealed class AcknowledgementTests
     private static readonly ProtectionOptions Options = new() { BatchBytesMax = 1000 };
     private static readonly ChannelSession Session = new(1, 1);
 
-    private readonly Replica backup = Replica.StartBackup(new ReplicaIdentity("vm", "B", 1), Options, Session, "A", At(0));
+    private readonly ReplicaCore backup;
     private ulong lsn;
 
     public AcknowledgementTests()
     {
-        Assert.NotEmpty(Acks(backup.Step(At(1), new ReplicaInput.CopyAssembled(new LogPosition(Lsn.None, 0), 0))));
+        (backup, IReadOnlyList<ReplicaEffect> assembled) = AssembledBackup.At(At(1), Options);
+        Assert.NotEmpty(Acks(assembled));
         Assert.NotEmpty(Append(2, Entry()));
         Assert.Equal(ReplicaRole.Backup, backup.Role);
     }

@@ -12,7 +12,6 @@ namespace FtAkka.Replication.Tests.Protection;
 public sealed class HeldReplayTests
 {
     private static readonly ProtectionOptions Options = new() { OutputsMax = 2, Disks = [new ProtectedDisk(1024, DiskSharing.Separate)] };
-    private static readonly ChannelSession Session = new(1, 1);
     private static readonly ReplicaEffect.SetPace Held = new(StopReasons.ReplayOutputsFull, 100);
     private static readonly ReplicaEffect.SetPace Free = new(StopReasons.None, 100);
 
@@ -32,16 +31,15 @@ public sealed class HeldReplayTests
     private static bool Claims(IEnumerable<ReplicaEffect> effects) => effects.Any(effect => effect is ReplicaEffect.AskArbiter);
 
     /// <summary>It has received two entries and replayed the first, which made these two outputs and filled its gate.</summary>
-    private static Replica HeldBackup(MachineEffect first, MachineEffect second)
+    private static ReplicaCore HeldBackup(MachineEffect first, MachineEffect second)
     {
-        var backup = Replica.StartBackup(new ReplicaIdentity("vm", "B", 1), Options, Session, "A", At(0));
-        backup.Step(At(1), new ReplicaInput.CopyAssembled(default, 0));
+        (ReplicaCore backup, _) = AssembledBackup.At(At(1), Options);
         backup.Step(At(2), Append(2, Mark(1, 2), Mark(2, 3)));
         Assert.Equal([Held], Paces(backup.Step(At(3), new ReplicaInput.Replayed(new Lsn(1), 1, [first, second]))));
         return backup;
     }
 
-    private static List<ReplicaEffect> FallSilent(Replica backup)
+    private static List<ReplicaEffect> FallSilent(ReplicaCore backup)
     {
         List<ReplicaEffect> effects = [.. Enumerable.Range(1, 100).SelectMany(i => backup.Step(At(i * 20), new ReplicaInput.Tick()))];
         Assert.Equal(ReplicaRole.GoingLive, backup.Role);
@@ -52,12 +50,12 @@ public sealed class HeldReplayTests
     [Fact]
     public void Replay_goes_on_when_nobody_is_left_to_report_that_outputs_have_left()
     {
-        Replica backup = HeldBackup(Console(0), Console(1));
+        ReplicaCore backup = HeldBackup(Console(0), Console(1));
 
         List<ReplicaEffect> silence = FallSilent(backup);
 
         Assert.Equal([Free], Paces(silence));
-        Assert.True(silence.FindIndex(effect => effect is ReplicaEffect.DrainThenGoLive) < silence.IndexOf(Free));
+        Assert.True(silence.FindIndex(effect => effect is ReplicaEffect.RoleChanged { To: ReplicaRole.GoingLive }) < silence.IndexOf(Free));
         var drained = backup.Step(At(2001), new ReplicaInput.Replayed(new Lsn(2), 2, [Console(2)]));
         Assert.Empty(Paces(drained));
         Assert.True(Claims(drained));
@@ -66,22 +64,22 @@ public sealed class HeldReplayTests
     [Fact]
     public void Own_disk_holds_replay_while_it_goes_live_and_each_request_that_ends_lets_it_go_on()
     {
-        Replica backup = HeldBackup(Write(1), Write(2));
+        ReplicaCore backup = HeldBackup(Write(1), Write(2));
 
         Assert.Empty(Paces(FallSilent(backup)));
-        Assert.Equal([Free], Paces(backup.Step(At(2001), new ReplicaInput.OutputPerformed(1))));
+        Assert.Equal([Free], Paces(backup.Step(At(2001), new ReplicaInput.OwnRequestPerformed(1))));
         Assert.Equal([Held], Paces(backup.Step(At(2002), new ReplicaInput.Replayed(new Lsn(2), 2, [Write(3)]))));
-        Assert.False(Claims(backup.Step(At(2003), new ReplicaInput.OutputPerformed(2))));
-        Assert.True(Claims(backup.Step(At(2004), new ReplicaInput.OutputPerformed(3))));
+        Assert.False(Claims(backup.Step(At(2003), new ReplicaInput.OwnRequestPerformed(2))));
+        Assert.True(Claims(backup.Step(At(2004), new ReplicaInput.OwnRequestPerformed(3))));
     }
 
     [Fact]
     public void Own_disk_that_owes_nothing_holds_no_replay_though_the_gate_stays_full()
     {
-        Replica backup = HeldBackup(Console(0), Write(1));
+        ReplicaCore backup = HeldBackup(Console(0), Write(1));
 
         Assert.Empty(Paces(FallSilent(backup)));
-        var done = backup.Step(At(2001), new ReplicaInput.OutputPerformed(2));
+        var done = backup.Step(At(2001), new ReplicaInput.OwnRequestPerformed(2));
 
         Assert.Equal(2, backup.Status(At(2001)).OutputsUnderWay);
         Assert.Equal([Free], Paces(done));
@@ -91,7 +89,7 @@ public sealed class HeldReplayTests
     [Fact]
     public void Primary_that_is_heard_again_finds_replay_held_as_before()
     {
-        Replica backup = HeldBackup(Console(0), Console(1));
+        ReplicaCore backup = HeldBackup(Console(0), Console(1));
         FallSilent(backup);
 
         Assert.Equal([Held], Paces(backup.Step(At(2001), Append(2001))));

@@ -1,6 +1,6 @@
 using System.Text.Json;
 using Akka.Actor;
-using FtAkka.Actors.Protection;
+using FtAkka.LogChannelActors.Replicas;
 using FtAkka.VmmHost.Cli;
 using FtAkka.VmmHost.Nodes;
 

@@ -110,7 +110,7 @@ public sealed class NodeFilesTests : IDisposable
     public void Reports_of_divergences_are_for_their_owner_only()
     {
         string reports = InFolder("divergences");
-        var report = new Actors.Protection.DivergenceReport("vm", "A", "backup", new ChannelSession(1, 1), new Lsn(1), 1, "nothing", [], []);
+        var report = new DivergenceReport("vm", "A", "backup", new ChannelSession(1, 1), new Lsn(1), 1, "nothing", [], []);
         new EvidenceFolder(reports, 4).Write(report);
         const UnixFileMode others = UnixFileMode.GroupRead | UnixFileMode.GroupWrite | UnixFileMode.GroupExecute | UnixFileMode.OtherRead | UnixFileMode.OtherWrite | UnixFileMode.OtherExecute;
         string[] open = [.. Directory.EnumerateFiles(reports).Append(reports).Where(file => (File.GetUnixFileMode(file) & others) != 0)];

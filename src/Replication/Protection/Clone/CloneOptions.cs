@@ -61,7 +61,11 @@ public readonly record struct PageContent(long Page, ImmutableArray<byte> Bytes)
 /// </param>
 /// <param name="Blocks">Blocks of separate disks changed since dirty blocks were last collected; null for none. Their content may be newer: the log has what came later.</param>
 public sealed record FinalCapture(LogPosition Position, ImmutableArray<byte> State, IReadOnlyList<PageContent> Pages, MachineDigest Digest,
-    IReadOnlyList<BlockPlace>? Blocks = null);
+    IReadOnlyList<BlockPlace>? Blocks = null)
+{
+    /// <summary>How long the machine stood still.</summary>
+    public TimeSpan Pause { get; init; }
+}
 
 /// <summary>What the sender is told.</summary>
 public abstract record CloneSenderInput
@@ -98,33 +102,36 @@ public abstract record CloneSenderInput
 /// <summary>What the shell does for the sender, in order.</summary>
 public abstract record CloneSenderEffect
 {
+    /// <summary>What must be done outside of the replica's core: on the machine, or on its disks.</summary>
+    public abstract record Work : CloneSenderEffect;
+
     public sealed record Send(IChannelMessage Message) : CloneSenderEffect;
 
     /// <summary>Note from now on which pages are written.</summary>
-    public sealed record StartDirtyLog : CloneSenderEffect;
+    public sealed record StartDirtyLog : Work;
 
     /// <summary>Note from now on which blocks of separate disks are changed.</summary>
-    public sealed record StartBlockLog : CloneSenderEffect;
+    public sealed record StartBlockLog : Work;
 
     /// <summary>Read so many blocks of a separate disk, and hash each.</summary>
-    public sealed record HashBlocks(int Disk, long First, int Count) : CloneSenderEffect;
+    public sealed record HashBlocks(int Disk, long First, int Count) : Work;
 
-    public sealed record ReadBlocks(int Disk, IReadOnlyList<long> Blocks) : CloneSenderEffect;
+    public sealed record ReadBlocks(int Disk, IReadOnlyList<long> Blocks) : Work;
 
-    public sealed record ReadPages(IReadOnlyList<long> Pages) : CloneSenderEffect;
+    public sealed record ReadPages(IReadOnlyList<long> Pages) : Work;
 
-    public sealed record CollectDirty : CloneSenderEffect;
+    public sealed record CollectDirty : Work;
 
     /// <summary>Pause the machine, take a <see cref="FinalCapture"/> that has these pages too, note the position, run on.</summary>
-    public sealed record PauseAndCapture(IReadOnlyList<long> AlsoPages) : CloneSenderEffect;
+    public sealed record PauseAndCapture(IReadOnlyList<long> AlsoPages) : Work;
 
-    /// <summary>For <see cref="ReplicaInput.CloneSwitched"/>; before any entry recorded after the capture.</summary>
+    /// <summary>The log for the backup begins here; given before any entry recorded after the capture.</summary>
     public sealed record Switched(LogPosition Position) : CloneSenderEffect;
 
-    /// <summary>For <see cref="ReplicaInput.CloneConfirmed"/>.</summary>
+    /// <summary>The backup has assembled the copy, and its digest is the right one.</summary>
     public sealed record Confirmed : CloneSenderEffect;
 
-    /// <summary>For <see cref="ReplicaInput.CloneFailed"/>; stop the dirty log. Final.</summary>
+    /// <summary>The copy failed; the reason is for people. Final.</summary>
     public sealed record Failed(string Why) : CloneSenderEffect;
 
     /// <summary>How far it is; for people.</summary>
@@ -170,20 +177,23 @@ public abstract record CloneReceiverInput
 /// <summary>What the shell does for the receiver, in order.</summary>
 public abstract record CloneReceiverEffect
 {
+    /// <summary>What must be done outside of the replica's core: on the machine, or on its disks.</summary>
+    public abstract record Work : CloneReceiverEffect;
+
     public sealed record Send(IChannelMessage Message) : CloneReceiverEffect;
 
-    public sealed record WritePages(IReadOnlyList<PageContent> Pages) : CloneReceiverEffect;
+    public sealed record WritePages(IReadOnlyList<PageContent> Pages) : Work;
 
     /// <summary>Hash own blocks and compare.</summary>
-    public sealed record CompareBlocks(ulong Sequence, int Disk, long First, IReadOnlyList<BlockHash> Hashes) : CloneReceiverEffect;
+    public sealed record CompareBlocks(ulong Sequence, int Disk, long First, IReadOnlyList<BlockHash> Hashes) : Work;
 
     /// <summary>Write blocks to this replica's own disk. Those of one chunk before those of the next.</summary>
-    public sealed record WriteBlocks(ulong Sequence, int Disk, IReadOnlyList<BlockContent> Blocks) : CloneReceiverEffect;
+    public sealed record WriteBlocks(ulong Sequence, int Disk, IReadOnlyList<BlockContent> Blocks) : Work;
 
     /// <summary>Restore CPU and devices, compute the digest as the primary's shell did, answer.</summary>
-    public sealed record Restore(ImmutableArray<byte> State, LogPosition Position, ulong Icount) : CloneReceiverEffect;
+    public sealed record Restore(ImmutableArray<byte> State, LogPosition Position, ulong Icount) : Work;
 
-    /// <summary>For <see cref="ReplicaInput.CopyAssembled"/>.</summary>
+    /// <summary>The machine has the copy's state, and replay begins here.</summary>
     public sealed record Assembled(LogPosition Position, ulong Icount) : CloneReceiverEffect;
 
     /// <summary>The copy is useless: forget the replica. Final.</summary>

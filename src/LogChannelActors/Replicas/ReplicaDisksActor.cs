@@ -9,19 +9,19 @@ using FtAkka.Replication.Disks;
 using FtAkka.Replication.Protection;
 using FtAkka.Replication.Protection.Clone;
 
-namespace FtAkka.Actors.Protection;
+namespace FtAkka.LogChannelActors.Replicas;
 
-/// <summary>Messages of <see cref="ReplicaDisksActor"/>; all come from the replica's shell, which is called back.</summary>
+/// <summary>Messages of <see cref="ReplicaDisksActor"/>; all come from the replica's actor, its parent, which is answered by inputs of its core.</summary>
 internal static class ReplicaDisksProtocol
 {
     /// <summary>Live: the disks of the machine that runs.</summary>
     public sealed record Use(ImmutableArray<DeviceLink> Disks);
 
     /// <summary>Live: hash blocks for a copy.</summary>
-    public sealed record Hash(CloneSender For, int Disk, long First, int Count);
+    public sealed record Hash(ChannelSession For, int Disk, long First, int Count);
 
     /// <summary>Live: read blocks for a copy.</summary>
-    public sealed record Read(CloneSender For, int Disk, IReadOnlyList<long> Blocks);
+    public sealed record Read(ChannelSession For, int Disk, IReadOnlyList<long> Blocks);
 
     /// <summary>Backup: compare own blocks with hashes.</summary>
     public sealed record Compare(CloneReceiverEffect.CompareBlocks What);
@@ -30,7 +30,7 @@ internal static class ReplicaDisksProtocol
     public sealed record Write(CloneReceiverEffect.WriteBlocks What);
 
     /// <summary>Backup: perform what the copied machine waits for, and only then say that it is restored.</summary>
-    public sealed record Pending(ImmutableArray<(int Disk, DiskRequest Request)> Requests, CloneReceiverInput Then);
+    public sealed record Pending(ImmutableArray<PendingRequest> Requests, CloneReceiverInput Then);
 
     /// <summary>Backup: perform a request that replay made.</summary>
     public sealed record Perform(ulong Number, int Disk, DiskRequest Request);
@@ -50,7 +50,7 @@ internal sealed class ReplicaDisksActor : ReceiveActor, IWithTimers
 
     private sealed record Again(Action Try);
 
-    private readonly ReplicaShell shell;
+    private readonly IActorRef replica = Context.Parent;
     private readonly ImmutableArray<ProtectedDisk> disks;
     private readonly SortedDictionary<(int Disk, ulong Id), Action<DiskCompletion, string?>> waiting = [];
     private readonly ReplayedRequests replayed;
@@ -58,12 +58,11 @@ internal sealed class ReplicaDisksActor : ReceiveActor, IWithTimers
     private ulong nextId = DiskBlocks.FirstRequestId;
 
     /// <summary>The disks of one role of a replica.</summary>
-    /// <param name="shell">Whose they are.</param>
     /// <param name="disks">The VM's disks.</param>
     /// <param name="own">Backup: its separate disks, opened.</param>
-    public ReplicaDisksActor(ReplicaShell shell, ImmutableArray<ProtectedDisk> disks, ImmutableArray<DeviceDefinition> own)
+    public ReplicaDisksActor(ImmutableArray<ProtectedDisk> disks, ImmutableArray<DeviceDefinition> own)
     {
-        (this.shell, this.disks) = (shell, disks);
+        this.disks = disks;
         links = new DeviceLinks(own.Select(disk => new DeviceLink(disk.Kind, disk.Index, Context.ActorOf(disk.Props, disk.Name), disk.Dialect)));
         Receive<ReplicaDisksProtocol.Use>(message => links = new DeviceLinks(message.Disks));
         Receive<ReplicaDisksProtocol.Hash>(Hash);
@@ -71,7 +70,7 @@ internal sealed class ReplicaDisksActor : ReceiveActor, IWithTimers
         Receive<ReplicaDisksProtocol.Compare>(message => Compare(message.What));
         Receive<ReplicaDisksProtocol.Write>(message => Write(message.What));
         Receive<ReplicaDisksProtocol.Pending>(PerformPending);
-        replayed = new ReplayedRequests(disks.Length, shell.FromDisks, shell.OwnRead, (request, then) => Issue(request.Disk, request.Request, then),
+        replayed = new ReplayedRequests(disks.Length, input => replica.Tell(input), (disk, completion) => replica.Tell(new ReplayProtocol.OwnRead(disk, completion)), (request, then) => Issue(request.Disk, request.Request, then),
             again => Timers.StartSingleTimer(new object(), new Again(again), ReadRetry));
         Receive<ReplicaDisksProtocol.Perform>(message => replayed.Perform(message));
         Receive<ReplicaDisksProtocol.Forget>(message => replayed.Forget(message.Disk, message.Id));
@@ -83,8 +82,12 @@ internal sealed class ReplicaDisksActor : ReceiveActor, IWithTimers
     public ITimerScheduler Timers { get; set; } = null!;
 
     /// <summary>Props of the disks of a replica.</summary>
-    public static Props Props(ReplicaShell shell, ImmutableArray<ProtectedDisk> disks, ImmutableArray<DeviceDefinition> own) =>
-        Akka.Actor.Props.Create(() => new ReplicaDisksActor(shell, disks, own));
+    public static Props Props(ImmutableArray<ProtectedDisk> disks, ImmutableArray<DeviceDefinition> own) =>
+        Akka.Actor.Props.Create(() => new ReplicaDisksActor(disks, own));
+
+    private void Answer(ChannelSession session, CloneSenderInput result) => replica.Tell(new ReplicaInput.CopyRead(session, result));
+
+    private void Answer(CloneReceiverInput result) => replica.Tell(new ReplicaInput.CopyWritten(result));
 
     private void HearDisk(object message)
     {
@@ -131,8 +134,8 @@ internal sealed class ReplicaDisksActor : ReceiveActor, IWithTimers
     }
 
     private void Hash(ReplicaDisksProtocol.Hash message) => IssueRead(message.Disk, message.First, message.Count,
-        content => shell.FromDisks(message.For, new CloneSenderInput.BlocksHashed(Hashes(content.Span))),
-        why => shell.FromDisks(message.For, new CloneSenderInput.BlocksFailed(why)));
+        content => Answer(message.For, new CloneSenderInput.BlocksHashed(Hashes(content.Span))),
+        why => Answer(message.For, new CloneSenderInput.BlocksFailed(why)));
 
     private static List<BlockHash> Hashes(ReadOnlySpan<byte> content)
     {
@@ -158,10 +161,10 @@ internal sealed class ReplicaDisksActor : ReceiveActor, IWithTimers
                     contents[index] = new BlockContent(message.Blocks[index], zeroes ? [] : [.. content.Span]);
                     if (--left == 0)
                     {
-                        shell.FromDisks(message.For, new CloneSenderInput.BlocksRead(contents));
+                        Answer(message.For, new CloneSenderInput.BlocksRead(contents));
                     }
                 },
-                why => shell.FromDisks(message.For, new CloneSenderInput.BlocksFailed(why)));
+                why => Answer(message.For, new CloneSenderInput.BlocksFailed(why)));
         }
     }
 
@@ -174,14 +177,14 @@ internal sealed class ReplicaDisksActor : ReceiveActor, IWithTimers
             {
                 differing |= own[i] == what.Hashes[i] ? 0 : 1UL << i;
             }
-            shell.FromDisks(new CloneReceiverInput.BlocksCompared(what.Sequence, differing));
+            Answer(new CloneReceiverInput.BlocksCompared(what.Sequence, differing));
         },
-        why => shell.FromDisks(new CloneReceiverInput.BlocksFailed(why)));
+        why => Answer(new CloneReceiverInput.BlocksFailed(why)));
 
     private void Write(CloneReceiverEffect.WriteBlocks what) => IssueAll(
         [.. what.Blocks.Select(block => (what.Disk, RequestOf(what.Disk, block)))],
-        () => shell.FromDisks(new CloneReceiverInput.BlocksWritten(what.Sequence)),
-        why => shell.FromDisks(new CloneReceiverInput.BlocksFailed(why)));
+        () => Answer(new CloneReceiverInput.BlocksWritten(what.Sequence)),
+        why => Answer(new CloneReceiverInput.BlocksFailed(why)));
 
     private DiskRequest RequestOf(int disk, BlockContent block)
     {
@@ -192,8 +195,8 @@ internal sealed class ReplicaDisksActor : ReceiveActor, IWithTimers
             : new DiskRequest(nextId++, DiskRequestKind.Write, sector, length, block.Bytes);
     }
 
-    private void PerformPending(ReplicaDisksProtocol.Pending message) => IssueAll(message.Requests,
-        () => shell.FromDisks(message.Then), why => shell.FromDisks(new CloneReceiverInput.RestoreFailed(why)));
+    private void PerformPending(ReplicaDisksProtocol.Pending message) => IssueAll([.. message.Requests.Select(pending => (pending.Disk, pending.Request))],
+        () => Answer(message.Then), why => Answer(new CloneReceiverInput.RestoreFailed(why)));
 
     /// <summary>Performs requests; done when the last has ended, or at once if there are none.</summary>
     private void IssueAll(IReadOnlyList<(int Disk, DiskRequest Request)> requests, Action done, Action<string> failed)

@@ -7,7 +7,7 @@ using FtAkka.Replication.Log;
 using FtAkka.Replication.Replay;
 using FtAkka.TinyGuests;
 
-namespace FtAkka.Actors.Tests.Protection;
+namespace FtAkka.LogChannelActors.Tests.Replicas;
 
 /// <summary>A log without the data of reads replays with what the replica reads itself, and waits for it (the paper, 4.2).</summary>
 public sealed class OwnReadReplayTests

@@ -6,18 +6,18 @@ using FtAkka.Replication.Log;
 using FtAkka.Replication.Protection;
 using FtAkka.Replication.Replay;
 
-namespace FtAkka.Actors.Protection;
+namespace FtAkka.LogChannelActors.Replicas;
 
 /// <summary>Messages of <see cref="ReplayActor"/>.</summary>
 public static class ReplayProtocol
 {
-    /// <summary>Shell to replay: further entries, which follow those before without gap.</summary>
+    /// <summary>Replica to replay: further entries, which follow those before without gap.</summary>
     public sealed record Feed(IReadOnlyList<LogEntry> Entries);
 
-    /// <summary>Shell to replay: stop or go on; replay with nothing to do waits by itself.</summary>
+    /// <summary>Replica to replay: stop or go on; replay with nothing to do waits by itself.</summary>
     public sealed record Hold(bool On);
 
-    /// <summary>Shell to replay: what was read from this replica's own disk.</summary>
+    /// <summary>Disks to replica, and replica to replay: what was read from this replica's own disk.</summary>
     public sealed record OwnRead(int Disk, DiskCompletion Completion);
 
     /// <summary>Whoever makes a host slower than the other, as the simulator does, to replay: execute no more than this from now on. Not answered.</summary>
@@ -37,7 +37,7 @@ public static class ReplayProtocol
     public sealed record Released(GuestMachine Machine);
 }
 
-/// <summary>Replays a log continuously on the machine of a backup, in quanta, on a thread of its own. The machine stays the shell's, which frees it if nobody takes it over.</summary>
+/// <summary>Replays a log continuously on the machine of a backup, in quanta, on a thread of its own. The machine stays the replica's, which frees it if nobody takes it over.</summary>
 public sealed class ReplayActor : ReceiveActor
 {
     /// <summary>A turn of the mailbox is worth this much execution.</summary>
@@ -49,7 +49,7 @@ public sealed class ReplayActor : ReceiveActor
     private sealed record RunQuantum;
 
     private readonly MachinePlayer player;
-    private readonly ReplicaShell shell;
+    private readonly IActorRef replica = Context.Parent;
     private readonly IScheduler scheduler = Context.System.Scheduler;
     private readonly ExecutionPace pace = new();
     private ICancelable? wake;
@@ -62,11 +62,9 @@ public sealed class ReplayActor : ReceiveActor
     /// <summary>Replay on a machine in the state that the log follows.</summary>
     /// <param name="machine">The machine.</param>
     /// <param name="position">Where the log goes on.</param>
-    /// <param name="shell">Told of everything.</param>
     /// <param name="instructionsPerMillisecond">Limit until <see cref="ReplayProtocol.SetPace"/> says otherwise; null for none.</param>
-    public ReplayActor(GuestMachine machine, LogPosition position, ReplicaShell shell, ulong? instructionsPerMillisecond)
+    public ReplayActor(GuestMachine machine, LogPosition position, ulong? instructionsPerMillisecond)
     {
-        this.shell = shell;
         pace.SetLimit(instructionsPerMillisecond, scheduler.HighResMonotonicClock);
         player = new MachinePlayer(machine, position) { EffectsMax = OutputsPerTurn };
         told = position.LastLsn;
@@ -97,8 +95,8 @@ public sealed class ReplayActor : ReceiveActor
     }
 
     /// <summary>Props of a replay, on the dispatcher for machines.</summary>
-    public static Props Props(GuestMachine machine, LogPosition position, ReplicaShell shell, ulong? instructionsPerMillisecond = null) =>
-        Akka.Actor.Props.Create(() => new ReplayActor(machine, position, shell, instructionsPerMillisecond)).WithDispatcher(MachineActor.DispatcherId);
+    public static Props Props(GuestMachine machine, LogPosition position, ulong? instructionsPerMillisecond = null) =>
+        Akka.Actor.Props.Create(() => new ReplayActor(machine, position, instructionsPerMillisecond)).WithDispatcher(MachineActor.DispatcherId);
 
     /// <inheritdoc/>
     protected override void PostStop() => wake?.Cancel();
@@ -143,11 +141,11 @@ public sealed class ReplayActor : ReceiveActor
         if (player.LastExecuted != told || player.Machine.Icount != toldIcount || exit.Effects.Count > 0)
         {
             (told, toldIcount) = (player.LastExecuted, player.Machine.Icount);
-            shell.Replayed(player.LastExecuted, player.Machine.Icount, exit.Effects, player.DigestsChecked, player.LastDigestIcount ?? 0);
+            replica.Tell(new ReplicaInput.Replayed(player.LastExecuted, player.Machine.Icount, exit.Effects, player.DigestsChecked, player.LastDigestIcount ?? 0));
         }
         if (player.Divergence is { } divergence)
         {
-            shell.Diverged(divergence, StateWitness.Of(player.Machine, player.LastDigestPages));
+            replica.Tell(new ReplicaInput.Diverged(divergence, StateWitness.Of(player.Machine, player.LastDigestPages)));
             return;
         }
         if (exit.Stop == PlayerStop.BudgetSpent)

@@ -1,9 +1,9 @@
-using FtAkka.Actors.Protection;
+using FtAkka.LogChannelActors.Replicas;
 using FtAkka.Machine;
 using FtAkka.Machine.Virtio.Block;
 using FtAkka.Replication.Protection;
 
-namespace FtAkka.Actors.Tests.Protection;
+namespace FtAkka.LogChannelActors.Tests.Replicas;
 
 /// <summary>What a backup does to its own disk: each change once and in order, reads until they succeed (the paper, 4.2).</summary>
 public sealed class ReplayedRequestsTests
@@ -47,7 +47,7 @@ public sealed class ReplayedRequestsTests
         Assert.Equal([0ul], read);
         Assert.Equal([0ul, 2ul, 0ul, 1ul], issued);
         End(1);
-        Assert.Equal([new ReplicaInput.OutputPerformed(101)], told);
+        Assert.Equal([new ReplicaInput.OwnRequestPerformed(101)], told);
     }
 
     [Fact]
@@ -74,7 +74,7 @@ public sealed class ReplayedRequestsTests
 
         Assert.Equal([6ul], issued);
         End(6);
-        Assert.Equal([new ReplicaInput.OutputPerformed(106)], told);
+        Assert.Equal([new ReplicaInput.OwnRequestPerformed(106)], told);
     }
 
     /// <summary>The gate holds replay, but only behind the turn that fills it.</summary>

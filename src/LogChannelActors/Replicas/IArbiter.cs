@@ -1,6 +1,6 @@
 using FtAkka.Replication.Protection;
 
-namespace FtAkka.Actors.Protection;
+namespace FtAkka.LogChannelActors.Replicas;
 
 /// <summary>
 /// Ownership records on storage shared by all hosts, which may hang. Neither call blocks or throws; the answer comes on any thread, later, or

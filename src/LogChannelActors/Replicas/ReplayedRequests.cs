@@ -2,7 +2,7 @@ using FtAkka.Machine.Virtio.Block;
 using FtAkka.Replication.Disks;
 using FtAkka.Replication.Protection;
 
-namespace FtAkka.Actors.Protection;
+namespace FtAkka.LogChannelActors.Replicas;
 
 /// <summary>
 /// Requests that replay makes to a backup's own disks. Conflicting ones keep their order until each has ended for good: a read that fails is tried again until it
@@ -28,7 +28,7 @@ internal sealed class ReplayedRequests
 
     /// <summary>None yet.</summary>
     /// <param name="disks">Number of disks.</param>
-    /// <param name="tell">Told of changes: <see cref="ReplicaInput.OutputPerformed"/> or <see cref="ReplicaInput.OwnDiskFailed"/>.</param>
+    /// <param name="tell">Told of changes: <see cref="ReplicaInput.OwnRequestPerformed"/> or <see cref="ReplicaInput.OwnDiskFailed"/>.</param>
     /// <param name="read">Given what was read, by disk.</param>
     /// <param name="issue">Gives a request to its disk, and calls back.</param>
     /// <param name="tryLater">Calls back after a while.</param>
@@ -86,7 +86,7 @@ internal sealed class ReplayedRequests
         if (message.Request.Kind != DiskRequestKind.Read)
         {
             tell(completion.Status == DiskStatus.Ok
-                ? new ReplicaInput.OutputPerformed(message.Number)
+                ? new ReplicaInput.OwnRequestPerformed(message.Number)
                 : new ReplicaInput.OwnDiskFailed(ReplicaDisksActor.Why(message.Disk, message.Request, error)));
             End(message);
         }

@@ -1,6 +1,6 @@
 using FtAkka.Replication.Messages;
 
-namespace FtAkka.Actors.Protection;
+namespace FtAkka.LogChannelActors.Replicas;
 
 /// <summary>The way from one replica of a VM to the other. Must not block; a message may get lost, or come twice after a reconnect.</summary>
 public interface IReplicaPort

@@ -1,0 +1,117 @@
+using Akka.Actor;
+using FtAkka.Replication.Messages;
+using FtAkka.Replication.Protection;
+
+namespace FtAkka.LogChannelActors.Replicas;
+
+/// <summary>
+/// What any thread may know and ask of a replica. Requests go to the replica's mailbox; what is read here is what the replica last published. Devices ask
+/// <see cref="MayAct"/> immediately before they act.
+/// </summary>
+public sealed class ReplicaHandle
+{
+    private readonly IActorRef actor;
+    private readonly Func<TimeSpan> clock;
+    private ReplicaView view;
+    private string? peer;
+    private long fence;
+    private bool over;
+    private long waitingBytes;
+
+    /// <summary>
+    /// Bytes of a peer's messages that wait for the replica. More than a peer that keeps to the windows of log and copy has under way; what is beyond is dropped,
+    /// as the network may.
+    /// </summary>
+    internal const long WaitingBytesMax = 256 << 20;
+
+    internal ReplicaHandle(IActorRef actor, Func<TimeSpan> clock, ReplicaCore core)
+    {
+        (this.actor, this.clock) = (actor, clock);
+        (fence, peer, view) = (core.Fence.Ticks, core.Peer, core.View(new Instant(clock().Ticks)));
+    }
+
+    /// <summary>Called when <see cref="MayAct"/> may have become true, on the replica's thread; must not block.</summary>
+    public Action? FenceMoved { get; set; }
+
+    /// <summary>Whether devices may act at this moment.</summary>
+    public bool MayAct => clock().Ticks < Volatile.Read(ref fence);
+
+    /// <summary>Name of the node of the peer's replica; null while there is none.</summary>
+    public string? PeerNode => Volatile.Read(ref peer);
+
+    /// <summary>The replica as it was after its last step.</summary>
+    public ReplicaView View => Volatile.Read(ref view);
+
+    /// <summary>A node was heard.</summary>
+    public void NodeHeard(string node)
+    {
+        if (node == PeerNode)
+        {
+            Tell(new ReplicaInput.NodeHeard(node));
+        }
+    }
+
+    /// <summary>Messages of a node were lost on the way: the connection broke and is there again.</summary>
+    public void Reconnected(string node)
+    {
+        if (node == PeerNode)
+        {
+            Tell(new ReplicaInput.NodeReconnected(node));
+        }
+    }
+
+    /// <summary>A message of the peer's replica.</summary>
+    public void Received(IChannelMessage message)
+    {
+        ArgumentNullException.ThrowIfNull(message);
+        if (Interlocked.Add(ref waitingBytes, CostOf(message)) > WaitingBytesMax)
+        {
+            Taken(message);
+            return;
+        }
+        Tell(new ReplicaInput.Received(message));
+    }
+
+    /// <summary>The replica takes a message of its peer.</summary>
+    internal void Taken(IChannelMessage message) => Interlocked.Add(ref waitingBytes, -CostOf(message));
+
+    private static long CostOf(IChannelMessage message) => 256 + message.ContentBytes;
+
+    /// <summary>Operator: make a backup on that node, as soon as there is a machine to copy.</summary>
+    public void Protect(string node) => Tell(new ReplicaInput.Protect(node));
+
+    /// <summary>Operator: go on without backup.</summary>
+    public void Unprotect() => Tell(new ReplicaInput.Unprotect());
+
+    /// <summary>Operator: let the backup take over.</summary>
+    public void PlannedFailover() => Tell(new ReplicaInput.PlannedFailover());
+
+    /// <summary>The node stops in order.</summary>
+    public void Leave() => Tell(new ReplicaInput.Leave());
+
+    /// <summary>No device may act any more, whatever the replica was about to do.</summary>
+    internal void CloseFence() => Volatile.Write(ref fence, FenceTime.Closed.Ticks);
+
+    internal void MoveFence(Instant until)
+    {
+        Volatile.Write(ref fence, until.Ticks);
+        FenceMoved?.Invoke();
+    }
+
+    internal void Publish(ReplicaCore core, Instant now)
+    {
+        Volatile.Write(ref peer, core.Peer);
+        Volatile.Write(ref view, core.View(now));
+    }
+
+    /// <summary>The replica is no more: what is asked of it goes nowhere.</summary>
+    internal void End() => Volatile.Write(ref over, true);
+
+    private void Tell(ReplicaInput input)
+    {
+        if (!Volatile.Read(ref over))
+        {
+            actor.Tell(input, ActorRefs.NoSender);
+        }
+    }
+}
