@@ -4,8 +4,8 @@ using FtAkka.Replication.Messages;
 namespace FtAkka.LogChannelActors;
 
 /// <summary>
-/// Receives the messages of one VM's log channel on the very thread on which the wire delivers them, without a mailbox: the backup
-/// acknowledges, and the primary releases outputs, before any other thread runs. Works with every provider that delivers by Tell.
+/// Receives the messages of one VM's log channel on the thread on which the wire delivers them, without a mailbox of its own: puts messages that came in parts
+/// together and hands them on. Works with every provider that delivers by Tell.
 /// </summary>
 /// <remarks>It stands under <c>/temp</c>, where providers let references be registered that are no actors, under a name of its own choice.</remarks>
 public sealed class ReplicaEndpoint : MinimalActorRef, IDisposable

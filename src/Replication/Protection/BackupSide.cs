@@ -334,7 +334,7 @@ internal sealed class BackupSide : IReplicaSide
     }
 
     /// <inheritdoc/>
-    public ReplicaStatus Describe(Instant now, ReplicaStatus common) => common with
+    public ReplicaStatus Describe(Instant now, ReplicaStatus common) => _gate.Describe(common) with
     {
         Protected = _core.Role == ReplicaRole.Backup,
         LogEnd = _log?.LastReceived ?? Lsn.None,
@@ -343,9 +343,5 @@ internal sealed class BackupSide : IReplicaSide
         Icount = _icount,
         LogEntries = _log?.Count ?? 0,
         LogBytes = _log?.Bytes ?? 0,
-        HeldOutputs = _gate.Held,
-        OutputsUnderWay = _gate.Count,
-        OutputBytes = _gate.Bytes,
-        LastReleased = _gate.LastReleased,
     };
 }

@@ -443,7 +443,7 @@ internal sealed class LiveSide : IReplicaSide
     }
 
     /// <inheritdoc/>
-    public ReplicaStatus Describe(Instant now, ReplicaStatus common) => common with
+    public ReplicaStatus Describe(Instant now, ReplicaStatus common) => _gate.Describe(common) with
     {
         Protected = _link is { IsProtected: true },
         LogEnd = _lastLsn,
@@ -452,10 +452,6 @@ internal sealed class LiveSide : IReplicaSide
         Icount = _icount,
         LogEntries = Log?.Count ?? 0,
         LogBytes = Log?.Bytes ?? 0,
-        HeldOutputs = _gate.Held,
-        OutputsUnderWay = _gate.Count,
-        OutputBytes = _gate.Bytes,
-        LastReleased = _gate.LastReleased,
         Lag = (_link?.Lag ?? _clone?.Log?.Lag)?.Lag(now) ?? TimeSpan.Zero,
         LogBytesSent = _logBytesSentBefore + ((_link?.Transmitter ?? _clone?.Transmitter)?.BytesSent ?? 0),
         OutputDelayMedian = _delays.AtShare(0.5),

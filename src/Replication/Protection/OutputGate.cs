@@ -187,6 +187,15 @@ public sealed class OutputGate
         return Release(Lsn.None);
     }
 
+    /// <summary>Adds what the gate knows to a status.</summary>
+    internal ReplicaStatus Describe(ReplicaStatus common) => common with
+    {
+        HeldOutputs = Held,
+        OutputsUnderWay = Count,
+        OutputBytes = Bytes,
+        LastReleased = LastReleased,
+    };
+
     private bool Passes(MachineEffect effect)
     {
         if (effect is not DiskRequested request)

@@ -1,5 +1,3 @@
-using System.Net;
-using System.Net.Sockets;
 using FtAkka.LinuxBench;
 using FtAkka.VmmHost.Cli;
 using FtAkka.VmmHost.Demo;
@@ -20,7 +18,7 @@ internal sealed class BenchNode(DemoNode node) : IFtNode
     /// <exception cref="CommandFailedException">One of them did not come up.</exception>
     public static async Task<(IFtNode Primary, IFtNode Backup)> StartPairAsync(string folder, string settings, CancellationToken cancelled)
     {
-        ClusterFiles files = ClusterFiles.Create(folder, [new ClusterNode("A", "127.0.0.1", FreePort()), new ClusterNode("B", "127.0.0.1", FreePort())], settings);
+        ClusterFiles files = ClusterFiles.Create(folder, [DemoNode.OnThisHost("A"), DemoNode.OnThisHost("B")], settings);
         foreach (ClusterNode node in files.Nodes)
         {
             await File.AppendAllTextAsync(files.ConfigOf(node), $"ftakka.node.control-socket = \"{node.Name}.sock\"\n", cancelled).ConfigureAwait(false);
@@ -62,13 +60,6 @@ internal sealed class BenchNode(DemoNode node) : IFtNode
     public void Dispose() => node.Dispose();
 
     private Task<ControlAnswer> AskAsync(ControlRequest request, CancellationToken cancelled) => ControlClient.AskAsync(node.Socket, request, cancelled);
-
-    private static int FreePort()
-    {
-        using var probe = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        probe.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        return ((IPEndPoint)probe.LocalEndPoint!).Port;
-    }
 
     private sealed class FollowedConsole(ConsoleFollower follower) : IFtConsole
     {

@@ -1,8 +1,6 @@
 using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
-using System.Net;
-using System.Net.Sockets;
 using FtAkka.GuestKit;
 using FtAkka.VmmHost.Cli;
 using FtAkka.VmmHost.Nodes;
@@ -109,7 +107,7 @@ public sealed class DemoCommand : ICommandModule
 
         public async Task<DemoResult> RunAsync(bool protectAgain, CancellationToken cancelled)
         {
-            ClusterNode[] wanted = [.. NodeNames.Select(name => new ClusterNode(name, "127.0.0.1", FreePort()))];
+            ClusterNode[] wanted = [.. NodeNames.Select(DemoNode.OnThisHost)];
             ClusterFiles files = ClusterFiles.Create(System.IO.Path.Combine(folder, "cluster"), wanted, Timing());
             foreach (ClusterNode node in wanted)
             {
@@ -257,13 +255,6 @@ public sealed class DemoCommand : ICommandModule
         /// <summary>The lease ends before the timeout whatever the clocks' drift, and pauses that count are half of it.</summary>
         private string Timing() => string.Create(CultureInfo.InvariantCulture,
             $"ftakka.ft {{ failure-timeout = {timeoutMs}ms, lease = {timeoutMs * 5 / 6}ms, pause-guard = {timeoutMs / 2}ms, heartbeat-interval = {Math.Max(10, timeoutMs / 6)}ms, channel-timeout = {timeoutMs * 5}ms }}\n");
-
-        private static int FreePort()
-        {
-            using var probe = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-            probe.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-            return ((IPEndPoint)probe.LocalEndPoint!).Port;
-        }
     }
 }
 

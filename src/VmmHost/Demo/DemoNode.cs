@@ -1,4 +1,6 @@
 using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
 using FtAkka.VmmHost.Cli;
 using FtAkka.VmmHost.Nodes;
 
@@ -28,6 +30,14 @@ internal sealed class DemoNode : IDisposable
             process.Refresh();
             return process.TotalProcessorTime;
         }
+    }
+
+    /// <summary>Where a node of this name can be started on this host: at a port that is free now.</summary>
+    public static ClusterNode OnThisHost(string name)
+    {
+        using var probe = new System.Net.Sockets.Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        probe.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        return new ClusterNode(name, "127.0.0.1", ((IPEndPoint)probe.LocalEndPoint!).Port);
     }
 
     /// <summary>Starts a node and waits until it can be controlled.</summary>

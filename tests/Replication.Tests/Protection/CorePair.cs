@@ -82,13 +82,6 @@ internal sealed class CoreHost(string name, ProtectionOptions options)
         return true;
     }
 
-    /// <summary>The same, where there may be no replica yet.</summary>
-    public void TryAnswerCopyIfAny(Instant now)
-    {
-        if (Core is not null)
-            TryAnswerCopy(now);
-    }
-
     private CloneSenderInput? Answer(CloneSenderEffect.Work work) => work switch
     {
         CloneSenderEffect.ReadPages read => new CloneSenderInput.PagesRead([.. read.Pages.Select(page => new PageContent(page, []))]),
@@ -183,7 +176,7 @@ internal sealed class CorePair
         bool any = true;
         for (int i = 0; any && i < 1000; i++)
         {
-            any = A.TryAnswerCopy(Now) | (B.Core is not null && B.TryAnswerCopy(Now));
+            any = A.TryAnswerCopy(Now) | B.TryAnswerCopy(Now);
             if (A.Sent.TryDequeue(out IChannelMessage? toB))
                 any |= B.Step(Now, new ReplicaInput.Received(toB)) is not null;
             if (B.Sent.TryDequeue(out IChannelMessage? toA))

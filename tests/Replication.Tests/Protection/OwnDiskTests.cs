@@ -87,7 +87,7 @@ public sealed class OwnDiskTests
         for (int i = 0; i < 60 && !pair.B.Sent.Any(message => message is CloneAssembled); i++)
         {
             pair.A.TryAnswerCopy(pair.Now);
-            pair.B.TryAnswerCopyIfAny(pair.Now);
+            pair.B.TryAnswerCopy(pair.Now);
             if (pair.A.Sent.TryDequeue(out IChannelMessage? toB))
                 pair.B.Step(pair.Now, new ReplicaInput.Received(toB));
             if (pair.B.Sent.TryPeek(out IChannelMessage? toA) && toA is not CloneAssembled)

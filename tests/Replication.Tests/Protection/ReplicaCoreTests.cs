@@ -83,7 +83,7 @@ public sealed class ReplicaCoreTests
         {
             if (pair.A.TryAnswerCopy(pair.Now))
                 Note();
-            pair.B.TryAnswerCopyIfAny(pair.Now);
+            pair.B.TryAnswerCopy(pair.Now);
             if (pair.A.Sent.TryDequeue(out IChannelMessage? toB))
                 pair.B.Step(pair.Now, new ReplicaInput.Received(toB));
             if (pair.B.Sent.TryDequeue(out IChannelMessage? toA))
