@@ -64,6 +64,9 @@ public enum ConnectionEvent
     /// <summary>A connection ended for silence.</summary>
     FellSilent,
 
+    /// <summary>A connection ended since one that its process dialled to the same peer carried no message.</summary>
+    Unused,
+
     /// <summary>A process began at an address at which another had been.</summary>
     Restarted,
 

@@ -12,11 +12,9 @@ namespace FtAkka.DeterministicSim.Network;
 /// </summary>
 internal sealed class SimulatedAssociation : AssociationHandle
 {
-    /// <summary>First byte of a unit in which Akka's endpoints talk to each other; messages begin with another.</summary>
-    private const byte ControlTag = 0x12;
-
     private readonly SimulatedTransport _transport;
     private readonly InboundScope _scope = new();
+    private readonly bool _dialled;
     private readonly Queue<ByteString> _early = new();
     private readonly PeerIdentity _peerIdentity;
     private readonly PduGuard _guard;
@@ -28,6 +26,7 @@ internal sealed class SimulatedAssociation : AssociationHandle
     private SimulatedAssociation(SimulatedTransport transport, SimulatedTransport other, Address remote, bool dialled)
         : base(transport.Address, remote)
     {
+        _dialled = dialled;
         _transport = transport;
         _peerIdentity = new PeerIdentity(other.Host, [other.Host]);
         _guard = new PduGuard(transport.Rules, _peerIdentity, transport.Address, dialled ? remote : null);
@@ -46,6 +45,9 @@ internal sealed class SimulatedAssociation : AssociationHandle
 
     /// <summary>The other side has said who it is.</summary>
     public bool IsIntroduced => _guard.Origin is not null;
+
+    /// <summary>This process has sent a message over it.</summary>
+    public bool CarriedMessage { get; private set; }
 
     private SimulatedNetwork Network => _transport.Network;
 
@@ -74,7 +76,9 @@ internal sealed class SimulatedAssociation : AssociationHandle
             return false;
         }
 
-        _out.Send(new SimulatedFrame(payload, payload.Length > 0 && payload[0] == ControlTag));
+        bool isControl = PduPeek.IsControl(payload.Span);
+        CarriedMessage |= !isControl;
+        _out.Send(new SimulatedFrame(payload, isControl));
         return true;
     }
 
@@ -197,6 +201,11 @@ internal sealed class SimulatedAssociation : AssociationHandle
         if (!_registered && _guard.Origin is { } origin)
         {
             _registered = _transport.Peers.Register(origin, _peerIdentity.Node);
+            if (_registered && _dialled)
+            {
+                Network.LimitFirstMessage(this);
+            }
+
             return _registered ? null : $"{origin} is another node's";
         }
 

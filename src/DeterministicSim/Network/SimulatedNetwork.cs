@@ -290,6 +290,22 @@ public sealed class SimulatedNetwork(ulong seed, ISimulatedTime time, INetworkOb
         }
     });
 
+    /// <summary>A dialled connection that carries no message in time ends, and with it all between the two processes, as the product's do.</summary>
+    internal void LimitFirstMessage(SimulatedAssociation dialler) => Time.Schedule(dialler.Transport.FirstMessageWithin, () =>
+    {
+        if (!dialler.HasEnded && !dialler.CarriedMessage)
+        {
+            ForEachOf(dialler.Transport, end =>
+            {
+                if (end.Peer.Transport == dialler.Peer.Transport)
+                {
+                    Observer?.Connection(ConnectionEvent.Unused, end.Transport.Host, end.Peer.Transport.Host);
+                    end.EndBoth();
+                }
+            });
+        }
+    });
+
     private void ForEachOf(SimulatedTransport transport, Action<SimulatedAssociation> act)
     {
         foreach (var dialler in _connections.ToArray())

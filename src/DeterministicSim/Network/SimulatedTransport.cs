@@ -36,6 +36,7 @@ public sealed class SimulatedTransport : Transport
         _redialAfter = config.GetTimeSpan("redial-after");
         ConnectionTimeout = config.GetTimeSpan("connection-timeout");
         AttemptTimeout = config.GetTimeSpan("connect-attempt-timeout");
+        FirstMessageWithin = config.GetTimeSpan("first-message-within");
         IdleTimeout = config.GetTimeSpan("idle-timeout");
         KeepAliveInterval = config.GetTimeSpan("keep-alive-interval");
         string hostname = config.GetString("public-hostname");
@@ -61,6 +62,8 @@ public sealed class SimulatedTransport : Transport
     internal TimeSpan ConnectionTimeout { get; }
 
     internal TimeSpan AttemptTimeout { get; }
+
+    internal TimeSpan FirstMessageWithin { get; }
 
     internal TimeSpan IdleTimeout { get; }
 

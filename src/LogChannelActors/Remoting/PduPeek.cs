@@ -3,6 +3,10 @@ namespace FtAkka.LogChannelActors.Remoting;
 /// <summary>Looks at a message unit without decoding it. Transports choose a connection by it.</summary>
 public static class PduPeek
 {
+    /// <summary>Whether a unit that Akka has written is one of control: a handshake, a heartbeat or a farewell.</summary>
+    /// <param name="pdu">The unit; of this node, since only its first byte is looked at.</param>
+    public static bool IsControl(ReadOnlySpan<byte> pdu) => !pdu.IsEmpty && pdu[0] == ProtocolUnit.InstructionTag;
+
     /// <summary>Finds the serializer and the manifest of the message in a unit.</summary>
     /// <param name="pdu">The unit; of any origin, since a malformed one is answered with false.</param>
     /// <param name="serializer">Identifier of the serializer.</param>

@@ -14,7 +14,10 @@ internal enum PduCommand
 /// <summary><c>AkkaProtocolMessage</c>: either a container with acknowledgements and a message, or a control unit.</summary>
 internal ref struct ProtocolUnit
 {
-    private const byte PayloadTag = 1 << 3 | 2, InstructionTag = 2 << 3 | 2;
+    /// <summary>Stands before a control unit.</summary>
+    public const byte InstructionTag = 2 << 3 | 2;
+
+    private const byte PayloadTag = 1 << 3 | 2;
 
     public ReadOnlySpan<byte> Content { get; private set; }
 

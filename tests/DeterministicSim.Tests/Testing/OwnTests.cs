@@ -8,7 +8,7 @@ using FtAkka.Replication.Protection;
 namespace FtAkka.DeterministicSim.Tests.Testing;
 
 /// <summary>The two examples of docs/simulation.md, as they stand there, and what happens to a test that fails.</summary>
-public sealed class OwnTests : TestKit
+public sealed class OwnTests() : TestKit("akka.test.single-expect-default = 60s")   // a busy machine is no error
 {
     private static readonly Scenario ThreeHosts = new()
     {

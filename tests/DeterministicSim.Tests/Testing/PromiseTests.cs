@@ -11,7 +11,7 @@ using FtAkka.Replication.Protection;
 namespace FtAkka.DeterministicSim.Tests.Testing;
 
 /// <summary>What operators are promised, as stories: planned stops and hand-overs, starts elsewhere, copies that fail, and what "protected" says.</summary>
-public sealed class PromiseTests : TestKit
+public sealed class PromiseTests() : TestKit("akka.test.single-expect-default = 60s")
 {
     private const ulong Seed = 1;
 

@@ -22,9 +22,11 @@ internal sealed class TcpAssociation : AssociationHandle
     private readonly Lock _gate = new();
     private TcpConnection? _bulk;
     private Timer? _linger;
+    private Timer? _unused;
     private int _bulkAsked;
     private bool _identified;
     private int _replacing;
+    private volatile bool _carriedMessage;
     private volatile bool _closing;
     private volatile bool _ended;
 
@@ -60,6 +62,9 @@ internal sealed class TcpAssociation : AssociationHandle
     /// <summary>The address that this side has dialled; null where the peer has dialled.</summary>
     public Address? Dialled { get; }
 
+    /// <summary>Who the peer is, by its handshake; null until that has been believed.</summary>
+    public Address? Origin => _identified ? _guard.Origin : null;
+
     /// <summary>Whether it stands, and the network has not acknowledged what was sent for a while.</summary>
     public bool IsStuck => !_ended && !_closing && _main.Channel.Retransmissions > 0;
 
@@ -69,6 +74,11 @@ internal sealed class TcpAssociation : AssociationHandle
     /// <inheritdoc/>
     public override bool Write(ByteString payload)
     {
+        if (!_carriedMessage && !PduPeek.IsControl(payload.Span))
+        {
+            _carriedMessage = true;
+        }
+
         if (_settings.BulkMessages.Count > 0 && PduPeek.TryMessage(payload.Span, out var serializer, out var manifest)
             && _settings.IsBulk(serializer, manifest))
         {
@@ -151,6 +161,7 @@ internal sealed class TcpAssociation : AssociationHandle
             _ended = true;
             bulk = _bulk;
             _linger?.Dispose();
+            _unused?.Dispose();
         }
 
         _main.Cut(reason);
@@ -268,10 +279,26 @@ internal sealed class TcpAssociation : AssociationHandle
         lock (_gate)
         {
             _identified = true;
+            if (Dialled is not null && !_ended)
+            {
+                _unused = new Timer(_ => EndIfUnused(), null, _settings.FirstMessageWithin, Timeout.InfiniteTimeSpan);
+            }
         }
 
         Identified?.Invoke();
         return null;
+    }
+
+    /// <summary>
+    /// Akka stops an endpoint that dials when its peer turns out to be another incarnation, and forgets what the dial brings. The peer may have
+    /// chosen just this connection to read from, and then hears nothing on any other.
+    /// </summary>
+    private void EndIfUnused()
+    {
+        if (!_carriedMessage && !_ended && !_closing && Origin is { } origin)
+        {
+            _transport.EndAllWith(origin, $"{Name} was dialled and carried no message: every connection with it is made anew");
+        }
     }
 
     private bool WriteBulk(ByteString payload)

@@ -35,6 +35,8 @@ internal sealed record TcpSettings
 
     public required TimeSpan ConnectAttemptTimeout { get; init; }
 
+    public required TimeSpan FirstMessageWithin { get; init; }
+
     public required TimeSpan RedialAfter { get; init; }
 
     public required int MaximumFrameBytes { get; init; }
@@ -87,6 +89,7 @@ internal sealed record TcpSettings
             Tls = tcp.GetBoolean("enable-ssl") ? ReadTls(tcp.GetConfig("ssl")) : null,
             ConnectionTimeout = Time(tcp, "connection-timeout"),
             ConnectAttemptTimeout = Time(tcp, "connect-attempt-timeout"),
+            FirstMessageWithin = Time(tcp, "first-message-within"),
             RedialAfter = tcp.GetTimeSpan("redial-after"),
             MaximumFrameBytes = (int)Size(tcp, "maximum-frame-size", 4096, LargestFrameBytes),
             SendBufferBytes = (int)Size(tcp, "send-buffer-size", 4096, int.MaxValue),

@@ -133,6 +133,18 @@ public sealed class TcpTransport : Transport, IDisposable
         return dial.Run(_tls, lane, token, lane == Lane.Main ? _stuck.Take(address) : null);
     }
 
+    /// <summary>Ends every association with a peer.</summary>
+    internal void EndAllWith(Address origin, string reason)
+    {
+        foreach (var association in Associations())
+        {
+            if (origin.Equals(association.Origin))
+            {
+                association.End(reason);
+            }
+        }
+    }
+
     /// <summary>An association is over.</summary>
     /// <param name="association">Which.</param>
     /// <param name="reason">One line for the log.</param>

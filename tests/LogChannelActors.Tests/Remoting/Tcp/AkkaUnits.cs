@@ -6,8 +6,8 @@ namespace FtAkka.LogChannelActors.Tests.Remoting.Tcp;
 /// <summary>Units of Akka's protocol, written field by field.</summary>
 internal static class AkkaUnits
 {
-    /// <summary>A handshake with this origin.</summary>
-    public static byte[] Associate(Address origin)
+    /// <summary>A handshake with this origin, of an incarnation.</summary>
+    public static byte[] Associate(Address origin, ulong uid = 77)
     {
         var address = Bytes(stream =>
         {
@@ -21,7 +21,7 @@ internal static class AkkaUnits
         {
             Block(stream, 1, address);
             stream.WriteTag(2, WireFormat.WireType.Fixed64);
-            stream.WriteFixed64(77);
+            stream.WriteFixed64(uid);
         });
         return Bytes(stream => Block(stream, 2, Bytes(control =>
         {

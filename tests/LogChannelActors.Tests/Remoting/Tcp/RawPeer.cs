@@ -39,6 +39,16 @@ internal sealed class RawPeer : IAsyncDisposable
         return new RawPeer(client, tls);
     }
 
+    /// <summary>The next connection that a node dials, after the greeting.</summary>
+    public static async Task<RawPeer> AcceptAsync(TcpListener listener)
+    {
+        TcpClient client = await listener.AcceptTcpClientAsync().WaitAsync(Patience);
+        NetworkStream stream = client.GetStream();
+        await stream.ReadExactlyAsync(new byte[32]).AsTask().WaitAsync(Patience);
+        await stream.WriteAsync((byte[])[.. "FTAK"u8, 1, 0, 0, 0]);
+        return new RawPeer(client, stream);
+    }
+
     public async Task GreetAsync(byte lane = 0, byte expected = 0)
     {
         byte[] greeting = [.. "FTAK"u8, 1, lane, 0, 0, .. new byte[24]];
