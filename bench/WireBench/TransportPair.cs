@@ -56,7 +56,9 @@ internal sealed class TransportPair : IAsyncDisposable
         await farHandler.First.Task.WaitAsync(Patience).ConfigureAwait(false);
         handle.Write(UnsafeByteOperations.UnsafeWrap(Units.Associate(farAddress)));
         await nearHandler.First.Task.WaitAsync(Patience).ConfigureAwait(false);
-        return new TransportPair(system, (near, dialled, nearHandler, nearAddress), (far, handle, farHandler, farAddress));
+        var pair = new TransportPair(system, (near, dialled, nearHandler, nearAddress), (far, handle, farHandler, farAddress));
+        await pair.RoundTripsAsync(64, 1).ConfigureAwait(false);   // a connection that carries no message is given up
+        return pair;
     }
 
     /// <summary>Round trips in microseconds.</summary>
@@ -65,23 +67,23 @@ internal sealed class TransportPair : IAsyncDisposable
         var times = new double[count];
         var ping = UnsafeByteOperations.UnsafeWrap(Units.Message(_farAddress, size));
         var pong = UnsafeByteOperations.UnsafeWrap(Units.Message(_nearAddress, size));
-        var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var done = EndsWithConnection();
         var index = 0;
         var started = Stopwatch.GetTimestamp();
-        _farHandler.Received = _ => _farHandle.Write(pong);
+        _farHandler.Received = _ => Write(_farHandle, pong, done);
         _nearHandler.Received = _ =>
         {
             times[index++] = Stopwatch.GetElapsedTime(started).TotalMicroseconds;
             if (index == count)
             {
-                done.SetResult();
+                done.TrySetResult();
                 return;
             }
 
             started = Stopwatch.GetTimestamp();
-            _nearHandle.Write(ping);
+            Write(_nearHandle, ping, done);
         };
-        _nearHandle.Write(ping);
+        Write(_nearHandle, ping, done);
         await done.Task.ConfigureAwait(false);
         return times;
     }
@@ -90,13 +92,13 @@ internal sealed class TransportPair : IAsyncDisposable
     public async Task<double> OneWayAsync(int size, int count)
     {
         var unit = UnsafeByteOperations.UnsafeWrap(Units.Message(_farAddress, size));
-        var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var done = EndsWithConnection();
         var received = 0;
         _farHandler.Received = _ =>
         {
             if (++received == count)
             {
-                done.SetResult();
+                done.TrySetResult();
             }
         };
         var started = Stopwatch.GetTimestamp();
@@ -106,6 +108,11 @@ internal sealed class TransportPair : IAsyncDisposable
             {
                 while (!_nearHandle.Write(unit))
                 {
+                    if (done.Task.IsCompleted)
+                    {
+                        return;
+                    }
+
                     Thread.Sleep(1);   // the queue is full; Akka tries again after 0.3 to 2 ms
                 }
             }
@@ -124,6 +131,28 @@ internal sealed class TransportPair : IAsyncDisposable
         await _system.Terminate().ConfigureAwait(false);
     }
 
+    /// <summary>What is waited for fails when the connection ends.</summary>
+    private TaskCompletionSource EndsWithConnection()
+    {
+        var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        Action ended = () => done.TrySetException(new IOException("The connection under measurement has ended."));
+        (_nearHandler.Ended, _farHandler.Ended) = (ended, ended);
+        if (_nearHandler.HasEnded || _farHandler.HasEnded)
+        {
+            ended();
+        }
+
+        return done;
+    }
+
+    private static void Write(AssociationHandle handle, ByteString unit, TaskCompletionSource done)
+    {
+        if (!handle.Write(unit))
+        {
+            done.TrySetException(new IOException("The transport did not take a message though none was under way."));
+        }
+    }
+
     private static Config ConfigOf(string node, string? folder) => ConfigurationFactory.ParseString($$"""
         hostname = "127.0.0.1"
         port = 0
@@ -139,9 +168,18 @@ internal sealed class TransportPair : IAsyncDisposable
 
         public Action<ByteString>? Received { get; set; }
 
+        public Action? Ended { get; set; }
+
+        public bool HasEnded { get; private set; }
+
         public void Notify(IHandleEvent ev)
         {
-            if (ev is InboundPayload payload)
+            if (ev is Disassociated)
+            {
+                HasEnded = true;
+                Ended?.Invoke();
+            }
+            else if (ev is InboundPayload payload)
             {
                 if (Received is { } received)
                 {

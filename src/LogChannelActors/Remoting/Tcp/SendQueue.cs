@@ -34,6 +34,9 @@ internal sealed class SendQueue(int capacityBytes, SendBudget budget)
 {
     private const int StageBytes = 64 * 1024;
 
+    /// <summary>Bytes between the contents of two frames: every kind of signal, and a length.</summary>
+    private const int BetweenFramesMax = 32 * FrameFormat.HeaderBytes;
+
     /// <summary>Writes that a sender does for others after its own before it hands over to the writer thread.</summary>
     private const int InlineRounds = 2;
 
@@ -284,12 +287,7 @@ internal sealed class SendQueue(int capacityBytes, SendBudget budget)
         var ends = false;
         lock (_gate)
         {
-            if (_current is null)
-            {
-                StageSignals(ref count);
-            }
-
-            while (count <= StageBytes - FrameFormat.HeaderBytes && TryTakeCurrent(ref count))
+            while (count <= StageBytes - BetweenFramesMax && TryTakeCurrent(ref count))
             {
                 var bytes = _current!.Span[_currentDone..];
                 var part = Math.Min(bytes.Length, StageBytes - count);
@@ -333,7 +331,10 @@ internal sealed class SendQueue(int capacityBytes, SendBudget budget)
         }
     }
 
-    /// <summary>Goes on with the frame that was staged in part, or begins the next one with its length.</summary>
+    /// <summary>
+    /// Goes on with the frame that was staged in part, or stages the signals and begins the next one with its length. Signals pass between any two frames: large
+    /// ones follow each other without a stage that would begin with a frame.
+    /// </summary>
     private bool TryTakeCurrent(ref int count)
     {
         if (_current is not null)
@@ -341,6 +342,7 @@ internal sealed class SendQueue(int capacityBytes, SendBudget budget)
             return true;
         }
 
+        StageSignals(ref count);
         if (_ended || !_waiting.TryDequeue(out _current))
         {
             return false;

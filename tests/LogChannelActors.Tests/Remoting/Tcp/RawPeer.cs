@@ -82,6 +82,27 @@ internal sealed class RawPeer : IAsyncDisposable
         return unit;
     }
 
+    /// <summary>Reads a unit, at most so many bytes at once and with a pause behind each; or one of the connection's own signals, whose number it gives.</summary>
+    public async Task<int> ReadSlowlyAsync(int piece, TimeSpan pause)
+    {
+        var word = new byte[4];
+        await _stream.ReadExactlyAsync(word).AsTask().WaitAsync(Patience);
+        uint length = BitConverter.ToUInt32(word);
+        if (length >= 0xFFFFFF00)
+        {
+            return (int)(length & 0xFF);
+        }
+
+        var bytes = new byte[piece];
+        for (int left = (int)length; left > 0; left -= Math.Min(left, piece))
+        {
+            await _stream.ReadExactlyAsync(bytes.AsMemory(0, Math.Min(left, piece))).AsTask().WaitAsync(Patience);
+            await Task.Delay(pause);
+        }
+
+        return 0;
+    }
+
     /// <summary>Reads until the other side closes; true if it does.</summary>
     public async Task<bool> IsClosedAsync()
     {

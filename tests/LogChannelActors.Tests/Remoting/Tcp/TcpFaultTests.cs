@@ -79,6 +79,34 @@ public sealed class TcpFaultTests : IDisposable
         await Eventually.Holds(() => pair.A.Lines.Contains("silent for idle-timeout", StringComparison.Ordinal), "a connection given up", () => pair.A.Lines);
     }
 
+    /// <summary>A peer that only receives is asked to answer: the question must not wait until nothing else is left to say.</summary>
+    [Fact]
+    public async Task Signal_passes_between_two_large_messages_of_a_full_queue()
+    {
+        const int Count = 64, Ping = 2;
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        await using var node = TcpNode.Start("keep-alive-interval = 100ms\nidle-timeout = 120s");
+        var peer = new Address("tcp", "test", "127.0.0.1", ((IPEndPoint)listener.LocalEndpoint).Port);
+        ActorSelection echo = node.System.ActorSelection($"{peer.WithProtocol("akka.tcp")}/user/echo");
+        for (var i = 0; i < Count; i++)
+        {
+            echo.Tell(new Note(new string('x', 256 * 1024)), ActorRefs.NoSender);
+        }
+
+        await using RawPeer raw = await RawPeer.AcceptAsync(listener);
+        await raw.ReadUnitAsync();
+        await raw.SendAsync(AkkaUnits.Associate(peer));
+        int units = 0, pings = 0;
+        while (units < Count / 2)
+        {
+            int signal = await raw.ReadSlowlyAsync(piece: 64 * 1024, TimeSpan.FromMilliseconds(5));
+            (units, pings) = (units + (signal == 0 ? 1 : 0), pings + (signal == Ping ? 1 : 0));
+        }
+
+        Assert.True(pings > 0, $"no ping among {units} large messages");
+    }
+
     [Fact]
     public async Task Full_queue_keeps_messages_in_order_until_there_is_room()
     {
