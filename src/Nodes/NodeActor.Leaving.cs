@@ -98,7 +98,7 @@ public sealed partial class NodeActor
         foreach (NodeEntry entry in entries.Values)
         {
             if (IsLive(entry.View) && entry.View!.Status is var status
-                && entry.Reprotection.Look(now, status.Role, status.Protected, alive) is { } node)
+                && entry.Reprotection.Look(now, status.Role, status.CanTakeOver, alive) is { } node)
             {
                 log.Info("{0}: a new backup is made on {1}", entry.Vm, node);
                 entry.Replica!.Protect(node);

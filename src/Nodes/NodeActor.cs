@@ -160,11 +160,25 @@ public sealed partial class NodeActor : ReceiveActor, IWithTimers
 
     private void Hear(Heartbeat beat)
     {
+        NoteRestart(beat);
         NoteLoss(beat);
         heard[beat.NodeName] = Now;
         foreach (NodeEntry entry in entries.Values)
         {
             entry.Replica?.NodeHeard(beat.NodeName);
+        }
+    }
+
+    private void NoteRestart(Heartbeat beat)
+    {
+        if (!lastBeats.TryGetValue(beat.NodeName, out Heartbeat? last) || last.Incarnation == beat.Incarnation)
+        {
+            return;
+        }
+        log.Info("{0} was started anew", beat.NodeName);
+        foreach (NodeEntry entry in entries.Values)
+        {
+            entry.Replica?.Restarted(beat.NodeName);
         }
     }
 
@@ -476,7 +490,7 @@ public sealed partial class NodeActor : ReceiveActor, IWithTimers
     private string FailOver(string vm)
     {
         NodeEntry entry = Live(vm);
-        if (!entry.View!.Status.Protected)
+        if (!entry.View!.Status.CanTakeOver)
         {
             throw new NodeRefusedException($"The VM {vm} has no backup that could take over: let 'ftakka vm protect' make one, and wait until 'ftakka vm status' says protected.");
         }

@@ -158,7 +158,7 @@ internal sealed class ClusterOperator(ClusterWorld world)
     {
         OperatorAction.Protect => status.Role == ReplicaRole.Solo && world.Host(action.Host) is { IsRunning: true, Replica: null },
         OperatorAction.Unprotect => status.Role != ReplicaRole.Solo,
-        OperatorAction.Failover => status.Protected,
+        OperatorAction.Failover => status.CanTakeOver,
         _ => true,
     };
 }

@@ -107,7 +107,7 @@ internal sealed partial class ProtocolCluster
                 primary.Step(new ReplicaInput.Unprotect());
                 return true;
             case OperatorAction.Failover:
-                if (replica.Role != ReplicaRole.ProtectedPrimary || !replica.Status(primary.Now).Protected)
+                if (!replica.Status(primary.Now).CanTakeOver)
                 {
                     return false;
                 }

@@ -60,6 +60,15 @@ public sealed class ReplicaHandle
         }
     }
 
+    /// <summary>A node has begun anew: the replicas that it had are gone.</summary>
+    public void Restarted(string node)
+    {
+        if (node == PeerNode)
+        {
+            Tell(new ReplicaInput.NodeRestarted(node));
+        }
+    }
+
     /// <summary>A message of the peer's replica.</summary>
     public void Received(IChannelMessage message)
     {

@@ -15,6 +15,7 @@ internal sealed class BackupLink
     private readonly HandOver _handOver = new();
     private Instant _lease;
     private Instant _nextCheck;
+    private Instant _yielded;
     private int _oldResends;
 
     /// <param name="core">The replica.</param>
@@ -95,8 +96,16 @@ internal sealed class BackupLink
         return !isLost;
     }
 
-    /// <summary>Whether the backup has been silent for so long that it counts as dead.</summary>
-    public bool IsSilent(Instant now) => _detector.Step(now, DetectorInput.Tick) == PeerHealth.Suspect;
+    /// <summary>
+    /// Whether the backup has been silent for so long that it counts as dead. One to which this side has yielded drains the log and asks the arbiter, and has nothing
+    /// to say meanwhile: its node's heartbeats are enough for <see cref="ProtectionOptions.PatienceMax"/>.
+    /// </summary>
+    public bool IsSilent(Instant now)
+    {
+        bool suspect = _detector.Step(now, DetectorInput.Tick) == PeerHealth.Suspect;
+        bool takesOver = HasYielded && _detector.NodeBeats && now - _yielded < _options.PatienceMax;
+        return suspect && !takesOver;
+    }
 
     /// <summary>Moves on what depends on time and acknowledgements.</summary>
     /// <param name="now">Time.</param>
@@ -117,6 +126,7 @@ internal sealed class BackupLink
                 _core.Emit(new ReplicaEffect.Flush());
                 break;
             case HandOverStep.Yield:
+                _yielded = now;
                 Transmitter.SpeakAtOnce();
                 break;
             default:

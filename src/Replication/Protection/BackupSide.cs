@@ -93,6 +93,13 @@ internal sealed class BackupSide : IReplicaSide
     /// <inheritdoc/>
     public void Reconnected(Instant now) => (_ackDue, _resendDue) = (true, true);
 
+    /// <inheritdoc/>
+    public void PeerRestarted(Instant now)
+    {
+        if (_core.Role == ReplicaRole.BackupSyncing)
+            _core.Halt(HaltReason.PrimaryLostBeforeSync, $"{_offer.Node} was started anew before this copy could take over");
+    }
+
     private void StepReceiver(Instant now, CloneReceiverInput input)
     {
         foreach (var effect in _receiver.Step(now, input))
@@ -260,8 +267,10 @@ internal sealed class BackupSide : IReplicaSide
     public void Settle(Instant now)
     {
         bool suspect = _detector.Step(now, DetectorInput.Tick) == PeerHealth.Suspect;
-        if (_core.Role == ReplicaRole.BackupSyncing && suspect)
+        if (_core.Role == ReplicaRole.BackupSyncing && suspect && MustGiveUpCopy(now))
         {
+            // Its primary may be alive, and is not to wait for an answer that does not come.
+            _core.Close(ChannelCloseReason.Gone, $"{_core.Id.Node} heard nothing of {_offer.Node}");
             _core.Halt(HaltReason.PrimaryLostBeforeSync, $"{_offer.Node} fell silent before this copy could take over");
             return;
         }
@@ -287,10 +296,15 @@ internal sealed class BackupSide : IReplicaSide
             _core.ClaimNext(now);
         }
         bool reportDue = (_ackPending || log.LastExecuted > _reported) && now - _lastAck >= _options.ExecutionReportInterval;
-        if (_core.Role != ReplicaRole.GoingLive && (_ackDue || reportDue))
+        // A primary that has yielded waits, and is told how far the drain is.
+        bool mayReport = _core.Role != ReplicaRole.GoingLive || (_yielded && !_core.Arbiter.IsClaiming);
+        if (mayReport && (_ackDue || reportDue))
             Acknowledge(now, log);
         _core.SetPace(MustHoldReplay ? StopReasons.ReplayOutputsFull : StopReasons.None, 100);
     }
+
+    /// <summary>It may not take over anyway: while its primary's node beats, silence of the channel means that the copy is slow.</summary>
+    private bool MustGiveUpCopy(Instant now) => !_detector.NodeBeats || now - _detector.LastHeard >= _options.PatienceMax;
 
     /// <summary>
     /// A full gate holds replay until the primary reports that outputs have left. A replica that goes live may hear no more of that: only its own disk, whose requests
@@ -337,6 +351,7 @@ internal sealed class BackupSide : IReplicaSide
     public ReplicaStatus Describe(Instant now, ReplicaStatus common) => _gate.Describe(common) with
     {
         Protected = _core.Role == ReplicaRole.Backup,
+        CanTakeOver = _core.Role == ReplicaRole.Backup,
         LogEnd = _log?.LastReceived ?? Lsn.None,
         Acknowledged = _log?.LastReceived ?? Lsn.None,
         Executed = _log?.LastExecuted ?? Lsn.None,

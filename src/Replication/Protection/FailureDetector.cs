@@ -46,6 +46,9 @@ public sealed class FailureDetector
     /// <summary>What it thinks now.</summary>
     public PeerHealth Health { get; private set; }
 
+    /// <summary>The peer's node, or its replica, was heard within <see cref="ProtectionOptions.FailureTimeout"/>.</summary>
+    public bool NodeBeats { get; private set; } = true;
+
     /// <summary>When the peer's replica was last heard on the channel, or the time was given anew.</summary>
     public Instant LastHeard => _channel;
 
@@ -66,7 +69,7 @@ public sealed class FailureDetector
             default:
                 break;
         }
-        bool silent = now - _node >= _options.FailureTimeout && now - _channel >= _options.FailureTimeout;
-        return Health = silent || now - _channel >= _options.ChannelTimeout ? PeerHealth.Suspect : PeerHealth.Alive;
+        NodeBeats = now - _node < _options.FailureTimeout || now - _channel < _options.FailureTimeout;
+        return Health = !NodeBeats || now - _channel >= _options.ChannelTimeout ? PeerHealth.Suspect : PeerHealth.Alive;
     }
 }

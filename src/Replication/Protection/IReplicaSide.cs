@@ -20,6 +20,9 @@ internal interface IReplicaSide
     /// <summary>The connection to the peer's node was made anew.</summary>
     void Reconnected(Instant now);
 
+    /// <summary>The peer's node has begun anew: the process in which the peer's replica was is gone.</summary>
+    void PeerRestarted(Instant now);
+
     /// <summary>A message of the session.</summary>
     void Hear(Instant now, IChannelMessage message);
 

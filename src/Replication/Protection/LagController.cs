@@ -69,6 +69,9 @@ public sealed class LagController
     /// <summary>The machine must stop until the backup has caught up.</summary>
     public bool MustStop { get; private set; }
 
+    /// <summary>A take-over now would not take much longer than the failure timeout: the backup is near enough for the VM to be called protected.</summary>
+    public bool IsNear { get; private set; } = true;
+
     /// <summary>The primary has recorded up to here.</summary>
     public void Recorded(Instant now, Lsn lsn, ulong icount)
     {
@@ -93,11 +96,12 @@ public sealed class LagController
     /// <summary>Lag at this moment.</summary>
     public TimeSpan Lag(Instant now) => _executed >= _recorded ? TimeSpan.Zero : now - Instant.Max(_echo, _busySince);
 
-    /// <summary>Adjusts <see cref="SharePercent"/> and <see cref="MustStop"/>.</summary>
+    /// <summary>Adjusts <see cref="SharePercent"/>, <see cref="MustStop"/> and <see cref="IsNear"/>.</summary>
     public void Step(Instant now)
     {
         var lag = Lag(now);
         MustStop = MustStop ? lag > _options.LagResume : lag > _options.LagStop;
+        IsNear = IsNear ? lag <= _options.LagProtectedMax : lag <= _options.LagTarget;
         _least = lag < _least ? lag : _least;
         _samples++;
         if (now < _nextAdjustment)

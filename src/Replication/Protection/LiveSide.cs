@@ -27,6 +27,7 @@ internal sealed class LiveSide : IReplicaSide
     private bool _ended;
     private bool _runs;
     private int _pageCount;
+    private Instant _nextCheck;
     private string? _protectWhenRunning;
     private (DropCause Cause, string Why) _drop;
 
@@ -144,6 +145,15 @@ internal sealed class LiveSide : IReplicaSide
 
     /// <inheritdoc/>
     public void Reconnected(Instant now) => _link?.Reconnected(now);
+
+    /// <inheritdoc/>
+    public void PeerRestarted(Instant now)
+    {
+        if (_clone is { } clone)
+            AbandonClone(clone, $"{clone.Peer} was started anew");
+        else if (_link is { } link)
+            ClaimNext(now, DropCause.Silent, $"{link.Peer} was started anew");
+    }
 
     /// <inheritdoc/>
     public void Hear(Instant now, IChannelMessage message)
@@ -307,6 +317,8 @@ internal sealed class LiveSide : IReplicaSide
             SettleClone(now, clone);
         if (_link is { } link)
             SettleLink(now, link);
+        else
+            LookAtRecord(now);
         if (_core.Role == ReplicaRole.Halted)
             return;
         if (_runs && now < _core.Fence)
@@ -364,6 +376,18 @@ internal sealed class LiveSide : IReplicaSide
         link.Settle(now, _core.Stopped.HasFlag(StopReasons.HandingOver), _gate.Count, _ledger.DiskRequestsUnderWay);
         if (!_core.Arbiter.IsAsking && link.MustCheckOwnership(now))
             _core.CheckOwnership(now);
+    }
+
+    /// <summary>
+    /// A replica without a backup has no rival by protocol, but an operator may have started the VM elsewhere. It runs on while the arbiter does not answer.
+    /// </summary>
+    private void LookAtRecord(Instant now)
+    {
+        if (!_runs || now < _nextCheck || _core.Arbiter.IsAsking)
+            return;
+        if (_nextCheck != default)
+            _core.CheckOwnership(now);
+        _nextCheck = now + _options.OwnershipCheckInterval;
     }
 
     /// <summary>Sends what is due, or that there is nothing.</summary>
@@ -424,8 +448,8 @@ internal sealed class LiveSide : IReplicaSide
     }
 
     /// <summary>
-    /// This process did not run for a while, and cannot know what happened meanwhile. A protected primary's lease takes care of that; a
-    /// replica without a backup has no rival by protocol, but an operator may have started the VM elsewhere.
+    /// This process did not run for a while, and cannot know what happened meanwhile. A protected primary's lease takes care of that; one without a
+    /// backup looks at its record before it acts again.
     /// </summary>
     public void AfterPause(Instant now)
     {
@@ -445,7 +469,8 @@ internal sealed class LiveSide : IReplicaSide
     /// <inheritdoc/>
     public ReplicaStatus Describe(Instant now, ReplicaStatus common) => _gate.Describe(common) with
     {
-        Protected = _link is { IsProtected: true },
+        Protected = _link is { IsProtected: true, Lag.IsNear: true },
+        CanTakeOver = _link is { IsProtected: true },
         LogEnd = _lastLsn,
         Acknowledged = Log?.Acknowledged ?? Lsn.None,
         Executed = _link?.BackupExecuted ?? Lsn.None,

@@ -15,6 +15,15 @@ public sealed record ProtectionOptions
     public TimeSpan ChannelTimeout { get; init; } = TimeSpan.FromMilliseconds(1500);
 
     /// <summary>
+    /// How long a replica waits for a peer whose node beats, where it may not go on without it, or loses by that: a backup that is being copied, for its primary; a
+    /// primary that has yielded, for the backup that drains the log.
+    /// </summary>
+    public TimeSpan PatienceMax { get; init; } = TimeSpan.FromSeconds(20);
+
+    /// <summary>How often a replica that runs without a backup looks whether the VM is still its own.</summary>
+    public TimeSpan OwnershipCheckInterval { get; init; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>
     /// How long after it sent a message the primary may act on the outside, once the backup has confirmed that message
     /// (docs/failure-model.md, "Stale primaries").
     /// </summary>
@@ -65,6 +74,9 @@ public sealed record ProtectionOptions
     /// <summary>Execution lag above which the primary stops.</summary>
     public TimeSpan LagStop { get; init; } = TimeSpan.FromSeconds(1);
 
+    /// <summary>Execution lag above which "protected" is not said any more; it is said again below <see cref="LagTarget"/>.</summary>
+    public TimeSpan LagProtectedMax { get; init; } = TimeSpan.FromMilliseconds(400);
+
     /// <summary>Execution lag below which a stopped primary goes on.</summary>
     public TimeSpan LagResume { get; init; } = TimeSpan.FromMilliseconds(200);
 
@@ -112,6 +124,8 @@ public sealed record ProtectionOptions
             return "channel-timeout must not be below failure-timeout";
         if (ClockDriftPerMille is < 0 or > 500)
             return "clock-drift must be between 0 and 500 thousandths";
+        if (PatienceMax < ChannelTimeout || OwnershipCheckInterval <= TimeSpan.Zero)
+            return "patience must not be below channel-timeout, and ownership-check-interval must be above zero";
         if (LeaseDuration <= HeartbeatInterval || LeasePromise > FailureTimeout)
             return "lease must be longer than heartbeat-interval and, with clock-drift, not longer than failure-timeout: the backup must not go live while the primary may still act";
         if (PauseGuard <= TimeSpan.Zero || PauseGuard > FailureTimeout)
@@ -122,8 +136,8 @@ public sealed record ProtectionOptions
             return "resend-after must be above zero, batch-delay and execution-report-interval not below";
         if (BatchBytesMax < 1 || LogEntriesMax < 2 || LogBytesMax < 1 || OutputsMax < 1 || OutputBytesMax < 1)
             return "buffers must have room";
-        if (LagTarget <= TimeSpan.Zero || LagResume > LagStop || LagTarget > LagStop || LagAdjustInterval <= TimeSpan.Zero)
-            return "lag-target and lag-resume must not be above lag-stop";
+        if (LagTarget <= TimeSpan.Zero || LagResume > LagStop || LagTarget > LagStop || LagProtectedMax < LagTarget || LagAdjustInterval <= TimeSpan.Zero)
+            return "lag-target and lag-resume must not be above lag-stop, nor lag-target above lag-protected-max";
         return ShareStepPercent is < 1 or > 50 || ShareMinPercent is < 1 or > 100 ? "CPU shares are percents" : null;
     }
 }

@@ -5,9 +5,6 @@ using FtAkka.Replication.Replay;
 
 namespace FtAkka.Replication.Protection;
 
-/// <summary>One session of the log channel: one attempt of the primary of one generation to have a backup.</summary>
-public readonly record struct ChannelSession(ulong Generation, ulong Attempt);
-
 /// <summary>
 /// Everything that one replica decides: roles, output rule, log channel, copy, lag, failure detection, arbiter, going live, hand-over, divergence. Pure: whoever
 /// performs its effects hands in what happened, with the time, and performs what each step returns, completely and in order, before the next step.
@@ -48,6 +45,7 @@ public sealed class ReplicaCore
     private Instant _lastStep;
     private int _share = 100;
     private int _reconnects;
+    private bool _peerRestarted;
     private ulong _digestsChecked;
     private ulong _lastDigestIcount;
 
@@ -156,8 +154,16 @@ public sealed class ReplicaCore
         switch (input)
         {
             case ReplicaInput.NodeHeard { Node: var node }:
-                if (node == Peer)
+                // What beats since then is another process than the one in which the peer's replica was.
+                if (node == Peer && !_peerRestarted)
                     _side.NodeHeard(now);
+                break;
+            case ReplicaInput.NodeRestarted { Node: var node }:
+                if (node == Peer)
+                {
+                    _peerRestarted = true;
+                    _side.PeerRestarted(now);
+                }
                 break;
             case ReplicaInput.NodeReconnected { Node: var node }:
                 if (node == Peer)
@@ -227,7 +233,7 @@ public sealed class ReplicaCore
 
     internal void OpenSession(string peer, ChannelSession session)
     {
-        (Peer, Session) = (peer, session);
+        (Peer, Session, _peerRestarted) = (peer, session, false);
         Evidence.Clear();
     }
 

@@ -23,6 +23,9 @@ public abstract record ReplicaInput
     /// <summary>The connection to a node was lost and is there again: messages that were under way may be lost.</summary>
     public sealed record NodeReconnected(string Node) : ReplicaInput;
 
+    /// <summary>A node has begun anew: its former process, and every replica that was in it, is gone.</summary>
+    public sealed record NodeRestarted(string Node) : ReplicaInput;
+
     /// <summary>A message of the peer's replica.</summary>
     public sealed record Received(IChannelMessage Message) : ReplicaInput;
 

@@ -12,8 +12,11 @@ public sealed record ReplicaStatus
     /// <summary>Node of the peer, if there is one.</summary>
     public string? Peer { get; init; }
 
-    /// <summary>The backup can take over now (primary's view: it has acknowledged what it needs).</summary>
+    /// <summary>The backup can take over, and without delay: it has what it needs, and <see cref="Lag"/> is near its target.</summary>
     public bool Protected { get; init; }
+
+    /// <summary>The backup can take over, however long it would take to come to where the primary is.</summary>
+    public bool CanTakeOver { get; init; }
 
     /// <summary>Newest entry recorded (primary) or received (backup).</summary>
     public Lsn LogEnd { get; init; }

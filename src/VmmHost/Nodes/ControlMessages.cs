@@ -64,8 +64,15 @@ internal sealed record ReplicaStatusLine
     /// <summary>Node of the other replica.</summary>
     public string? Peer { get; init; }
 
-    /// <summary>The backup can take over.</summary>
+    /// <summary>The backup can take over, and is near enough to do it without delay.</summary>
     public bool Protected { get; init; }
+
+    /// <summary>The backup can take over, however far it is behind.</summary>
+    public bool CanTakeOver { get; init; }
+
+    /// <summary>What people read behind the role.</summary>
+    [JsonIgnore]
+    public string ProtectionText => Protected ? ", protected" : CanTakeOver ? ", not protected while its backup is behind" : "";
 
     /// <summary>Instructions retired.</summary>
     public ulong Icount { get; init; }
@@ -176,6 +183,7 @@ internal sealed record ReplicaStatusLine
             Generation = status.Generation,
             Peer = status.Peer,
             Protected = status.Protected,
+            CanTakeOver = status.CanTakeOver,
             Icount = status.Icount,
             LagMs = Math.Round(status.Lag.TotalMilliseconds, 3),
             LogEnd = status.LogEnd.Value,

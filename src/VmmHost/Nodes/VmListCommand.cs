@@ -28,7 +28,7 @@ public sealed class VmListCommand : ICommandModule
             table.AddColumns("VM", "node", "role", "generation", "peer", "icount");
             foreach (ReplicaStatusLine line in lines)
             {
-                table.AddRow(line.Vm, line.Node, line.Role + (line.Protected ? ", protected" : ""),
+                table.AddRow(line.Vm, line.Node, line.Role + line.ProtectionText,
                     line.Generation.ToString(CultureInfo.InvariantCulture), line.Peer ?? "", line.Icount.ToString("N0", CultureInfo.InvariantCulture));
             }
             terminal.Out.Write(table);
@@ -95,7 +95,7 @@ public sealed class VmStatusCommand : ICommandModule
         }
         var parts = new List<string>
         {
-            $"{line.Node}: {line.Role}{(line.Protected ? ", protected" : "")}, generation {line.Generation}",
+            $"{line.Node}: {line.Role}{line.ProtectionText}, generation {line.Generation}",
             string.Create(CultureInfo.InvariantCulture, $"icount {line.Icount:N0}"),
             string.Create(CultureInfo.InvariantCulture, $"log {line.LogEnd} recorded or received, {line.Acknowledged} acknowledged, {line.Executed} executed, {line.LogBytes} bytes in {line.LogEntries} entries kept, {line.LogMbitPerSecond:0.####} Mbit/s"),
             string.Create(CultureInfo.InvariantCulture, $"lag {line.LagMs} ms, held outputs {line.HeldOutputs} of {line.OutputsUnderWay} under way, CPU share {line.SharePercent} %"),

@@ -32,7 +32,7 @@ public sealed class PromiseTests() : TestKit("akka.test.single-expect-default = 
         Guest = new GuestSpec("workload=compute rounds=4000", 4 << 20, Disk: false, Nic: false),
     };
 
-    [KnownToFail(Issue.Promises, "A stop of the primary's node in order destroys a protected VM whose backup needs more than 1.5 s to drain: the primary suspects the backup, goes on alone and is switched off.", Shows = "vm-lost")]
+    [Fact]
     public void Stop_of_the_primarys_node_under_lag_hands_the_VM_over() => SimulatedCluster.Run(Busy, Seed, cluster =>
     {
         (string first, string second) = ProtectedAndBehind(cluster);
@@ -41,7 +41,7 @@ public sealed class PromiseTests() : TestKit("akka.test.single-expect-default = 
         Assert.Equal(2ul, cluster.Generation);
     });
 
-    [KnownToFail(Issue.Promises, "A planned failover to a backup that needs more than 1.5 s to drain fails in silence, after its answer was \"hands over\", and leaves the VM unprotected.", Shows = "did not take over")]
+    [Fact]
     public void Planned_failover_under_lag_hands_the_VM_over() => SimulatedCluster.Run(Busy, Seed, cluster =>
     {
         (string first, string second) = ProtectedAndBehind(cluster);
@@ -93,7 +93,7 @@ public sealed class PromiseTests() : TestKit("akka.test.single-expect-default = 
         Assert.True(status.Contains("LastError = ", StringComparison.Ordinal), $"the status says no lastError: {status}");
     });
 
-    [KnownToFail(Issue.Promises, "A copy whose target is killed, or comes back as another process, is given up after 10 s each time.", Shows = "was given up after")]
+    [Fact]
     public void Copy_whose_target_is_restarted_is_known_to_have_ended_at_once() => SimulatedCluster.Run(Quiet, Seed, cluster =>
     {
         cluster.RunUntilProtected();
@@ -112,7 +112,7 @@ public sealed class PromiseTests() : TestKit("akka.test.single-expect-default = 
         Assert.True(took < TimeSpan.FromSeconds(2), $"the copy was given up after {took.TotalSeconds:F1} s");
     });
 
-    [KnownToFail(Issue.Promises, "\"Protected\" is said with up to 3.2 s of lag, though a take-over would then leave clients without an answer for as long.", Shows = "of lag")]
+    [Fact]
     public void Protected_is_not_said_far_above_the_target_of_the_lag() => SimulatedCluster.Run(Busy, Seed, cluster =>
     {
         cluster.RunUntilProtected();
