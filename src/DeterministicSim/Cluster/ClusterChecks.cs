@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Globalization;
 using FtAkka.LogChannelActors.Replicas;
+using FtAkka.DeterministicSim.Contract;
 using FtAkka.DeterministicSim.Reports;
 using FtAkka.DeterministicSim.Scenarios;
 using FtAkka.Machine.Virtio.Block;
@@ -22,6 +23,9 @@ internal sealed class ClusterChecks(ClusterWorld world)
     private readonly SortedDictionary<ulong, (string Host, long Incarnation)> _issued = [];
     private readonly SortedSet<ulong> _durable = [];
     private TimeSpan? _endedAt;
+
+    /// <summary>The output rule, at the boundary to the outside.</summary>
+    public OutputRule Outputs { get; } = new();
 
     /// <summary>Disk requests that a replica issued again for another.</summary>
     public long Reissued { get; private set; }
@@ -65,6 +69,7 @@ internal sealed class ClusterChecks(ClusterWorld world)
                 Reissued++;
             }
             _issued[request.Id] = (host.Name, incarnation);
+            RequireBackup(host, incarnation, outputs => outputs.DiskActs(request.Id), $"{request.Kind} {request.Id} of the disk");
         }
         if (request.Kind == DiskRequestKind.Write && request.Id < DiskBlocks.FirstRequestId && !request.Data.AsSpan().SequenceEqual(Record(request.Sector)))
         {
@@ -84,7 +89,15 @@ internal sealed class ClusterChecks(ClusterWorld world)
             world.Tell(host.Name, TimelineKind.Outside, $"sends {frames.Length} frames");
         }
         Act(host, incarnation, $"{frames.Length} frames");
+        foreach (ImmutableArray<byte> frame in frames)
+        {
+            RequireBackup(host, incarnation, outputs => outputs.CardSends(frame.AsSpan()), "a frame");
+        }
     }
+
+    /// <summary>A replica's console shows bytes.</summary>
+    public void ConsoleAct(SimulatedHost host, long incarnation, ulong end) =>
+        RequireBackup(host, incarnation, outputs => outputs.ConsoleShows(end), $"console output before byte {end}");
 
     /// <summary>The console's reader has a whole line.</summary>
     public void ConsoleLine(SimulatedHost host, string line)
@@ -167,6 +180,14 @@ internal sealed class ClusterChecks(ClusterWorld world)
 
     /// <summary>The record that one failure-free guest has in a sector.</summary>
     private ReadOnlySpan<byte> Record(ulong sector) => GuestReference.Record(world.Outside.JournalSeed, (int)sector);
+
+    private void RequireBackup(SimulatedHost host, long incarnation, Func<OutputMarks, string?> judge, string what)
+    {
+        if (host.Replicas.LastOrDefault(replica => replica.Incarnation == incarnation) is { } replica && judge(replica.Outputs) is { } broken)
+        {
+            world.Fail("output-rule", $"{what} leaves {host.Name} too early: it is {broken}");
+        }
+    }
 
     private void Act(SimulatedHost host, long incarnation, string what)
     {

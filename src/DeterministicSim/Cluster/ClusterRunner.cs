@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Globalization;
+using FtAkka.DeterministicSim.Protocol;
 using FtAkka.DeterministicSim.Reports;
 using FtAkka.DeterministicSim.Scenarios;
 using FtAkka.Replication.Protection;
@@ -28,9 +29,12 @@ public sealed class ClusterRunner : IScenarioRunner
         }
         // The same again, this time with a time line: it costs more than everything else, and most runs do not need it.
         SimulationReport again = RunOnce(scenario, seed, options with { KeepTimeline = true, Recording = null });
-        int skip = Math.Max(0, again.Timeline.Length - EventsBeforeViolation);
-        return report with { Timeline = again.Timeline[skip..] };
+        return report with { Timeline = [.. again.Timeline.Where(one => Tells(one, report.Violation)).TakeLast(EventsBeforeViolation)] };
     }
+
+    /// <summary>When nothing goes on, hundreds of questions of a client that has no answer, or of a guest that runs alone, say nothing.</summary>
+    private static bool Tells(TimelineEvent one, Violation violation) =>
+        violation.Invariant != Invariant.Liveness || one.Kind is not (TimelineKind.Outside or TimelineKind.Message);
 
     private static SimulationReport RunOnce(Scenario scenario, ulong seed, RunOptions options)
     {
@@ -99,7 +103,7 @@ public sealed class ClusterRunner : IScenarioRunner
         else if (!isOver())
         {
             world.Fail("liveness", string.Create(CultureInfo.InvariantCulture,
-                $"{world.Scenario.LivenessBound.TotalSeconds} s after the last fault the VM is {StateOf(world)}"));
+                $"{world.Scenario.LivenessBound.TotalSeconds} s after the last fault the VM is not well: {WaitReport.Of(world)}"));
         }
     }
 
@@ -118,10 +122,6 @@ public sealed class ClusterRunner : IScenarioRunner
             Moments = world.Moments.Reached.ToImmutableSortedDictionary(),
         };
     }
-
-    private static string StateOf(ClusterWorld world) => world.Primary is { } primary
-        ? $"{primary.Status} on {primary.Host.Name}, at byte {world.Outside.Position} of the console and answer {world.Lan.Answered}"
-        : $"live nowhere; {string.Join("; ", world.Hosts.Select(host => $"{host.Name}: {(host.Replica is { } replica ? replica.Status.ToString() : host.Replicas.Count > 0 ? host.Replicas[^1].End?.What : "no replica")}"))}";
 
     private static SimulationReport Report(ClusterWorld world, ImmutableArray<Fault> plan, string hash) => new()
     {

@@ -306,6 +306,7 @@ internal sealed class ClusterWorld : IDisposable
         TrackedReplica? tracked = null;
         GuestMachine? made = null;
         var contract = new PerformerContract();
+        OutputMarks marks = Checks.Outputs.Watch();
         var port = new WatchedPort(this, host, definition.Shell.Port, () => tracked);
         return definition with
         {
@@ -319,6 +320,7 @@ internal sealed class ClusterWorld : IDisposable
                     {
                         Fail(Invariant.PerformerContract, $"{host.Name}: {broken}");
                     }
+                    marks.Stepped(input, effects);
                     Moments.Stepped(host, effects);
                 },
                 Recorded = Recording is null ? null : Recording.Recorded,
@@ -347,7 +349,7 @@ internal sealed class ClusterWorld : IDisposable
             Created = handle =>
             {
                 definition.Created(handle);
-                tracked = new TrackedReplica(host, incarnation, handle) { Machine = made };
+                tracked = new TrackedReplica(host, incarnation, handle, marks) { Machine = made };
                 host.Replicas.Add(tracked);
             },
             Ended = end =>

@@ -18,6 +18,7 @@ internal sealed class SimulatedConsole(ClusterWorld world, SimulatedHost host, l
     {
         if (ClusterWorld.IsAlive(host, incarnation))
         {
+            world.Checks.ConsoleAct(host, incarnation, offset + (ulong)bytes.Length);
             scrollback.Append(offset, bytes.Span);
             world.Outside.ReadConsole(host, scrollback);
         }

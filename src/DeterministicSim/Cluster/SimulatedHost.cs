@@ -1,5 +1,6 @@
 using Akka.Actor;
 using FtAkka.LogChannelActors.Replicas;
+using FtAkka.DeterministicSim.Contract;
 using FtAkka.DeterministicSim.Loop;
 using FtAkka.Machine;
 using FtAkka.Replication.Protection;
@@ -7,7 +8,7 @@ using FtAkka.Replication.Protection;
 namespace FtAkka.DeterministicSim.Cluster;
 
 /// <summary>A replica that a host has, or had.</summary>
-internal sealed class TrackedReplica(SimulatedHost host, long incarnation, ReplicaHandle handle)
+internal sealed class TrackedReplica(SimulatedHost host, long incarnation, ReplicaHandle handle, OutputMarks outputs)
 {
     public SimulatedHost Host { get; } = host;
 
@@ -16,6 +17,9 @@ internal sealed class TrackedReplica(SimulatedHost host, long incarnation, Repli
 
     /// <summary>What its host's other threads have of it.</summary>
     public ReplicaHandle Handle { get; } = handle;
+
+    /// <summary>What its machine has put out.</summary>
+    public OutputMarks Outputs { get; } = outputs;
 
     /// <summary>Its machine.</summary>
     public GuestMachine? Machine { get; set; }

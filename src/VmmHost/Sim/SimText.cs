@@ -45,7 +45,7 @@ internal static class SimText
         TimelineEvent[] telling = [.. report.Timeline.Where(one => one.Kind is not TimelineKind.Message)];
         foreach (TimelineEvent one in telling.TakeLast(EventsBeforeViolation))
         {
-            output.WriteLine($"  {TimelineText.Plain(one)}");
+            output.WriteLine($"  {TimelineText.Plain(one).Split('\n')[0]}");   // not the stack of a connection that ended
         }
         output.WriteLine($"repeat:  {choice.RepeatCommand(report.Seed)}");
         output.WriteLine($"shrink:  {choice.ShrinkCommand(report.Seed)}");
