@@ -63,7 +63,7 @@ public sealed partial class GuestMachine : IDisposable
             new LocalApicOptions { TscTicksPerTimerTick = config.TscTicksPerTimerTick, X2ApicSupported = config.ShowsX2Apic }, () => Tsc);
         ioApic = new IoApic(message => localApic.Accept(message));
         localApic.EndOfInterruptBroadcast = ioApic.EndOfInterrupt;
-        effects = new EffectLog(config.Limits.EffectsPerRunMax, () => cpu!.RequestStop());
+        effects = new EffectLog(config.Limits, () => cpu!.RequestStop());
         uart = new Uart16550(ioApic.Line(MemoryMap.UartGsi), value => SendConsole(ConsoleKind.Serial, [value]), config.Limits.ConsoleInputBytesMax);
         rtc = new CmosRtc(config.BootUnixSeconds, config.TscHz, () => Tsc);
         mmio.Add(MemoryMap.IoApicBase, MemoryMap.IoApicSizeBytes, ioApic);

@@ -12,7 +12,7 @@ public enum MachineExitReason
     /// <see cref="MachineExit.NextTimerTsc"/> or later is such an event.
     /// </summary>
     Idle,
-    /// <summary>Many effects wait to be performed (<see cref="MachineLimits.EffectsPerRunMax"/>). Run again afterwards.</summary>
+    /// <summary>Many effects wait to be performed, or large ones (<see cref="MachineLimits"/>). Run again afterwards.</summary>
     EffectsPending,
     /// <summary>The guest, or an operator, switched the machine off. Final.</summary>
     PowerOff,

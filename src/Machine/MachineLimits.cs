@@ -8,4 +8,10 @@ public sealed record MachineLimits
 
     /// <summary>A run returns early once it has produced so many effects.</summary>
     public int EffectsPerRunMax { get; init; } = 4096;
+
+    /// <summary>
+    /// A run returns early once its effects take so many bytes, behind the instruction that reached it: that one may bring a few mebibytes from a network card or console,
+    /// and from a disk what it may have in flight.
+    /// </summary>
+    public long EffectBytesPerRunMax { get; init; } = 1 << 20;
 }

@@ -30,6 +30,7 @@ public sealed class MachineActor : ReceiveActor
     private readonly ExecutionPace pace = new();
     private readonly MachineTally tally = new();
     private readonly HeldConsoleInput consoleInput = new();
+    private readonly ConsoleBacklog consoleOutput = new();
     private IMachineRunner? runner;
     private GuestClock? clock;
     private MachinePhase phase = MachinePhase.Running;
@@ -164,6 +165,11 @@ public sealed class MachineActor : ReceiveActor
 
     private void Run()
     {
+        if (consoleOutput.IsFull)
+        {
+            phase = MachinePhase.Blocked;
+            return;
+        }
         TimeSpan begin = Now;
         if (phase == MachinePhase.Idle || begin - advancedAt >= AdvanceAfter)
         {
@@ -341,6 +347,10 @@ public sealed class MachineActor : ReceiveActor
             if (devices.For(effect) is { } device)
             {
                 tally.Performed(effect);
+                if (effect is ConsoleOutput output)
+                {
+                    consoleOutput.Sent(output);
+                }
                 device.Actor.Tell(device.Dialect.ToDevice(effect));
             }
         }
@@ -354,6 +364,10 @@ public sealed class MachineActor : ReceiveActor
             return;
         }
         options.Observer?.Heard(device, news);
+        if (news.ConsoleTakenTo is { } position)
+        {
+            HearTaken((ConsoleKind)device.Index, position);
+        }
         IActorRef actor = device.Actor;
         ConsoleInput[] typed = [.. news.Inputs.OfType<ConsoleInput>()];
         foreach (InputEvent input in news.Inputs)
@@ -378,6 +392,15 @@ public sealed class MachineActor : ReceiveActor
         if (news.LeaveRequested)
         {
             End(MachineEndReason.LeaveRequested, null);
+        }
+    }
+
+    private void HearTaken(ConsoleKind console, ulong position)
+    {
+        consoleOutput.Taken(console, position);
+        if (phase == MachinePhase.Blocked && !consoleOutput.IsFull)
+        {
+            RunNext();
         }
     }
 

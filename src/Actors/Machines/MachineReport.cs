@@ -17,6 +17,9 @@ internal enum MachinePhase
     /// <summary>The limit of its pace makes it wait.</summary>
     Throttled,
 
+    /// <summary>Its consoles have to take what it printed first.</summary>
+    Blocked,
+
     /// <summary>Ended.</summary>
     Ended,
 }

@@ -30,6 +30,7 @@ public sealed class ConsoleActor : ReceiveActor
     private sealed record SendEnded(bool Sent, string? Error);
 
     private readonly ILoggingAdapter log = Context.GetLogger();
+    private readonly LineLimit losses = new(), failures = new();
     private readonly List<IActorRef> drainWaiters = [];
     private readonly IConsoleLink link;
     private readonly OutputBuffer output;
@@ -73,9 +74,9 @@ public sealed class ConsoleActor : ReceiveActor
         Receive<SendEnded>(message =>
         {
             sending = false;
-            if (message.Error is not null)
+            if (message.Error is not null && failures.TryTake(Now, out string failedToo))
             {
-                log.Error("Console output failed: {0}", message.Error);
+                log.Error("Console output failed: {0}{1}", message.Error, failedToo);
             }
             connected &= message.Sent;   // Whether there is another peer, the receive will tell.
             StartSend();
@@ -92,6 +93,8 @@ public sealed class ConsoleActor : ReceiveActor
     /// <summary>Props of a console that owns <paramref name="link"/>.</summary>
     public static Props Props(IConsoleLink link, ConsoleOptions options) => Akka.Actor.Props.Create(() => new ConsoleActor(link, options));
 
+    private static TimeSpan Now => Context.System.Scheduler.HighResMonotonicClock;
+
     /// <inheritdoc/>
     protected override void PreStart() => StartReceive();
 
@@ -101,7 +104,8 @@ public sealed class ConsoleActor : ReceiveActor
     private void Accept(ConsoleProtocol.Write message)
     {
         output.Append(message.Offset, message.Bytes.AsSpan());
-        if (output.LostBytes != reportedLoss && connected)
+        // The bytes count on until the next line, so that it need not say how many were kept back.
+        if (output.LostBytes != reportedLoss && connected && losses.TryTake(Now, out _))
         {
             log.Warning("{0} bytes of console output were lost before position {1}", output.LostBytes - reportedLoss, output.FirstOffset);
             reportedLoss = output.LostBytes;

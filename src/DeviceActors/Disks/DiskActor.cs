@@ -27,6 +27,7 @@ public sealed class DiskActor : ReceiveActor
     private readonly RequestSerializer serializer = new(RequestsMax);
     private readonly Dictionary<ulong, (IActorRef Sender, DiskRequest Request)> outstanding = [];
     private readonly List<IActorRef> drainWaiters = [];
+    private readonly LineLimit failures = new(), refusals = new();
     private readonly IDiskBackend backend;
 
     /// <summary>A disk over <paramref name="backend"/>.</summary>
@@ -45,6 +46,8 @@ public sealed class DiskActor : ReceiveActor
     /// <summary>Props of a disk that owns <paramref name="backend"/>.</summary>
     public static Props Props(IDiskBackend backend) => Akka.Actor.Props.Create(() => new DiskActor(backend));
 
+    private static TimeSpan Now => Context.System.Scheduler.HighResMonotonicClock;
+
     /// <inheritdoc/>
     protected override void PostStop() => backend.Dispose();
 
@@ -60,7 +63,10 @@ public sealed class DiskActor : ReceiveActor
                 outstanding.Add(request.Id, (Sender, request));
                 break;
             case RequestAdmission.Full:
-                log.Error("Disk request {0} refused: {1} requests are outstanding already", request.Id, RequestsMax);
+                if (refusals.TryTake(Now, out string refusedToo))
+                {
+                    log.Error("Disk request {0} refused: {1} requests are outstanding already{2}", request.Id, RequestsMax, refusedToo);
+                }
                 Sender.Tell(new DiskProtocol.Completed(new DiskCompletion(request.Id, DiskStatus.IoError, []), "The disk's queue is full."));
                 break;
             case RequestAdmission.Duplicate:
@@ -109,10 +115,10 @@ public sealed class DiskActor : ReceiveActor
     {
         ulong id = outcome.Completion.Id;
         outstanding.Remove(id, out (IActorRef Sender, DiskRequest Request) entry);
-        if (outcome.Completion.Status != DiskStatus.Ok)
+        if (outcome.Completion.Status != DiskStatus.Ok && failures.TryTake(Now, out string failedToo))
         {
-            log.Warning("Disk request {0} ({1}, sector {2}, {3} bytes) failed: {4}",
-                id, entry.Request.Kind, entry.Request.Sector, entry.Request.LengthBytes, outcome.HostError);
+            log.Warning("Disk request {0} ({1}, sector {2}, {3} bytes) failed: {4}{5}",
+                id, entry.Request.Kind, entry.Request.Sector, entry.Request.LengthBytes, outcome.HostError, failedToo);
         }
         entry.Sender.Tell(new DiskProtocol.Completed(outcome.Completion, outcome.HostError));
         return serializer.Complete(id);

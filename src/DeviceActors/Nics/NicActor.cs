@@ -16,6 +16,9 @@ public sealed class NicActor : ReceiveActor
     /// <summary>Frames that wait for a slow link; further ones are dropped.</summary>
     public const int QueuedFramesMax = 4096;
 
+    /// <summary>Bytes of the same. So many frames of the usual size have less; the link may have as much once more, which it is sending.</summary>
+    public const int QueuedBytesMax = 8 << 20;
+
     private sealed record ReceiveEnded(LinkInput Input);
 
     private sealed record ReceiveBroke(string Reason);
@@ -27,6 +30,7 @@ public sealed class NicActor : ReceiveActor
     private readonly ILoggingAdapter log = Context.GetLogger();
     private readonly IFrameLink link;
     private readonly Queue<ImmutableArray<byte>> queue = new();
+    private int queuedBytes;
     private IActorRef? owner;
     private bool receiving;
     private bool sending;
@@ -95,11 +99,12 @@ public sealed class NicActor : ReceiveActor
     {
         foreach (ImmutableArray<byte> frame in frames)
         {
-            if (queue.Count >= QueuedFramesMax)
+            if (queue.Count >= QueuedFramesMax || queuedBytes + frame.Length > QueuedBytesMax)
             {
                 break;
             }
             queue.Enqueue(frame);
+            queuedBytes += frame.Length;
         }
         StartSend();
     }
@@ -113,6 +118,7 @@ public sealed class NicActor : ReceiveActor
         sending = true;
         ImmutableArray<ImmutableArray<byte>> batch = [.. queue];
         queue.Clear();
+        queuedBytes = 0;
         link.SendAsync(batch).PipeTo(
             Self,
             useConfigureAwait: true,

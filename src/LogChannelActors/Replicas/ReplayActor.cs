@@ -46,6 +46,9 @@ public sealed class ReplayActor : ReceiveActor
     /// <summary>And ends behind so many outputs, so that a hold for a full output gate comes in time: what a backup owes its own disk stays bounded.</summary>
     internal const int OutputsPerTurn = 4096;
 
+    /// <summary>Or behind so many bytes of them: a guest that sends without pause would have gigabytes in so many outputs.</summary>
+    private const long OutputBytesPerTurn = 4 << 20;
+
     private sealed record RunQuantum;
 
     private readonly MachinePlayer player;
@@ -66,7 +69,7 @@ public sealed class ReplayActor : ReceiveActor
     public ReplayActor(GuestMachine machine, LogPosition position, ulong? instructionsPerMillisecond)
     {
         pace.SetLimit(instructionsPerMillisecond, scheduler.HighResMonotonicClock);
-        player = new MachinePlayer(machine, position) { EffectsMax = OutputsPerTurn };
+        player = new MachinePlayer(machine, position) { EffectsMax = OutputsPerTurn, EffectBytesMax = OutputBytesPerTurn };
         told = position.LastLsn;
         Receive<ReplayProtocol.Feed>(Take);
         Receive<ReplayProtocol.OwnRead>(message =>

@@ -1,17 +1,19 @@
 namespace FtAkka.Machine.Events;
 
 /// <summary>Collects effects in order during a run.</summary>
-/// <param name="countMax">At this many effects the run is asked to end.</param>
+/// <param name="limits">At so many effects, or bytes of them, the run is asked to end.</param>
 /// <param name="full">Called when that happens.</param>
-internal sealed class EffectLog(int countMax, Action full)
+internal sealed class EffectLog(MachineLimits limits, Action full)
 {
     private List<MachineEffect> effects = [];
+    private long bytes;
 
-    public bool IsFull => effects.Count >= countMax;
+    public bool IsFull => effects.Count >= limits.EffectsPerRunMax || bytes >= limits.EffectBytesPerRunMax;
 
     public void Add(MachineEffect effect)
     {
         effects.Add(effect);
+        bytes += effect.CountBytes();
         if (IsFull)
             full();
     }
@@ -23,6 +25,7 @@ internal sealed class EffectLog(int countMax, Action full)
             return [];
         var taken = effects;
         effects = [];
+        bytes = 0;
         return taken;
     }
 }

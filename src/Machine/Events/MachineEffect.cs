@@ -5,7 +5,33 @@ namespace FtAkka.Machine.Events;
 
 /// <summary>Something that leaves the machine, to be performed in order by whoever drives it.</summary>
 /// <param name="Icount">Instructions retired when it happened; the instruction that caused it is the next.</param>
-public abstract record MachineEffect(ulong Icount);
+public abstract record MachineEffect(ulong Icount)
+{
+    /// <summary>What whoever holds the effect holds in memory, in bytes and about: its data, and something for each object.</summary>
+    public long CountBytes()
+    {
+        const int perEffect = 64, perFrame = 32;
+        long bytes = perEffect;
+        switch (this)
+        {
+            case ConsoleOutput console:
+                bytes += console.Bytes.Length;
+                break;
+            case DiskRequested disk:
+                bytes += disk.Request.Data.Length;
+                break;
+            case NetTransmit net:
+                foreach (ImmutableArray<byte> frame in net.Frames)
+                {
+                    bytes += perFrame + frame.Length;
+                }
+                break;
+            default:
+                break;
+        }
+        return bytes;
+    }
+}
 
 /// <summary>Bytes from a console.</summary>
 /// <param name="Icount">When.</param>

@@ -196,7 +196,11 @@ public sealed partial class VirtioMmioDevice : IMmioDevice, ISnapshotable
     {
         if ((value & 1) == 0)
         {
-            queue.Disable();
+            if (queue.Ready)
+            {
+                queue.Disable();
+                Model.QueueReleased((int)queueSelect);
+            }
             return;
         }
         // Queues are set up between FEATURES_OK and DRIVER_OK (§3.1.1, step 7); the ring format depends on the features.

@@ -64,6 +64,11 @@ public abstract class VirtioModel : ISnapshotable
     /// <summary>The driver wrote <paramref name="queue"/> to QueueNotify. Called only while the device is live.</summary>
     protected internal abstract void Notified(int queue);
 
+    /// <summary>The driver took <paramref name="queue"/> back without a reset: no buffer of it is the device's any more, also if the driver sets it up anew.</summary>
+    protected internal virtual void QueueReleased(int queue)
+    {
+    }
+
     /// <summary>Forgets all requests and negotiated state. Queues and status are the transport's.</summary>
     protected internal abstract void Reset();
 

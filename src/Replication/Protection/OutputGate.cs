@@ -112,7 +112,7 @@ public sealed class OutputGate
         _items.Add(new Item { Output = output, Passed = passes || performed, Performed = performed, Own = own });
         OwnPending += own ? 1 : 0;
         LastAdded = output.Number;
-        Bytes += SizeOf(output.Effect);
+        Bytes += output.Effect.CountBytes();
         Advance();
         return passes;
     }
@@ -225,7 +225,7 @@ public sealed class OutputGate
                 break;
             // In replay, a disk request at the head goes as well: it is never sent again from here.
             LastReleased = item.Output.Number;
-            Bytes -= SizeOf(item.Output.Effect);
+            Bytes -= item.Output.Effect.CountBytes();
             _items[_removed++] = default;
             _handed = Math.Max(_handed, _removed);
         }
@@ -235,21 +235,5 @@ public sealed class OutputGate
             _handed -= _removed;
             _removed = 0;
         }
-    }
-
-    internal static long SizeOf(MachineEffect effect) => 64 + effect switch
-    {
-        ConsoleOutput console => console.Bytes.Length,
-        DiskRequested disk => disk.Request.Data.Length,
-        NetTransmit net => FrameBytes(net),
-        _ => 0,
-    };
-
-    private static long FrameBytes(NetTransmit net)
-    {
-        long bytes = 0;
-        foreach (var frame in net.Frames)
-            bytes += 32 + frame.Length;
-        return bytes;
     }
 }

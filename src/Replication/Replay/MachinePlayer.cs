@@ -50,6 +50,7 @@ public sealed class MachinePlayer
     private readonly List<PageDigest> _digestPages = [];
     private readonly List<MachineEffect> _effects = [];
     private readonly SortedDictionary<(int Disk, ulong Id), ImmutableArray<byte>> _ownReads = [];
+    private long _effectBytes;
     private MachineExitReason? _ended;
     private bool _seesAllWrites;
     private bool _debugStop;
@@ -77,6 +78,9 @@ public sealed class MachinePlayer
 
     /// <summary>A <see cref="Run"/> that has made so many outputs ends as if its budget were spent; the machine's own limit for a run may come on top.</summary>
     public int EffectsMax { get; set; } = int.MaxValue;
+
+    /// <summary>The same for the bytes of its outputs (<see cref="MachineEffect.CountBytes"/>).</summary>
+    public long EffectBytesMax { get; set; } = long.MaxValue;
 
     /// <summary>Number of the newest entry received.</summary>
     public Lsn LastReceived { get; private set; }
@@ -135,6 +139,7 @@ public sealed class MachinePlayer
         var start = _machine.Icount;
         var end = start > ulong.MaxValue - maxInstructions ? ulong.MaxValue : start + maxInstructions;
         _effects.Clear();
+        _effectBytes = 0;
         var stop = Replay(end);
         CollectEffects();
         return new PlayerExit(stop, _effects.Count == 0 ? [] : _effects.ToArray());
@@ -168,7 +173,7 @@ public sealed class MachinePlayer
                 return PlayerStop.Diverged;
             if (_debugStop)
                 return PlayerStop.Debug;
-            if (_effects.Count >= EffectsMax)
+            if (_effects.Count >= EffectsMax || _effectBytes >= EffectBytesMax)
                 return PlayerStop.BudgetSpent;
         }
         return PlayerStop.Diverged;
@@ -180,8 +185,7 @@ public sealed class MachinePlayer
         // A machine ends while it tries to go on: for the end entry let it try one instruction more.
         var target = entry.Payload is EndPayload && entry.Icount == _machine.Icount ? entry.Icount + 1 : entry.Icount;
         var exit = _machine.Run(Math.Min(end, target) - _machine.Icount);
-        _effects.AddRange(exit.Effects);
-        LastOutput += (ulong)exit.Effects.Count;
+        TakeEffects(exit);
         _debugStop = exit.Reason == MachineExitReason.Debug;
         if (MachineRecorder.IsFinal(exit.Reason))
         {
@@ -241,9 +245,17 @@ public sealed class MachinePlayer
     /// <summary>Takes over outputs that the delivery of an input made, which the machine hands out with its next run.</summary>
     private void CollectEffects()
     {
-        var exit = _machine.Run(0);
+        TakeEffects(_machine.Run(0));
+    }
+
+    private void TakeEffects(MachineExit exit)
+    {
         _effects.AddRange(exit.Effects);
         LastOutput += (ulong)exit.Effects.Count;
+        if (EffectBytesMax == long.MaxValue)
+            return;
+        foreach (var effect in exit.Effects)
+            _effectBytes += effect.CountBytes();
     }
 
     private bool Fail(LogEntry entry, string what)

@@ -31,6 +31,24 @@ public sealed class DeviceLinksTests
     }
 
     [Fact]
+    public void Backlog_of_a_console_counts_from_the_first_output_that_is_seen_and_for_each_console_alone()
+    {
+        var backlog = new ConsoleBacklog();
+        byte[] piece = new byte[ConsoleBacklog.BytesMax - 1];
+        backlog.Taken(ConsoleKind.Virtio, 1_000_000);
+        backlog.Sent(new ConsoleOutput(1, ConsoleKind.Serial, 7_000_000_000, [.. piece]));
+        Assert.False(backlog.IsFull);
+        backlog.Sent(new ConsoleOutput(2, ConsoleKind.Virtio, 1_000_000, [1]));
+        Assert.False(backlog.IsFull);
+        backlog.Sent(new ConsoleOutput(3, ConsoleKind.Serial, 7_000_000_000 + ConsoleBacklog.BytesMax - 1, [1]));
+        Assert.True(backlog.IsFull);
+        backlog.Taken(ConsoleKind.Virtio, 1_000_001);
+        Assert.True(backlog.IsFull);
+        backlog.Taken(ConsoleKind.Serial, 7_000_000_001);
+        Assert.False(backlog.IsFull);
+    }
+
+    [Fact]
     public void Typed_text_is_cut_to_the_room_there_is_and_acknowledged_when_all_of_it_is_in()
     {
         var held = new HeldConsoleInput();

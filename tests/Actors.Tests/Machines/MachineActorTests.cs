@@ -9,6 +9,7 @@ using FtAkka.Machine.Digest;
 using FtAkka.Machine.Events;
 using FtAkka.Machine.Virtio.Block;
 using FtAkka.Replication.Devices;
+using FtAkka.Replication.Replay;
 
 namespace FtAkka.Actors.Tests.Machines;
 
@@ -221,6 +222,45 @@ public sealed class MachineActorTests : TinyVm
         }
         Assert.False(ConsoleDevice.HasMessages);
         Assert.Equal((expected, expected), (texts["one"], texts["two"]));
+    }
+
+    [Fact]
+    public void Guest_that_prints_faster_than_its_console_takes_waits_for_it()
+    {
+        IActorRef vm = Start(Options(EndlessCompute) with { CreateRunner = machine => new PrintingRunner(machine) });
+        ulong printed = 0;
+        for (ulong round = 1; round <= 3; round++)
+        {
+            while (printed < round * ConsoleBacklog.BytesMax)
+            {
+                ConsoleOutput output = ConsoleDevice.ExpectMsg<ConsoleOutput>(Patience);
+                Assert.Equal(printed, output.StreamOffset);
+                printed += (ulong)output.Bytes.Length;
+            }
+            ConsoleDevice.ExpectNoMsg(TimeSpan.FromMilliseconds(100));
+            Assert.Equal(round * ConsoleBacklog.BytesMax, printed);
+            SayFrom(vm, "console0", new DeviceNews { ConsoleTakenTo = printed });
+        }
+        vm.Tell(new MachineProtocol.Stop());
+        Assert.Equal(MachineEndReason.Stopped, ExpectEnd().Reason);
+    }
+
+    /// <summary>Prints a mebibyte in each quantum.</summary>
+    private sealed class PrintingRunner(GuestMachine machine) : IMachineRunner
+    {
+        private static readonly ImmutableArray<byte> Piece = [.. new byte[1 << 20]];
+        private ulong printed;
+
+        public GuestMachine Machine => machine;
+
+        public MachineExit Run(ulong maxInstructions)
+        {
+            var output = new ConsoleOutput(machine.Icount, ConsoleKind.Serial, printed, Piece);
+            printed += (ulong)Piece.Length;
+            return new MachineExit(MachineExitReason.BudgetSpent, machine.Icount, null, [output]);
+        }
+
+        public void Inject(InputEvent input) => machine.Inject(input);
     }
 
     /// <summary>Hands over no output.</summary>

@@ -119,6 +119,24 @@ public sealed class DiskActorTests : PatientTestKit
     }
 
     [Fact]
+    public void Requests_that_fail_in_a_row_are_one_line_in_the_log()
+    {
+        var backend = new ManualBackend();
+        IActorRef disk = Sys.ActorOf(DiskActor.Props(backend));
+        EventFilter.Warning(contains: "medium error").ExpectOne(() =>
+        {
+            for (ulong id = 1; id <= 20; id++)
+            {
+                ulong request = id;
+                disk.Tell(Write(request, request));
+                AwaitAssert(() => Assert.Contains(request, backend.IssuedNow()));
+                backend.End(request, DiskStatus.IoError, "medium error");
+                Assert.Equal(request, ExpectMsg<DiskProtocol.Completed>().Completion.Id);
+            }
+        });
+    }
+
+    [Fact]
     public void Errors_and_faulted_tasks_become_error_completions_with_the_reason()
     {
         var backend = new ManualBackend();

@@ -1,7 +1,6 @@
 using System.Collections.Immutable;
 using Akka.Actor;
 using FtAkka.DeviceActors.Nics;
-using FtAkka.KnownFailures;
 
 namespace FtAkka.DeviceActors.Tests.Nics;
 
@@ -11,7 +10,7 @@ public sealed class NicBytesTests : PatientTestKit
     /// <summary>Two thousand frames of the usual size, and more than any card's ring holds.</summary>
     private const long BytesMax = 8 << 20;
 
-    [KnownToFail(Issue.Isolation, "Frames that wait for a slow link are limited in number only: 4,096 of them, of up to 64 KiB each, are 256 MiB for one card.", Shows = "bytes waited")]
+    [Fact]
     public async Task Frames_that_wait_for_a_slow_link_are_bounded_in_bytes()
     {
         var link = new StuckLink();

@@ -1,6 +1,5 @@
 using System.Buffers.Binary;
 using FtAkka.Cpu;
-using FtAkka.KnownFailures;
 using FtAkka.Machine.Events;
 using FtAkka.Machine.Virtio;
 using FtAkka.Machine.Virtio.Net;
@@ -17,7 +16,7 @@ public sealed class EffectBytesTests
     private const ulong Table = 0x10_0000, Available = 0x11_0000, Used = 0x12_0000, Buffer = 0x20_0000;
     private const int TransmitQueue = 1;
 
-    [KnownToFail(Issue.Isolation, "Effects of a run are limited in number only: a guest that sends in a loop makes its host grow by 400 MB/s, and in a pair kills both nodes.", Shows = "bytes in one run")]
+    [Fact]
     public void Frames_of_one_run_are_bounded_in_bytes()
     {
         var config = new MachineConfig { MemoryBytes = 4 << 20, Entropy = false, Nics = [new NetOptions { Mac = [2, 0, 0, 0, 0, 1] }] };
@@ -25,7 +24,7 @@ public sealed class EffectBytesTests
             effect is NetTransmit transmit ? transmit.Frames.Sum(frame => (long)frame.Length) : 0);
     }
 
-    [KnownToFail(Issue.Isolation, "The same for the virtio console: each buffer may bring a mebibyte, and only the number of effects is limited.", Shows = "bytes in one run")]
+    [Fact]
     public void Console_output_of_one_run_is_bounded_in_bytes()
     {
         var config = new MachineConfig { MemoryBytes = 4 << 20, Entropy = false, VirtioConsole = true };

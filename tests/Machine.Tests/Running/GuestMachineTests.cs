@@ -170,6 +170,23 @@ public sealed class GuestMachineTests
     }
 
     [Fact]
+    public void Large_effects_end_the_run_early_and_none_is_lost()
+    {
+        long bytesOfOne = new ConsoleOutput(0, ConsoleKind.Serial, 0, [1]).CountBytes();
+        var config = new MachineConfig { MemoryBytes = 4 << 20, Limits = new MachineLimits { EffectBytesPerRunMax = (2 * bytesOfOne) + 1 } };
+        using var scripted = new ScriptedMachine((_, bus) =>
+        {
+            ScriptedMachine.Print(bus, '.');
+            return ScriptedStep.Next;
+        }, config);
+        for (ulong run = 1; run <= 3; run++)
+        {
+            var exit = scripted.Machine.Run(100);
+            Assert.Equal((MachineExitReason.EffectsPending, 3 * run, 3), (exit.Reason, exit.Icount, exit.Effects.Count));
+        }
+    }
+
+    [Fact]
     public void Event_is_delivered_at_the_icount_at_which_the_machine_stands()
     {
         using var scripted = new ScriptedMachine((icount, bus) =>

@@ -355,6 +355,44 @@ public sealed class BlockTests
     }
 
     [Fact]
+    public void Requests_from_before_a_reset_keep_their_room_until_they_end()
+    {
+        options = options with { InFlightBytesMax = 1024 };
+        DriverHarness limited = WithOptions(options, sinks);
+        var blk = (VirtioBlkDevice)limited.Device.Model;
+        Read(limited, 0, 512);
+        Read(limited, 1, 512);
+        limited.Start();
+        Sent sent = Read(limited, 2, 512);
+        Assert.Equal([0ul, 1ul], sinks.Requests.Select(r => r.Id));
+
+        Assert.False(blk.Complete(new DiskCompletion(0, DiskStatus.Ok, [.. new byte[512]])));
+        Assert.Equal([0ul, 1ul, 2ul], sinks.Requests.Select(r => r.Id));
+        Assert.Equal(0, limited.Queues[0].UsedIndex);
+        Assert.True(blk.Complete(new DiskCompletion(2, DiskStatus.Ok, [.. Pattern(512, 1)])));
+        Assert.Equal([new UsedElement(sent.Head, 513)], limited.Queues[0].TakeUsed());
+    }
+
+    [Fact]
+    public void Requests_from_before_a_reset_go_with_the_snapshot_and_are_issued_again()
+    {
+        driver.Start();
+        Write(driver, 6, Pattern(1024, 9));
+        driver.Start();
+        Sent read = Read(driver, 5, 512);
+
+        var blk = (VirtioBlkDevice)driver.MoveTo(Create);
+        Assert.Equal([(0ul, DiskRequestKind.Write), (1ul, DiskRequestKind.Read)], blk.Outstanding.Select(r => (r.Id, r.Kind)));
+        Assert.Equal(Pattern(1024, 9), blk.Outstanding.First().Data);
+        byte[] before = driver.Ram.Copy();
+        Assert.False(blk.Complete(new DiskCompletion(0, DiskStatus.Ok, [])));
+        Assert.Equal(before, driver.Ram.Copy());
+        Assert.True(blk.Complete(new DiskCompletion(1, DiskStatus.Ok, [.. Pattern(512, 8)])));
+        Assert.Equal(Pattern(512, 8), driver.Ram.Span(read.Data, 512).ToArray());
+        Assert.Empty(blk.Outstanding);
+    }
+
+    [Fact]
     public void Virtio_5_2_2_several_queues_complete_on_their_own()
     {
         options = options with { QueueCount = 3 };

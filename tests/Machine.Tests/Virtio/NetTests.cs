@@ -70,6 +70,25 @@ public sealed class NetTests
     }
 
     [Fact]
+    public void Frames_beyond_the_bytes_of_one_notification_are_dropped_and_counted()
+    {
+        var limited = new DriverHarness(() => new VirtioNetDevice(options with { NotificationBytesMax = 100 }, sinks)).Start();
+        var net = (VirtioNetDevice)limited.Device.Model;
+        ulong buffer = limited.Place([.. new byte[NetProtocol.HeaderBytes], .. Frame(60, 1)]);
+        foreach (ulong round in new ulong[] { 1, 2 })
+        {
+            for (int i = 0; i < 4; i++)
+            {
+                limited.Queues[1].Add(new DriverBuffer(buffer, NetProtocol.HeaderBytes + 60, false));
+            }
+            limited.Notify(1);
+            Assert.Equal(2, sinks.Batches[^1].Length);
+            Assert.Equal((2 * round, 2 * round), (net.TransmittedFrames, net.TransmitDrops));
+            Assert.Equal(4, limited.Queues[1].TakeUsed().Count);
+        }
+    }
+
+    [Fact]
     public void Virtio_5_1_4_configuration_holds_mac_link_and_mtu()
     {
         Assert.Equal([0x52, 0x54, 0, 1, 2, 3], Enumerable.Range(0, 6).Select(i => (byte)driver.Device.MmioRead(0x100 + (ulong)i, 1)));

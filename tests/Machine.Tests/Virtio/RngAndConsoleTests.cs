@@ -109,6 +109,25 @@ public sealed class RngAndConsoleTests
     }
 
     [Fact]
+    public void Output_beyond_the_limit_of_one_notification_is_cut_off()
+    {
+        const int bytes = 600 << 10;
+        var driver = new DriverHarness(NewConsole).Start();
+        ulong buffer = driver.Reserve(bytes);
+        for (int i = 0; i < 3; i++)
+        {
+            driver.Queues[1].Add(new DriverBuffer(buffer, bytes, false));
+        }
+        driver.Notify(1);
+        Assert.Equal(ConsoleProtocol.BytesPerNotificationMax, sinks.ConsoleBytes.Count);
+        Assert.Equal(3, driver.Queues[1].TakeUsed().Count);
+
+        driver.Queues[1].Add(new DriverBuffer(buffer, 5, false));
+        driver.Notify(1);
+        Assert.Equal(ConsoleProtocol.BytesPerNotificationMax + 5, sinks.ConsoleBytes.Count);
+    }
+
+    [Fact]
     public void Virtio_5_3_6_input_fills_buffers_and_the_rest_waits()
     {
         var driver = new DriverHarness(NewConsole).Start();

@@ -8,6 +8,9 @@ internal sealed class StoppingRam(int sizeBytes, int writesMax) : IGuestPhysical
     private readonly byte[] bytes = new byte[sizeBytes];
     private int writes;
 
+    /// <summary>Told of each address that the device has written to: what a driver's rings that lie over one another, or over buffers, do with it.</summary>
+    public Action<ulong>? Written { get; set; }
+
     public ulong SizeBytes => (ulong)bytes.Length;
 
     public Span<byte> Span(ulong address, int length) => bytes.AsSpan((int)address, length);
@@ -30,6 +33,7 @@ internal sealed class StoppingRam(int sizeBytes, int writesMax) : IGuestPhysical
         }
         Assert.True(++writes <= writesMax, $"the device has written {writesMax} times and has not returned");
         source.CopyTo(Span(physicalAddress, source.Length));
+        Written?.Invoke(physicalAddress);
         return true;
     }
 

@@ -32,12 +32,18 @@ public sealed record BlockOptions
 
     /// <summary>
     /// Sum of read and write bytes in flight. Beyond it the device leaves further requests in the queue until completions arrive, so
-    /// that a guest that names one page in every descriptor cannot make the host hold gigabytes of bounce buffers.
+    /// that a guest that names one page in every descriptor cannot make the host hold gigabytes of bounce buffers. Requests from before a
+    /// reset of the device count until the host has finished with them.
     /// </summary>
     public ulong InFlightBytesMax { get; init; } = 64 * 1024 * 1024;
 
     /// <summary>Longest discard or write-zeroes in sectors.</summary>
     public uint DiscardSectorsMax { get; init; } = 1024 * 1024 * 2;
+
+    /// <summary>
+    /// Requests in flight, also of no bytes as a flush. The present driver's are as many as the queues have entries at most; as many may be left over from before resets.
+    /// </summary>
+    internal int RequestsInFlightMax => 2 * QueueCount * QueueSize;
 
     /// <summary>Segments of a request: the queue's descriptors less those of header and status (§5.2.5, <c>seg_max</c>).</summary>
     internal uint SegmentsMax => QueueSize - 2u;

@@ -13,6 +13,7 @@ public sealed partial class VirtioBlkDevice
     private const int SegmentsPerRequestMax = 1024;
 
     /// <inheritdoc/>
+    /// <remarks>A request that the driver has forgotten is one of <see cref="NoQueue"/>, without segments.</remarks>
     public override void Snapshot(StateWriter writer)
     {
         ArgumentNullException.ThrowIfNull(writer);
@@ -53,7 +54,7 @@ public sealed partial class VirtioBlkDevice
         pending.Clear();
         inFlightBytes = 0;
         uint count = reader.ReadUInt32();
-        reader.Require(count <= (uint)options.QueueCount * options.QueueSize);
+        reader.Require(count <= (uint)options.RequestsInFlightMax);
         for (uint i = 0; i < count && reader.Ok; i++)
         {
             RestorePending(reader);
@@ -74,12 +75,12 @@ public sealed partial class VirtioBlkDevice
         ushort head = reader.ReadUInt16();
         ushort segments = reader.ReadUInt16();
         reader.Require(id < nextId && !pending.ContainsKey(id));
-        reader.Require(kind <= DiskRequestKind.WriteZeroes && queue < options.QueueCount);
+        reader.Require(kind <= DiskRequestKind.WriteZeroes && (queue < options.QueueCount || queue == NoQueue));
         // Not checked against the capacity: the medium may have shrunk while the request was in flight.
         reader.Require(lengthBytes % BlockProtocol.SectorBytes == 0 && sector <= long.MaxValue / BlockProtocol.SectorBytes);
         reader.Require(kind is not (DiskRequestKind.Read or DiskRequestKind.Write) || lengthBytes <= options.RequestBytesMax);
         reader.Require(kind == DiskRequestKind.Write ? (ulong)data.Length == lengthBytes : data.Length == 0);
-        reader.Require(segments is > 0 and <= SegmentsPerRequestMax);
+        reader.Require(queue == NoQueue ? segments == 0 : segments is > 0 and <= SegmentsPerRequestMax);
         ImmutableArray<GuestSegment>.Builder destination = ImmutableArray.CreateBuilder<GuestSegment>();
         for (int i = 0; i < segments && reader.Ok; i++)
         {

@@ -12,8 +12,14 @@ namespace FtAkka.Machine.Virtio.Block;
 /// </summary>
 public sealed partial class VirtioBlkDevice : VirtioModel
 {
+    /// <summary>In place of a queue: the driver has taken back the queue that the request came from, or has reset the device.</summary>
+    private const int NoQueue = byte.MaxValue;
+
     private sealed record Pending(int Queue, ushort Head, DiskRequest Request, ImmutableArray<GuestSegment> Destination)
     {
+        /// <summary>The host has not finished with it, and the driver has: it still counts, and its end touches nothing of the guest.</summary>
+        public bool IsForgotten => Queue == NoQueue;
+
         public ulong BounceBytes => Request.Kind is DiskRequestKind.Read or DiskRequestKind.Write ? Request.LengthBytes : 0;
     }
 
@@ -46,7 +52,10 @@ public sealed partial class VirtioBlkDevice : VirtioModel
     /// <summary>Size of the disk now, in 512-byte sectors.</summary>
     public ulong CapacitySectors { get; private set; }
 
-    /// <summary>Requests without a delivered completion, in submission order: what a replica that goes live issues again.</summary>
+    /// <summary>
+    /// Requests without a delivered completion, in submission order: what a replica that goes live issues again. Those that the driver has forgotten
+    /// are among them: only the end of each makes room for another.
+    /// </summary>
     public IEnumerable<DiskRequest> Outstanding
     {
         get
@@ -62,8 +71,8 @@ public sealed partial class VirtioBlkDevice : VirtioModel
     public override ReadOnlySpan<byte> Configuration => configuration;
 
     /// <summary>
-    /// Delivers the end of a request: read data and status go to guest memory, the buffer goes to the used ring. False if no such
-    /// request is in flight, as after a reset of the device by the guest: nothing is touched then.
+    /// Delivers the end of a request: read data and status go to guest memory, the buffer goes to the used ring. False if the driver waits for no such
+    /// request, as after a reset of the device: nothing of it is touched then.
     /// </summary>
     public bool Complete(DiskCompletion completion)
     {
@@ -75,10 +84,13 @@ public sealed partial class VirtioBlkDevice : VirtioModel
         inFlightBytes -= request.BounceBytes;
         if (IsLive)
         {
-            Finish(request, completion);
+            if (!request.IsForgotten)
+            {
+                Finish(request, completion);
+            }
             ResumeStalledQueues();
         }
-        return true;
+        return !request.IsForgotten;
     }
 
     /// <summary>Another medium, or another size: the guest learns the capacity by a configuration change (§5.2.4, §5.2.5).</summary>
@@ -92,9 +104,10 @@ public sealed partial class VirtioBlkDevice : VirtioModel
     /// <inheritdoc/>
     protected internal override void Notified(int queue)
     {
-        while (inFlightBytes < options.InFlightBytesMax)
+        // A driver in order has no more buffers with the device than the queue has entries; what one makes available meanwhile waits for the next notification.
+        for (uint left = Queue(queue).Size; HasRoom; left--)
         {
-            if (!TryPop(queue, out DescriptorChain chain))
+            if (left == 0 || !TryPop(queue, out DescriptorChain chain))
             {
                 stalledQueues &= ~(1u << queue);
                 WantNotifications(queue, wanted: true);
@@ -108,13 +121,33 @@ public sealed partial class VirtioBlkDevice : VirtioModel
     }
 
     /// <inheritdoc/>
+    protected internal override void QueueReleased(int queue)
+    {
+        Forget(entry => entry.Queue == queue);
+        stalledQueues &= ~(1u << queue);
+    }
+
+    /// <inheritdoc/>
     protected internal override void Reset()
     {
-        // Completions of forgotten requests find no id; ids go on, so none is taken for another request's.
-        pending.Clear();
-        inFlightBytes = 0;
+        Forget(_ => true);
         stalledQueues = 0;
     }
+
+    /// <summary>Lets go of the guest's buffers, not of the requests: the host has them, and ids go on, so that no end is taken for another request's.</summary>
+    private void Forget(Predicate<Pending> which)
+    {
+        foreach (Pending entry in pending.Values.ToArray())
+        {
+            if (which(entry))
+            {
+                pending[entry.Request.Id] = new Pending(NoQueue, 0, entry.Request, []);
+            }
+        }
+    }
+
+    /// <summary>Whether one more request may be taken. Full only by bytes, unless the driver has made the device forget some.</summary>
+    private bool HasRoom => inFlightBytes < options.InFlightBytesMax && pending.Count < options.RequestsInFlightMax;
 
     private void ResumeStalledQueues()
     {

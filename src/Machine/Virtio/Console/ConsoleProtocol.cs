@@ -30,6 +30,6 @@ public static class ConsoleProtocol
     /// <summary>Input bytes held while the guest has no buffers.</summary>
     public const int HeldBytesMax = 64 * 1024;
 
-    /// <summary>Bytes taken from one chain; the rest of a longer one is cut off. Far above what any driver sends in one buffer.</summary>
-    public const int BytesPerChainMax = 1024 * 1024;
+    /// <summary>Bytes taken at one notification; what is beyond is cut off. Far above what any driver sends at once.</summary>
+    public const int BytesPerNotificationMax = 1024 * 1024;
 }

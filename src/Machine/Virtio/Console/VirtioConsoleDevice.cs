@@ -75,17 +75,23 @@ public sealed class VirtioConsoleDevice : VirtioModel
             WantNotifications(queue, wanted: true);
             return;
         }
-        while (TryPop(queue, out DescriptorChain chain))
+        // Not until it is empty: a driver may lay its rings so that each answer makes another buffer available.
+        int room = ConsoleProtocol.BytesPerNotificationMax;
+        for (uint left = Queue(queue).Size; left > 0 && TryPop(queue, out DescriptorChain chain); left--)
         {
             if (chain.WritableBytes != 0)   // §5.3.6.1
             {
                 NeedsReset(VirtqueueFault.WrongDirection);
                 return;
             }
-            int length = (int)Math.Min(chain.ReadableBytes, ConsoleProtocol.BytesPerChainMax);
-            Span<byte> bytes = Transfer(length);
-            chain.Read(Memory, 0, bytes);
-            sink.Output(bytes);
+            int length = (int)Math.Min(chain.ReadableBytes, (ulong)room);
+            if (length > 0)
+            {
+                Span<byte> bytes = Transfer(length);
+                chain.Read(Memory, 0, bytes);
+                sink.Output(bytes);
+                room -= length;
+            }
             Push(queue, chain.Head, 0);
         }
         WantNotifications(queue, wanted: true);

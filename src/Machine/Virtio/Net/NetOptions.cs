@@ -20,6 +20,12 @@ public sealed record NetOptions
     /// <summary>Bytes held while the guest has no receive buffer.</summary>
     public int HeldBytesMax { get; init; } = 512 * 1024;
 
+    /// <summary>
+    /// Bytes of frames that the guest may hand over at one notification; once they are reached, its further frames are dropped and counted, as a card does whose memory
+    /// is full. A driver in order stays far below: it notifies of each frame, or of a few.
+    /// </summary>
+    public int NotificationBytesMax { get; init; } = 4 * 1024 * 1024;
+
     /// <summary>Whether the device cuts large TCP segments (<c>HOST_TSO4</c>, <c>HOST_TSO6</c>). Off in machines of old recordings, whose guests were not offered it.</summary>
     public bool Segmentation { get; init; }
 
@@ -34,9 +40,9 @@ public sealed record NetOptions
         {
             throw new ArgumentException("A MAC address has six bytes and is not a multicast address.");
         }
-        if (Mtu < 1280 || HeldFramesMax < 1 || HeldBytesMax < FrameBytesMax)
+        if (Mtu < 1280 || HeldFramesMax < 1 || HeldBytesMax < FrameBytesMax || NotificationBytesMax < 1)
         {
-            throw new ArgumentException("MTU below 1280, or no room to hold a single received frame.");
+            throw new ArgumentException("MTU below 1280, or no room to hold a single received frame or to send one.");
         }
     }
 }

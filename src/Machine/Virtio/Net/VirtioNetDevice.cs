@@ -31,7 +31,10 @@ public sealed partial class VirtioNetDevice : VirtioModel
     /// <summary>Frames handed to the sink since power-on.</summary>
     public ulong TransmittedFrames { get; private set; }
 
-    /// <summary>Frames of the guest that were no frames: too short, too long, or with a checksum position outside.</summary>
+    /// <summary>
+    /// Buffers of the guest that were no frames (too short, too long, or with a checksum position outside), or one too many for one notification
+    /// (<see cref="NetOptions.NotificationBytesMax"/>).
+    /// </summary>
     public ulong TransmitDrops { get; private set; }
 
     /// <summary>Frames put into guest buffers since power-on.</summary>
@@ -81,7 +84,9 @@ public sealed partial class VirtioNetDevice : VirtioModel
     private void TransmitAll()
     {
         ImmutableArray<ImmutableArray<byte>>.Builder? frames = null;
-        while (TryPop(NetProtocol.TransmitQueue, out DescriptorChain chain))
+        long bytes = 0;
+        // Not until it is empty: a driver may lay its rings so that each answer makes another buffer available.
+        for (uint left = Queue(NetProtocol.TransmitQueue).Size; left > 0 && TryPop(NetProtocol.TransmitQueue, out DescriptorChain chain); left--)
         {
             if (chain.WritableBytes != 0)
             {
@@ -90,9 +95,13 @@ public sealed partial class VirtioNetDevice : VirtioModel
             }
             frames ??= ImmutableArray.CreateBuilder<ImmutableArray<byte>>();
             int before = frames.Count;
-            if (TryTakeFrames(chain, frames))
+            if (bytes < options.NotificationBytesMax && TryTakeFrames(chain, frames))
             {
                 TransmittedFrames += (ulong)(frames.Count - before);
+                for (int i = before; i < frames.Count; i++)
+                {
+                    bytes += frames[i].Length;
+                }
             }
             else
             {

@@ -26,7 +26,8 @@ public sealed class VirtioRngDevice : VirtioModel
     /// <inheritdoc/>
     protected internal override void Notified(int queue)
     {
-        while (TryPop(queue, out DescriptorChain chain))
+        // Not until it is empty: a driver may lay its rings so that each answer makes another buffer available.
+        for (uint left = Queue(queue).Size; left > 0 && TryPop(queue, out DescriptorChain chain); left--)
         {
             if (chain.ReadableBytes != 0)   // §5.4.6.1: buffers are device-writable only.
             {
