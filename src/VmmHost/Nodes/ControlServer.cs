@@ -22,14 +22,18 @@ internal sealed class ControlServer : IDisposable
     private readonly CancellationTokenSource closed = new();
 
     /// <summary>Listens. A socket file on which nobody listens is replaced.</summary>
-    /// <exception cref="CommandFailedException">Another process listens there, or the path cannot be bound.</exception>
+    /// <param name="path">Path of the socket; its folder is made, or looked at (<see cref="ControlFolder"/>).</param>
+    /// <param name="nodeName">Name of the node.</param>
+    /// <param name="node">Its actor.</param>
+    /// <param name="diskDirectory">Its folder for disks that are not shared.</param>
+    /// <exception cref="CommandFailedException">Another process listens there, the path cannot be bound, or others may write to its folder.</exception>
     public ControlServer(string path, string nodeName, IActorRef node, string diskDirectory)
     {
         (this.path, this.nodeName, this.node, this.diskDirectory) = (path, nodeName, node, diskDirectory);
+        ControlFolder.Prepare(Path.GetDirectoryName(path)!);
         listener = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         try
         {
-            Directory.CreateDirectory(Path.GetDirectoryName(path)!);
             RemoveStale(path);
             listener.Bind(new UnixDomainSocketEndPoint(path));
             if (!OperatingSystem.IsWindows())

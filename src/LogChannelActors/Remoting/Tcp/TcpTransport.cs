@@ -225,9 +225,15 @@ public sealed class TcpTransport : Transport, IDisposable
     {
         connection.Authenticate(_tls, dialledHost: null);
         Span<byte> greeting = stackalloc byte[Greeting.Bytes];
-        if (!connection.Reader.TryReadExactly(greeting) || !Greeting.TryRead(greeting, out var lane, out var token))
+        if (!connection.Reader.TryReadExactly(greeting) || !Greeting.TryRead(greeting, out var lane, out var token, out var cluster))
         {
             throw new IOException("it does not speak this transport's protocol");
+        }
+
+        if (cluster != Greeting.MarkOf(Settings.Cluster))
+        {
+            connection.WriteNow(Greeting.WriteAnswer(Verdict.OtherCluster));
+            throw new IOException(TcpDial.OtherCluster);
         }
 
         if (!slot.TryName(connection.Peer?.Node))

@@ -101,6 +101,31 @@ public sealed class TcpTlsTests : IDisposable
         Assert.Empty(there.Seen);
     }
 
+    [Theory]
+    [InlineData("cluster = one", "cluster = two")]
+    [InlineData("cluster = one", "")]
+    [InlineData("", "cluster = two")]
+    public async Task Nodes_of_different_clusters_refuse_each_other_whatever_their_certificates_and_say_what_to_do(string here, string there)
+    {
+        await using var a = TcpNode.Start(here, _authority.Issue("node-a"));
+        await using var b = TcpNode.Start(there, _authority.Issue("node-b"));
+
+        a.SelectEcho(b).Tell(new Note("hello"));
+
+        await Eventually.Holds(() => a.Lines.Contains("ftakka.node.cluster", StringComparison.Ordinal), "a line where it was dialled", () => a.Lines);
+        await Eventually.Holds(() => b.Warnings.Any(line => line.Contains("ftakka.node.cluster", StringComparison.Ordinal)), "a line where it was refused", () => b.Lines);
+        Assert.Empty(a.Seen.Concat(b.Seen));
+    }
+
+    [Fact]
+    public async Task Nodes_of_one_cluster_talk()
+    {
+        await using var a = TcpNode.Start("cluster = one", _authority.Issue("node-a"));
+        await using var b = TcpNode.Start("cluster = one", _authority.Issue("node-b"));
+
+        Assert.Equal("node-b", RemotePeers.For(a.System).NodeOf(await a.Resolve(b)));
+    }
+
     [Fact]
     public async Task Member_that_claims_the_address_of_another_is_refused()
     {
