@@ -72,7 +72,9 @@ internal sealed record ClusterNode(string Name, string Host, int Port)
 internal sealed class ClusterFiles
 {
     private const int FirstPort = 4053;
-    private static readonly TimeSpan Validity = TimeSpan.FromDays(3650);
+
+    /// <summary>Of the authority, whose key stays with whoever made the cluster; the nodes' certificates are renewed under it.</summary>
+    private static readonly TimeSpan AuthorityValidity = TimeSpan.FromDays(3650);
 
     private readonly string identity = ClusterIdentity.New();
     private readonly string sharedInFile;
@@ -88,6 +90,12 @@ internal sealed class ClusterFiles
 
     /// <summary>The folder that the nodes share.</summary>
     public string Shared { get; }
+
+    /// <summary>PEM of the authority's certificate, in the folder of a cluster.</summary>
+    public static string AuthorityOf(string folder) => Path.Combine(folder, "ca.pem");
+
+    /// <summary>PEM of the authority's private key.</summary>
+    public static string AuthorityKeyOf(string folder) => Path.Combine(folder, "ca-key.pem");
 
     /// <summary>The configuration of a node.</summary>
     public string ConfigOf(ClusterNode node) => Path.Combine(Folder, $"{node.Name}.hocon");
@@ -122,11 +130,11 @@ internal sealed class ClusterFiles
             }
             Directory.CreateDirectory(files.Shared);
             ClusterIdentity.Write(files.Shared, files.identity);
-            using X509Certificate2 authority = Certificates.CreateAuthority("FtAkka cluster", DateTimeOffset.UtcNow, Validity);
-            Certificates.WritePem(authority, Path.Combine(folder, "ca.pem"), Path.Combine(folder, "ca-key.pem"));
+            using X509Certificate2 authority = Certificates.CreateAuthority("FtAkka cluster", DateTimeOffset.UtcNow, AuthorityValidity);
+            Certificates.WritePem(authority, AuthorityOf(folder), AuthorityKeyOf(folder));
             foreach (ClusterNode node in nodes)
             {
-                using X509Certificate2 certificate = Certificates.IssueNode(authority, node.Name, [node.Host], DateTimeOffset.UtcNow, Validity);
+                using X509Certificate2 certificate = Certificates.IssueNode(authority, node.Name, [node.Host], DateTimeOffset.UtcNow, Certificates.NodeValidity);
                 Certificates.WritePfx(certificate, authority, Path.Combine(folder, $"{node.Name}.pfx"), "");
                 File.WriteAllText(files.ConfigOf(node), files.Config(node) + extra);
             }

@@ -47,6 +47,7 @@ internal static class NodeProcess
             .WithHealthCheck("node", AnswersAsync));
         services.AddHostedService<NodeService>();
         services.AddHostedService<NodeWatchdog>();
+        services.AddHostedService<CertificateWatch>();
         return builder.Build();
     }
 

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Globalization;
+using System.Security.Cryptography;
 using Akka.Configuration;
 using Akka.Configuration.Hocon;
 using FtAkka.LogChannelActors.Replicas;
@@ -26,6 +27,8 @@ internal sealed record NodeSettings
 
     private const string Tcp = "akka.remote.ftakka-tcp";
 
+    private const string CertificatePath = $"{Tcp}.ssl.certificate.path";
+
     /// <summary>Below this, most of a guest's work would be the digests'.</summary>
     private const long DigestIntervalMin = 100_000;
 
@@ -43,6 +46,9 @@ internal sealed record NodeSettings
 
     /// <summary>Identity of the cluster, which that folder must carry; null if the file does not say it.</summary>
     public required string? Cluster { get; init; }
+
+    /// <summary>The node's certificate; null over plain TCP.</summary>
+    public required CertificateFile? Certificate { get; init; }
 
     /// <summary>Folder of this host's copies of disks that are not shared, where their paths are relative.</summary>
     public required string DiskDirectory { get; init; }
@@ -158,6 +164,7 @@ internal sealed record NodeSettings
             ConfigFile = file,
             SharedDirectory = Path.Combine(folder, shared),
             Cluster = cluster,
+            Certificate = insecure ? null : ReadCertificate(akka, file),
             DiskDirectory = Path.Combine(folder, given.GetString("ftakka.node.disk-directory", Path.Combine("disks", name))),
             ControlSocket = given.GetString("ftakka.node.control-socket") is { Length: > 0 } path ? Path.Combine(folder, path) : DefaultSocket(name),
             Protection = ReadProtection(given, file),
@@ -262,10 +269,24 @@ internal sealed record NodeSettings
         {
             throw new CommandFailedException($"{file} switches TLS off. Ask for plain TCP by --insecure-tcp, or remove enable-ssl = off.");
         }
-        const string Certificate = $"{Tcp}.ssl.certificate.path";
-        string path = Path.Combine(folder, given.GetString(Certificate) ?? "");
+        string path = Path.Combine(folder, given.GetString(CertificatePath) ?? "");
         return File.Exists(path)
-            ? ConfigurationFactory.ParseString($"{Certificate} = \"{path}\"").WithFallback(overrides)
-            : throw new CommandFailedException($"{file}: the node has no certificate ({Certificate}). Let 'ftakka cluster init' make one, or ask for plain TCP by --insecure-tcp.");
+            ? ConfigurationFactory.ParseString($"{CertificatePath} = \"{path}\"").WithFallback(overrides)
+            : throw new CommandFailedException($"{file}: the node has no certificate ({CertificatePath}). Let 'ftakka cluster init' make one, or ask for plain TCP by --insecure-tcp.");
+    }
+
+    /// <summary>Looked at before anything starts: no peer would talk to a node whose certificate has expired.</summary>
+    private static CertificateFile ReadCertificate(Config akka, string file)
+    {
+        string path = akka.GetString(CertificatePath);
+        try
+        {
+            var certificate = new CertificateFile(path, akka.GetString($"{Tcp}.ssl.certificate.password", ""), akka.GetString($"{Tcp}.ssl.certificate.key-path", ""));
+            return certificate.Expired(DateTimeOffset.UtcNow) is { } expired ? throw new CommandFailedException($"{file}: {expired}.") : certificate;
+        }
+        catch (Exception unusable) when (unusable is CryptographicException or IOException or UnauthorizedAccessException)
+        {
+            throw new CommandFailedException($"{file}: the node's certificate {path} cannot be used: {unusable.Message}", unusable);
+        }
     }
 }

@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using System.Security.Cryptography.X509Certificates;
 using Akka.Actor;
-using FtAkka.KnownFailures;
 using FtAkka.LogChannelActors.Remoting;
 using FtAkka.Replication.Log;
 using FtAkka.Replication.Protection;
@@ -67,7 +66,7 @@ public sealed class NodeFilesTests : IDisposable
         Assert.True(refusal is CommandFailedException, "the other cluster's folder was taken");
     }
 
-    [KnownToFail(Issue.Isolation, "Certificates are made for ten years.", Shows = "days")]
+    [Fact]
     public void Certificate_of_a_node_is_good_for_at_most_ninety_days()
     {
         ClusterFiles files = MakeCluster("cluster");
@@ -76,7 +75,7 @@ public sealed class NodeFilesTests : IDisposable
         Assert.True(days <= 91, $"the certificate is good for {days:F0} days");
     }
 
-    [KnownToFail(Issue.Isolation, "A node whose certificate has expired starts all the same, and only warns that its peers will refuse it.", Shows = "was taken")]
+    [Fact]
     public async Task Node_with_an_expired_certificate_says_so_and_does_not_start()
     {
         ClusterFiles files = MakeCluster("cluster");

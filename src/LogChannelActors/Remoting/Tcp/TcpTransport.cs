@@ -42,7 +42,7 @@ public sealed class TcpTransport : Transport, IDisposable
         Peers = RemotePeers.For(system);
         Budget = new SendBudget(Settings.SendQueueTotalBytes);
         _log = new LimitedLog(Logging.GetLogger(system, this));
-        _tls = Settings.Tls is { } tls ? new TlsIdentity(tls, Settings.PublicHostname) : null;
+        _tls = Settings.Tls is { } tls ? new TlsIdentity(tls, Settings.PublicHostname, _log.Warn) : null;
         _dialGate = new DialGate(Settings.RedialAfter);
         _listener = new TcpListenerSide(Settings, _log, Welcome);
         _stuck = new StuckConnections(Settings, Associations);
