@@ -59,8 +59,9 @@ internal static class Layers
         ["Cpu"] = ["mmap", "munmap", "mprotect", "madvise", "memfd_create", "ftruncate", "close"],
         // Sends without waiting on a socket whose receives wait; .NET has one switch for both.
         ["LogChannelActors"] = ["send"],
-        // The arbiter on a shared directory: exclusive creation by link, and fsync of a directory, which .NET has not got.
-        ["Nodes"] = ["link", "open", "fsync", "close"],
+        // The arbiter on a shared directory: exclusive creation by link, and fsync of a directory, which .NET has not got. Files that others name: opened without
+        // waiting and without following a link, and asked what they are.
+        ["Nodes"] = ["link", "open", "fsync", "close", "read", "statx"],
         ["DeviceActors"] = ["*"],
         ["VmmHost"] = ["*"],
     };

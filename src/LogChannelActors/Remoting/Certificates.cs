@@ -13,6 +13,9 @@ public static class Certificates
     internal const string ServerAuthentication = "1.3.6.1.5.5.7.3.1";   // RFC 5280 4.2.1.12, id-kp-serverAuth
     internal const string ClientAuthentication = "1.3.6.1.5.5.7.3.2";   // RFC 5280 4.2.1.12, id-kp-clientAuth
 
+    /// <summary>How long a node's certificate is good. Peers refuse it afterwards, so that one that was lost does not open the cluster for ever.</summary>
+    public static TimeSpan NodeValidity { get; } = TimeSpan.FromDays(90);
+
     /// <summary>Clocks of two hosts may differ by this much without a fresh certificate being "not yet valid".</summary>
     private static readonly TimeSpan ClockSkew = TimeSpan.FromHours(1);
 
@@ -75,6 +78,34 @@ public static class Certificates
         return certificate.CopyWithPrivateKey(key);
     }
 
+    /// <summary>
+    /// Makes a certificate for the node of an older one, with its names and a new key, and puts it in its place: whoever reads the file finds the one or the other.
+    /// </summary>
+    /// <param name="authority">The cluster's authority, with its private key.</param>
+    /// <param name="path">PFX of the older one, as <see cref="WritePfx"/> writes it without a password.</param>
+    /// <param name="now">The present time.</param>
+    /// <exception cref="CryptographicException">The file holds no certificate with a private key, or has a password.</exception>
+    /// <exception cref="IOException">It cannot be read or written.</exception>
+    /// <exception cref="UnauthorizedAccessException">No permission.</exception>
+    public static void RenewPfx(X509Certificate2 authority, string path, DateTimeOffset now)
+    {
+        X509Certificate2Collection found = X509CertificateLoader.LoadPkcs12CollectionFromFile(path, "");
+        var old = found.FirstOrDefault(certificate => certificate.HasPrivateKey)
+            ?? throw new CryptographicException("no certificate with a private key is in this file.");
+        using var renewed = IssueNode(authority, old.GetNameInfo(X509NameType.SimpleName, forIssuer: false), NamesOf(old), now, NodeValidity);
+        var fresh = path + ".new";
+        WritePfx(renewed, authority, fresh, "");
+        File.Move(fresh, path, overwrite: true);
+    }
+
+    /// <summary>Host names and IP addresses in a certificate.</summary>
+    /// <exception cref="CryptographicException">They cannot be read.</exception>
+    internal static string[] NamesOf(X509Certificate2 certificate) =>
+    [
+        .. certificate.Extensions.OfType<X509SubjectAlternativeNameExtension>()
+            .SelectMany(names => names.EnumerateDnsNames().Concat(names.EnumerateIPAddresses().Select(address => address.ToString()))),
+    ];
+
     /// <summary>Writes certificate and key as two PEM files; the key is readable by its owner only.</summary>
     public static void WritePem(X509Certificate2 certificate, string certificatePath, string keyPath)
     {
@@ -100,6 +131,7 @@ public static class Certificates
             ?? throw new CryptographicException("The certificate cannot be exported.");
         using var file = new FileStream(path, OwnerOnly());
         file.Write(bytes);
+        file.Flush(flushToDisk: true);
     }
 
     private static FileStreamOptions OwnerOnly()

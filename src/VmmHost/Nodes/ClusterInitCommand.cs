@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using System.Security.Cryptography.X509Certificates;
 using FtAkka.LogChannelActors.Remoting;
+using FtAkka.Nodes.Arbiters;
 using FtAkka.VmmHost.Cli;
 
 namespace FtAkka.VmmHost.Nodes;
@@ -22,10 +23,15 @@ public sealed class ClusterInitCommand : ICommandModule
             HelpName = "NAME[=HOST:PORT]",
             Required = true,
         };
-        var command = new Command("init", "Make a cluster's certificate authority, and a certificate and a configuration for each node.") { folder, nodes };
+        var shared = new Option<string?>("--shared")
+        {
+            Description = "The folder that all nodes mount, as they name it. It must be there, and gets the cluster's identity. Without it: DIR/shared, which is made.",
+            HelpName = "PATH",
+        };
+        var command = new Command("init", "Make a cluster's identity and certificate authority, and a certificate and a configuration for each node.") { folder, nodes, shared };
         command.SetAction(parsed =>
         {
-            ClusterFiles files = ClusterFiles.Create(parsed.GetValue(folder)!, [.. parsed.GetValue(nodes)!.Select(ClusterNode.Parse)]);
+            ClusterFiles files = ClusterFiles.Create(parsed.GetValue(folder)!, [.. parsed.GetValue(nodes)!.Select(ClusterNode.Parse)], shared: parsed.GetValue(shared));
             foreach (ClusterNode node in files.Nodes)
             {
                 terminal.Output.WriteLine($"./ftakka host --name {node.Name} --config {files.ConfigOf(node)}");
@@ -66,9 +72,15 @@ internal sealed record ClusterNode(string Name, string Host, int Port)
 internal sealed class ClusterFiles
 {
     private const int FirstPort = 4053;
-    private static readonly TimeSpan Validity = TimeSpan.FromDays(3650);
 
-    private ClusterFiles(string folder, IReadOnlyList<ClusterNode> nodes) => (Folder, Nodes) = (folder, nodes);
+    /// <summary>Of the authority, whose key stays with whoever made the cluster; the nodes' certificates are renewed under it.</summary>
+    private static readonly TimeSpan AuthorityValidity = TimeSpan.FromDays(3650);
+
+    private readonly string identity = ClusterIdentity.New();
+    private readonly string sharedInFile;
+
+    private ClusterFiles(string folder, IReadOnlyList<ClusterNode> nodes, string? shared) =>
+        (Folder, Nodes, Shared, sharedInFile) = (folder, nodes, shared ?? Path.Combine(folder, "shared"), shared ?? "shared");
 
     /// <summary>Where they are.</summary>
     public string Folder { get; }
@@ -76,14 +88,29 @@ internal sealed class ClusterFiles
     /// <summary>The nodes, with their ports.</summary>
     public IReadOnlyList<ClusterNode> Nodes { get; }
 
+    /// <summary>The folder that the nodes share.</summary>
+    public string Shared { get; }
+
+    /// <summary>PEM of the authority's certificate, in the folder of a cluster.</summary>
+    public static string AuthorityOf(string folder) => Path.Combine(folder, "ca.pem");
+
+    /// <summary>PEM of the authority's private key.</summary>
+    public static string AuthorityKeyOf(string folder) => Path.Combine(folder, "ca-key.pem");
+
     /// <summary>The configuration of a node.</summary>
     public string ConfigOf(ClusterNode node) => Path.Combine(Folder, $"{node.Name}.hocon");
 
     /// <summary>Makes them.</summary>
-    /// <exception cref="CommandFailedException">The folder has files already, or cannot be written.</exception>
-    public static ClusterFiles Create(string folder, IReadOnlyList<ClusterNode> nodes, string extra = "")
+    /// <param name="folder">Where.</param>
+    /// <param name="nodes">The nodes.</param>
+    /// <param name="extra">More lines for each node's configuration.</param>
+    /// <param name="shared">Folder that the nodes share; null: one of that name beside the files, which is made.</param>
+    /// <exception cref="CommandFailedException">The folder has files already, or cannot be written; the shared one is missing, or another cluster's.</exception>
+    public static ClusterFiles Create(string folder, IReadOnlyList<ClusterNode> nodes, string extra = "", string? shared = null)
     {
         folder = Path.GetFullPath(folder);
+        shared = shared is null ? null : Path.GetFullPath(shared);
+        RequireFree(shared);
         if (nodes.Select(node => node.Name).Distinct(StringComparer.Ordinal).Count() != nodes.Count)
         {
             throw new CommandFailedException("Two nodes have the same name.");
@@ -93,7 +120,7 @@ internal sealed class ClusterFiles
             throw new CommandFailedException($"{folder} is not empty. A cluster's keys are never overwritten: name another folder.");
         }
         nodes = [.. nodes.Select((node, i) => node.Port == 0 ? node with { Port = FirstPort + i } : node)];
-        var files = new ClusterFiles(folder, nodes);
+        var files = new ClusterFiles(folder, nodes, shared);
         try
         {
             Directory.CreateDirectory(folder);
@@ -101,12 +128,13 @@ internal sealed class ClusterFiles
             {
                 File.SetUnixFileMode(folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
             }
-            Directory.CreateDirectory(Path.Combine(folder, "shared"));
-            using X509Certificate2 authority = Certificates.CreateAuthority("FtAkka cluster", DateTimeOffset.UtcNow, Validity);
-            Certificates.WritePem(authority, Path.Combine(folder, "ca.pem"), Path.Combine(folder, "ca-key.pem"));
+            Directory.CreateDirectory(files.Shared);
+            ClusterIdentity.Write(files.Shared, files.identity);
+            using X509Certificate2 authority = Certificates.CreateAuthority("FtAkka cluster", DateTimeOffset.UtcNow, AuthorityValidity);
+            Certificates.WritePem(authority, AuthorityOf(folder), AuthorityKeyOf(folder));
             foreach (ClusterNode node in nodes)
             {
-                using X509Certificate2 certificate = Certificates.IssueNode(authority, node.Name, [node.Host], DateTimeOffset.UtcNow, Validity);
+                using X509Certificate2 certificate = Certificates.IssueNode(authority, node.Name, [node.Host], DateTimeOffset.UtcNow, Certificates.NodeValidity);
                 Certificates.WritePfx(certificate, authority, Path.Combine(folder, $"{node.Name}.pfx"), "");
                 File.WriteAllText(files.ConfigOf(node), files.Config(node) + extra);
             }
@@ -118,6 +146,24 @@ internal sealed class ClusterFiles
         return files;
     }
 
+    /// <summary>The identity of a cluster that uses a folder is never overwritten: its nodes would not start any more, or two clusters share one arbiter.</summary>
+    private static void RequireFree(string? shared)
+    {
+        if (shared is null)
+        {
+            return;
+        }
+        if (!Directory.Exists(shared))
+        {
+            throw new CommandFailedException($"The shared folder {shared} is not there: mount it, or make it.");
+        }
+        string identity = Path.Combine(shared, ClusterIdentity.FileName);
+        if (Path.Exists(identity))
+        {
+            throw new CommandFailedException($"{shared} is the shared folder of a cluster already: {identity} is there. Name another folder.");
+        }
+    }
+
     private string Config(ClusterNode node)
     {
         string peers = string.Join("\n", Nodes.Where(other => other != node).Select(other =>
@@ -126,8 +172,10 @@ internal sealed class ClusterFiles
             # Node {{node.Name}}. Paths are relative to this file; keys of akka.hocon may be set here too.
             ftakka.node {
               name = {{node.Name}}
+              # Identity of the cluster; the file {{ClusterIdentity.FileName}} in the shared folder holds the same.
+              cluster = "{{identity}}"
               # Folder that all nodes mount: the arbiter's records.
-              shared-directory = "shared"
+              shared-directory = "{{sharedInFile}}"
               # Wire addresses of the other nodes.
               peers {
             {{peers}}

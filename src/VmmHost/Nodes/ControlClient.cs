@@ -36,7 +36,9 @@ internal static class ControlClient
     /// <param name="sockets">Whom to ask.</param>
     /// <param name="cancelled">Ends the asking.</param>
     /// <param name="answerPatience">How long each may take; some seconds if not given.</param>
-    public static async Task<List<ReplicaStatusLine>> ListAsync(IEnumerable<string> sockets, CancellationToken cancelled, TimeSpan? answerPatience = null)
+    /// <param name="noticed">Told what nodes have to say beside their replicas.</param>
+    public static async Task<List<ReplicaStatusLine>> ListAsync(
+        IEnumerable<string> sockets, CancellationToken cancelled, TimeSpan? answerPatience = null, Action<string>? noticed = null)
     {
         var lines = new List<ReplicaStatusLine>();
         foreach (string socket in sockets)
@@ -45,7 +47,12 @@ internal static class ControlClient
             patience.CancelAfter(answerPatience ?? AnswerPatience);
             try
             {
-                lines.AddRange((await AskAsync(socket, new ControlRequest("list"), patience.Token).ConfigureAwait(false)).Replicas ?? []);
+                ControlAnswer answer = await AskAsync(socket, new ControlRequest("list"), patience.Token).ConfigureAwait(false);
+                lines.AddRange(answer.Replicas ?? []);
+                if (answer.Notice is { } notice)
+                {
+                    noticed?.Invoke($"{answer.Node}: {notice}");
+                }
             }
             catch (Exception silent) when (silent is CommandFailedException || (silent is OperationCanceledException && !cancelled.IsCancellationRequested))
             {

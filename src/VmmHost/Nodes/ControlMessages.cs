@@ -39,7 +39,9 @@ internal sealed record ControlRequest(
 /// <param name="Text">What was done, for people.</param>
 /// <param name="Node">Name of the node.</param>
 /// <param name="Replicas">list: the replicas of the node.</param>
-internal sealed record ControlAnswer(string? Error = null, string? Text = null, string? Node = null, IReadOnlyList<ReplicaStatusLine>? Replicas = null);
+/// <param name="Notice">list: what the node's operator should do something about, such as a certificate that expires soon.</param>
+internal sealed record ControlAnswer(
+    string? Error = null, string? Text = null, string? Node = null, IReadOnlyList<ReplicaStatusLine>? Replicas = null, string? Notice = null);
 
 /// <summary>Console bytes.</summary>
 /// <param name="Offset">Node to client: position of the first byte since power-on.</param>

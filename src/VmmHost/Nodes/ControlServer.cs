@@ -18,18 +18,24 @@ internal sealed class ControlServer : IDisposable
     private readonly string nodeName;
     private readonly string path;
     private readonly string diskDirectory;
+    private readonly Func<string?> notice;
     private readonly Socket listener;
     private readonly CancellationTokenSource closed = new();
 
     /// <summary>Listens. A socket file on which nobody listens is replaced.</summary>
-    /// <exception cref="CommandFailedException">Another process listens there, or the path cannot be bound.</exception>
-    public ControlServer(string path, string nodeName, IActorRef node, string diskDirectory)
+    /// <param name="path">Path of the socket; its folder is made, or looked at (<see cref="ControlFolder"/>).</param>
+    /// <param name="nodeName">Name of the node.</param>
+    /// <param name="node">Its actor.</param>
+    /// <param name="diskDirectory">Its folder for disks that are not shared.</param>
+    /// <param name="notice">What whoever asks for the replicas is told beside them; null: nothing.</param>
+    /// <exception cref="CommandFailedException">Another process listens there, the path cannot be bound, or others may write to its folder.</exception>
+    public ControlServer(string path, string nodeName, IActorRef node, string diskDirectory, Func<string?>? notice = null)
     {
-        (this.path, this.nodeName, this.node, this.diskDirectory) = (path, nodeName, node, diskDirectory);
+        (this.path, this.nodeName, this.node, this.diskDirectory, this.notice) = (path, nodeName, node, diskDirectory, notice ?? (() => null));
+        ControlFolder.Prepare(Path.GetDirectoryName(path)!);
         listener = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         try
         {
-            Directory.CreateDirectory(Path.GetDirectoryName(path)!);
             RemoveStale(path);
             listener.Bind(new UnixDomainSocketEndPoint(path));
             if (!OperatingSystem.IsWindows())
@@ -153,7 +159,7 @@ internal sealed class ControlServer : IDisposable
         {
             NodeProtocol.Done done => new ControlAnswer(Text: done.Text, Node: nodeName),
             NodeProtocol.Refused refused => new ControlAnswer(Error: refused.Why, Node: nodeName),
-            NodeProtocol.Replicas replicas => new ControlAnswer(Node: nodeName, Replicas: [.. replicas.Lines.Select(ReplicaStatusLine.Of)]),
+            NodeProtocol.Replicas replicas => new ControlAnswer(Node: nodeName, Replicas: [.. replicas.Lines.Select(ReplicaStatusLine.Of)], Notice: notice()),
             NodeProtocol.Attached attached => attached.Console,
             var other => throw new InvalidOperationException($"The node answered {other}."),
         };

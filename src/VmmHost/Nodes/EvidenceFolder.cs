@@ -6,12 +6,14 @@ namespace FtAkka.VmmHost.Nodes;
 
 /// <summary>
 /// Keeps reports of divergences as files: a text for people, and the log's frames as they stand on the wire. Both sides name theirs alike, so
-/// that they can be laid side by side. Old ones are removed.
+/// that they can be laid side by side. They hold what the guest had in memory, and are for their owner only. Old ones are removed.
 /// </summary>
 public sealed class EvidenceFolder(string folder, int reportsMax)
 {
     /// <summary>Entries shown in the text; the frames have all that were kept.</summary>
     private const int EntriesShown = 200;
+
+    private const UnixFileMode OwnersFile = UnixFileMode.UserRead | UnixFileMode.UserWrite, OwnersFolder = OwnersFile | UnixFileMode.UserExecute;
 
     private readonly Lock sync = new();
 
@@ -40,12 +42,18 @@ public sealed class EvidenceFolder(string folder, int reportsMax)
         ArgumentNullException.ThrowIfNull(report);
         lock (sync)
         {
-            Directory.CreateDirectory(folder);
+            Directory.CreateDirectory(folder, OwnersFolder);
             string name = Path.Combine(folder, string.Create(CultureInfo.InvariantCulture,
                 $"{report.Vm}-g{report.Session.Generation}-a{report.Session.Attempt}-e{report.Lsn.Value}.{report.Side}"));
-            File.WriteAllLines($"{name}.txt", Lines(report));
+            using (var text = new StreamWriter(Create($"{name}.txt")))
+            {
+                foreach (string line in Lines(report))
+                {
+                    text.WriteLine(line);
+                }
+            }
             // Whoever finds the frames finds them whole.
-            using (FileStream log = File.Create($"{name}.part"))
+            using (FileStream log = Create($"{name}.part"))
             {
                 foreach (ReadOnlyMemory<byte> frame in report.Log.IsEmpty ? [] : LogFrame.WriteAll(report.Log))
                 {
@@ -56,6 +64,13 @@ public sealed class EvidenceFolder(string folder, int reportsMax)
             RemoveOld();
             return $"{name}.txt";
         }
+    }
+
+    /// <summary>A new file in place of one that may be there, whoever may read that.</summary>
+    private static FileStream Create(string path)
+    {
+        File.Delete(path);
+        return new FileStream(path, new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, UnixCreateMode = OwnersFile });
     }
 
     private static IEnumerable<string> Lines(DivergenceReport report)

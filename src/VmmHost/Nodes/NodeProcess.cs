@@ -22,17 +22,19 @@ internal static class NodeProcess
     private static readonly TimeSpan AnswerTime = TimeSpan.FromSeconds(5);
 
     /// <summary>A node's process, not started.</summary>
+    /// <exception cref="CommandFailedException">The node cannot work with what it finds on this host.</exception>
     public static IHost Build(NodeSettings settings, LogFormat format, Terminal terminal)
     {
         HostApplicationBuilder builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings { DisableDefaults = true });
         IServiceCollection services = builder.Services;
         ILoggerFactory loggers = HostLog.OnStandardError(format);
+        NodeOptions options = settings.ToOptions(loggers.CreateLogger("node"));
         services.AddSingleton(loggers);
         services.AddSingleton(settings);
         services.AddSingleton(terminal);
         services.AddSingleton<ISystemdNotifier, SystemdNotifier>();
         services.AddSingleton<IHostLifetime, NodeLifetime>();
-        services.Configure<HostOptions>(options => options.ShutdownTimeout = settings.HandOverTimeout + NodeService.LeaveGrace + SystemEnd);
+        services.Configure<HostOptions>(host => host.ShutdownTimeout = settings.HandOverTimeout + NodeService.LeaveGrace + SystemEnd);
         services.AddHealthChecks();
         services.AddAkka(NodeOptions.SystemName, (akka, _) => akka
             .AddHocon(settings.AkkaOverrides, HoconAddMode.Prepend)
@@ -40,11 +42,12 @@ internal static class NodeProcess
             .AddHocon(RemotingDefaults.Reference, HoconAddMode.Append)
             .AddSetup(new HostLogSetup(loggers))
             .WithActors((system, registry) => registry.Register<NodeActor>(
-                system.ActorOf(NodeActor.Props(settings.ToOptions(loggers.CreateLogger("node"))), NodeActor.Name)))
+                system.ActorOf(NodeActor.Props(options), NodeActor.Name)))
             .WithActorSystemLivenessCheck()
             .WithHealthCheck("node", AnswersAsync));
         services.AddHostedService<NodeService>();
         services.AddHostedService<NodeWatchdog>();
+        services.AddHostedService<CertificateWatch>();
         return builder.Build();
     }
 

@@ -20,7 +20,8 @@ internal sealed class NodeService(Terminal terminal, NodeSettings settings, IReq
     /// <inheritdoc/>
     public Task StartAsync(CancellationToken cancellationToken)
     {
-        control = new ControlServer(settings.ControlSocket, settings.Name, node.ActorRef, settings.DiskDirectory);
+        control = new ControlServer(settings.ControlSocket, settings.Name, node.ActorRef, settings.DiskDirectory,
+            () => settings.Certificate?.Warning(DateTimeOffset.UtcNow));
         terminal.Progress($"node {settings.Name} is ready, control socket {settings.ControlSocket}");
         return Task.CompletedTask;
     }

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Globalization;
+using System.Security.Cryptography;
 using Akka.Configuration;
 using Akka.Configuration.Hocon;
 using FtAkka.LogChannelActors.Replicas;
@@ -9,6 +10,7 @@ using FtAkka.Nodes.Arbiters;
 using FtAkka.Replication.Protection;
 using FtAkka.Replication.Protection.Clone;
 using FtAkka.VmmHost.Cli;
+using FtAkka.VmmHost.VmFiles;
 using FtAkka.VmmHost.Vms;
 using Microsoft.Extensions.Logging;
 
@@ -25,6 +27,8 @@ internal sealed record NodeSettings
 
     private const string Tcp = "akka.remote.ftakka-tcp";
 
+    private const string CertificatePath = $"{Tcp}.ssl.certificate.path";
+
     /// <summary>Below this, most of a guest's work would be the digests'.</summary>
     private const long DigestIntervalMin = 100_000;
 
@@ -34,8 +38,17 @@ internal sealed record NodeSettings
     /// <summary>The other nodes' wire addresses, host:port, by name.</summary>
     public required ImmutableSortedDictionary<string, string> Peers { get; init; }
 
+    /// <summary>The node's file, for messages.</summary>
+    public required string ConfigFile { get; init; }
+
     /// <summary>Folder that all nodes mount, for the arbiter.</summary>
     public required string SharedDirectory { get; init; }
+
+    /// <summary>Identity of the cluster, which that folder must carry; null if the file does not say it.</summary>
+    public required string? Cluster { get; init; }
+
+    /// <summary>The node's certificate; null over plain TCP.</summary>
+    public required CertificateFile? Certificate { get; init; }
 
     /// <summary>Folder of this host's copies of disks that are not shared, where their paths are relative.</summary>
     public required string DiskDirectory { get; init; }
@@ -76,17 +89,20 @@ internal sealed record NodeSettings
     /// <summary>For the actor system, complete.</summary>
     public Config Akka => AkkaOverrides.WithFallback(HostActorSystem.BaseConfig()).WithFallback(RemotingDefaults.Reference);
 
-    /// <summary>What the node's actor works with on this host. Makes the folder for the arbiter where there is none.</summary>
-    /// <exception cref="CommandFailedException">The folder cannot be made.</exception>
+    /// <summary>What the node's actor works with on this host.</summary>
+    /// <exception cref="CommandFailedException">The shared folder is missing, or is not the cluster's.</exception>
     public NodeOptions ToOptions(ILogger? log = null)
     {
+        string cluster = Cluster ?? throw new CommandFailedException(
+            $"{ConfigFile}: ftakka.node.cluster is missing: the identity of the cluster, which 'cluster init' writes here and into {ClusterIdentity.FileName} in the shared folder. "
+            + "For a cluster that was made before, choose a word and put it in both, on all nodes.");
         try
         {
-            Directory.CreateDirectory(SharedDirectory);
+            ClusterIdentity.Require(SharedDirectory, cluster);
         }
         catch (Exception refused) when (refused is IOException or UnauthorizedAccessException)
         {
-            throw new CommandFailedException($"The shared folder {SharedDirectory} cannot be made: {refused.Message}", refused);
+            throw new CommandFailedException($"The node {Name} does not start: {refused.Message}", refused);
         }
         return new NodeOptions
         {
@@ -101,7 +117,7 @@ internal sealed record NodeSettings
             DigestInterval = DigestInterval,
             EvidenceLogBytes = DivergenceLogBytes,
             KeepEvidence = report => new EvidenceFolder(DivergenceDirectory, DivergenceReportsMax).Keep(report, line => log?.Log(LogLevel.Warning, default, line, null, (text, _) => text)),
-            Arbiter = new FileArbiter(SharedDirectory),
+            Arbiter = new FileArbiter(SharedDirectory, cluster),
             Devices = new HostDevices(DiskDirectory),
         };
     }
@@ -116,7 +132,7 @@ internal sealed record NodeSettings
         Config given;
         try
         {
-            given = ConfigurationFactory.ParseString(File.ReadAllText(file));
+            given = HoconText.Parse(HoconText.ReadFile(file));
         }
         catch (Exception wrong) when (wrong is not OutOfMemoryException)
         {
@@ -135,6 +151,9 @@ internal sealed record NodeSettings
             throw new CommandFailedException($"{file}: settings of connections stand under {Tcp} now: move hostname, port and ssl.certificate there from akka.remote.dot-netty.tcp, and remove akka.remote.wire.");
         }
         ImmutableSortedDictionary<string, string> peers = ReadPeers(given);
+        string? cluster = given.GetString("ftakka.node.cluster") is { Length: > 0 } identity ? identity : null;
+        Config akka = Secured(overrides, given, file, folder, insecure).WithFallback(Owners(given, name, peers))
+            .WithFallback(ConfigurationFactory.ParseString($"{Tcp}.cluster = \"{cluster}\""));
         string shared = given.GetString("ftakka.node.shared-directory")
             ?? throw new CommandFailedException($"{file}: ftakka.node.shared-directory is missing; it is the folder that all nodes mount.");
         return new NodeSettings
@@ -142,7 +161,10 @@ internal sealed record NodeSettings
             Name = name,
             Peers = peers,
             SendersProved = !insecure,
+            ConfigFile = file,
             SharedDirectory = Path.Combine(folder, shared),
+            Cluster = cluster,
+            Certificate = insecure ? null : ReadCertificate(akka, file),
             DiskDirectory = Path.Combine(folder, given.GetString("ftakka.node.disk-directory", Path.Combine("disks", name))),
             ControlSocket = given.GetString("ftakka.node.control-socket") is { Length: > 0 } path ? Path.Combine(folder, path) : DefaultSocket(name),
             Protection = ReadProtection(given, file),
@@ -153,7 +175,7 @@ internal sealed record NodeSettings
             DivergenceDirectory = Path.Combine(folder, given.GetString("ftakka.node.divergence-directory", "divergences")),
             DivergenceReportsMax = given.GetInt("ftakka.node.divergence-reports", 16),
             DivergenceLogBytes = given.GetByteSize("ftakka.node.divergence-log", 8 << 20) ?? 8 << 20,
-            AkkaOverrides = Secured(overrides, given, file, folder, insecure).WithFallback(Owners(given, name, peers)),
+            AkkaOverrides = akka,
         };
     }
 
@@ -247,10 +269,24 @@ internal sealed record NodeSettings
         {
             throw new CommandFailedException($"{file} switches TLS off. Ask for plain TCP by --insecure-tcp, or remove enable-ssl = off.");
         }
-        const string Certificate = $"{Tcp}.ssl.certificate.path";
-        string path = Path.Combine(folder, given.GetString(Certificate) ?? "");
+        string path = Path.Combine(folder, given.GetString(CertificatePath) ?? "");
         return File.Exists(path)
-            ? ConfigurationFactory.ParseString($"{Certificate} = \"{path}\"").WithFallback(overrides)
-            : throw new CommandFailedException($"{file}: the node has no certificate ({Certificate}). Let 'ftakka cluster init' make one, or ask for plain TCP by --insecure-tcp.");
+            ? ConfigurationFactory.ParseString($"{CertificatePath} = \"{path}\"").WithFallback(overrides)
+            : throw new CommandFailedException($"{file}: the node has no certificate ({CertificatePath}). Let 'ftakka cluster init' make one, or ask for plain TCP by --insecure-tcp.");
+    }
+
+    /// <summary>Looked at before anything starts: no peer would talk to a node whose certificate has expired.</summary>
+    private static CertificateFile ReadCertificate(Config akka, string file)
+    {
+        string path = akka.GetString(CertificatePath);
+        try
+        {
+            var certificate = new CertificateFile(path, akka.GetString($"{Tcp}.ssl.certificate.password", ""), akka.GetString($"{Tcp}.ssl.certificate.key-path", ""));
+            return certificate.Expired(DateTimeOffset.UtcNow) is { } expired ? throw new CommandFailedException($"{file}: {expired}.") : certificate;
+        }
+        catch (Exception unusable) when (unusable is CryptographicException or IOException or UnauthorizedAccessException)
+        {
+            throw new CommandFailedException($"{file}: the node's certificate {path} cannot be used: {unusable.Message}", unusable);
+        }
     }
 }

@@ -50,4 +50,7 @@ internal static partial class NodeLog
 {
     [LoggerMessage(Level = LogLevel.Error, Message = "The node is not alive: {What}. The service manager is not told otherwise.")]
     public static partial void Ill(ILogger log, string what);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Renew the node's certificate: {What}.")]
+    public static partial void Renew(ILogger log, string what);
 }

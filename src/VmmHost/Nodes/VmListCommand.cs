@@ -18,7 +18,7 @@ public sealed class VmListCommand : ICommandModule
         var command = new Command("list", "List the replicas on the nodes of this host.") { json };
         command.SetAction(async (parsed, cancelled) =>
         {
-            List<ReplicaStatusLine> lines = await ControlClient.ListAsync(ControlClient.Sockets(), cancelled).ConfigureAwait(false);
+            List<ReplicaStatusLine> lines = await ControlClient.ListAsync(ControlClient.Sockets(), cancelled, noticed: terminal.Progress).ConfigureAwait(false);
             if (parsed.GetValue(json))
             {
                 terminal.WriteJson(lines);
@@ -70,7 +70,7 @@ public sealed class VmStatusCommand : ICommandModule
 
     private static async Task ShowAsync(Terminal terminal, string vm, bool json, CancellationToken cancelled)
     {
-        List<ReplicaStatusLine> lines = await ControlClient.ListAsync(ControlClient.Sockets(), cancelled).ConfigureAwait(false);
+        List<ReplicaStatusLine> lines = await ControlClient.ListAsync(ControlClient.Sockets(), cancelled, noticed: terminal.Progress).ConfigureAwait(false);
         lines.RemoveAll(line => line.Vm != vm);
         if (json)
         {

@@ -19,7 +19,7 @@ internal static class VmStart
     {
         try
         {
-            VmSpec spec = VmSpecFile.Parse(File.ReadAllText(file), file);
+            VmSpec spec = VmSpecFile.Read(file);
             spec = FetchedKernel.Complete(spec, GuestFolder.Default)
                 ?? throw new CommandFailedException("No kernel is given in the VM's file. Give one (kernel = ...), or let './ftakka guest fetch' get Debian's.");
             VmProfile profile = HostDevices.ProfileOf(spec, diskDirectory);

@@ -54,11 +54,11 @@ internal sealed class VmOptions
     {
         try
         {
-            return VmSpecFile.Parse(File.ReadAllText(path), path);
+            return VmSpecFile.Read(path);
         }
         catch (Exception refused) when (refused is IOException or UnauthorizedAccessException)
         {
-            throw new CommandFailedException($"Cannot read {path}: {refused.Message}", refused);
+            throw new CommandFailedException($"Cannot read the VM's file: {refused.Message}", refused);
         }
         catch (SpecException wrong)
         {

@@ -13,6 +13,11 @@ public static class VmSpecFile
     private static readonly ILookup<string, string> Groups =
         VmSetting.All.Select(setting => setting.Key.Split('.')).Where(path => path.Length == 2).ToLookup(path => path[0], path => path[1]);
 
+    /// <summary>Reads a file.</summary>
+    /// <exception cref="SpecException">It is no HOCON, or not the description of a VM.</exception>
+    /// <exception cref="IOException">It is missing, too long, no regular file, or cannot be read in time. The message names it.</exception>
+    public static VmSpec Read(string file) => Parse(HoconText.ReadFile(file), file);
+
     /// <summary>Parses the text of a file.</summary>
     /// <param name="text">HOCON.</param>
     /// <param name="file">Name of the file, for errors; relative paths in it are relative to its folder.</param>
@@ -61,7 +66,7 @@ public static class VmSpecFile
     {
         try
         {
-            Config config = ConfigurationFactory.ParseString(text);
+            Config config = HoconText.Parse(text);
             HoconValue? root = config.Root;
             return root is null || root.IsEmpty
                 ? throw new SpecException($"{file}: there is nothing in it; a VM has for example memory = 256M, kernel = \"vmlinuz\".")

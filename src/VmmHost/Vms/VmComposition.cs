@@ -13,6 +13,7 @@ using FtAkka.Machine;
 using FtAkka.Machine.Digest;
 using FtAkka.Machine.Events;
 using FtAkka.Nodes;
+using FtAkka.Nodes.HostFiles;
 using FtAkka.VmmHost.Cli;
 using FtAkka.VmmHost.VmFiles;
 
@@ -25,6 +26,11 @@ namespace FtAkka.VmmHost.Vms;
 /// </summary>
 internal sealed class VmComposition : IDisposable
 {
+    /// <summary>Largest kernel or initrd, in bytes; they are held in memory whole.</summary>
+    public const int BootFileBytesMax = 512 << 20;
+
+    private static readonly TimeSpan BootFileTime = TimeSpan.FromSeconds(60);
+
     private readonly DeviceOpener opener = new(Fence.None);
 
     private VmComposition()
@@ -107,16 +113,16 @@ internal sealed class VmComposition : IDisposable
     public void Dispose() => opener.Dispose();
 
     /// <summary>Reads a file that the guest boots from.</summary>
-    /// <exception cref="CommandFailedException">It cannot be read.</exception>
+    /// <exception cref="CommandFailedException">It cannot be read, or not in time; it is too long, or no regular file.</exception>
     public static byte[] Read(string what, string path)
     {
         try
         {
-            return File.ReadAllBytes(path);
+            return RegularFile.ReadWithin(BootFileTime, path, BootFileBytesMax);
         }
         catch (Exception refused) when (refused is IOException or UnauthorizedAccessException)
         {
-            throw new CommandFailedException($"Cannot read the {what} {path}: {refused.Message}", refused);
+            throw new CommandFailedException($"Cannot read the {what}: {refused.Message}", refused);
         }
     }
 

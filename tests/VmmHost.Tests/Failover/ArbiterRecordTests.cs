@@ -1,4 +1,3 @@
-using FtAkka.KnownFailures;
 using FtAkka.Nodes.Arbiters;
 using FtAkka.Replication.Protection;
 using FtAkka.VmmHost.Nodes;
@@ -14,17 +13,17 @@ public sealed class ArbiterRecordTests : IDisposable
 
     public void Dispose() => Directory.Delete(folder, recursive: true);
 
-    [KnownToFail(Issue.Promises, "An empty record is an error of the JSON reader, which the node's actor does not expect.", Shows = "JsonException")]
+    [Fact]
     public void Empty_record_is_an_error_that_names_the_file() => RequireNamed("");
 
-    [KnownToFail(Issue.Promises, "So is a torn one.", Shows = "JsonException")]
+    [Fact]
     public void Torn_record_is_an_error_that_names_the_file() => RequireNamed("{\"Vm\":\"vm\",\"Generation\":1,\"No");
 
-    [KnownToFail(Issue.Promises, "A record whose content belongs to another VM or generation is taken for this one's.", Shows = "no error")]
+    [Fact]
     public void Alien_record_is_an_error_that_names_the_file() =>
         RequireNamed("""{"Vm":"else","Generation":7,"Node":"B","Incarnation":1,"TakenAt":""}""");
 
-    [KnownToFail(Issue.Promises, "A record that is a symbolic link is read wherever it leads.", Shows = "no error")]
+    [Fact]
     public void Record_that_is_a_symbolic_link_is_an_error_that_names_the_file()
     {
         Assert.Equal(OwnershipVerdict.Owned, new FileArbiter(folder).ClaimNow(new OwnershipClaim(new ReplicaIdentity("vm", "A", 1), 1)));
@@ -33,7 +32,7 @@ public sealed class ArbiterRecordTests : IDisposable
         RequireNamed(null);
     }
 
-    [KnownToFail(Issue.Isolation, "A FIFO in the shared folder is waited for without end.", Shows = "still waits")]
+    [Fact]
     public async Task Record_that_is_a_FIFO_is_an_error_that_names_the_file()
     {
         using var record = new Fifo(RecordFile);

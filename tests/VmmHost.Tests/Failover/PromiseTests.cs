@@ -133,7 +133,7 @@ public sealed class PromiseTests
         Assert.False(again, $"the guest was started anew: its devices were opened {devices!.Opened} times");
     }
 
-    [KnownToFail(Issue.Promises, "One empty record in the shared folder, and a start of its VM drops every replica of the node.", Shows = "tiny is gone")]
+    [Fact]
     public async Task Start_of_a_VM_with_an_empty_record_is_refused_and_harms_no_other()
     {
         await using var cluster = new Cluster(["A"]);
@@ -145,7 +145,7 @@ public sealed class PromiseTests
         Assert.Contains("other.1.owner", Assert.IsType<NodeProtocol.Refused>(await answer).Why, StringComparison.Ordinal);
     }
 
-    [KnownToFail(Issue.Promises, "The same where a copy of that VM is offered: auto-protect carries it from node to node, and each drops its replicas.", Shows = "tiny is gone")]
+    [Fact]
     public async Task Offer_of_a_VM_with_an_empty_record_is_refused_and_harms_no_other()
     {
         await using var cluster = new Cluster(["A", "B"]);
@@ -158,7 +158,7 @@ public sealed class PromiseTests
         Assert.Contains("other.1.owner", refusal, StringComparison.Ordinal);
     }
 
-    [KnownToFail(Issue.Promises, "One record that cannot be read to its end freezes the node: neither the control socket nor its peers hear of it.", Shows = "does not answer")]
+    [Fact]
     public async Task Record_that_hangs_concerns_its_own_VM_only()
     {
         await using var cluster = new Cluster(["A"]);

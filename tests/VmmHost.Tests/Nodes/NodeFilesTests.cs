@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using System.Security.Cryptography.X509Certificates;
 using Akka.Actor;
-using FtAkka.KnownFailures;
 using FtAkka.LogChannelActors.Remoting;
 using FtAkka.Replication.Log;
 using FtAkka.Replication.Protection;
@@ -34,7 +33,7 @@ public sealed class NodeFilesTests : IDisposable
         return file;
     }
 
-    [KnownToFail(Issue.Promises, "A node that starts with its shared folder missing makes one, is its own arbiter, and starts a second live copy without any flag.", Shows = "was made")]
+    [Fact]
     public void Missing_shared_folder_is_refused_and_never_made()
     {
         ClusterFiles files = MakeCluster("cluster");
@@ -45,7 +44,7 @@ public sealed class NodeFilesTests : IDisposable
         Assert.Contains(shared, Assert.IsType<CommandFailedException>(refusal).Message, StringComparison.Ordinal);
     }
 
-    [KnownToFail(Issue.Promises, "An empty folder, as where nothing is mounted, is taken for the shared one: the node is its own arbiter, and starts a second live copy without any flag.", Shows = "was taken")]
+    [Fact]
     public void Shared_folder_without_the_clusters_identity_is_refused()
     {
         ClusterFiles files = MakeCluster("cluster");
@@ -56,7 +55,7 @@ public sealed class NodeFilesTests : IDisposable
         Assert.True(refusal is CommandFailedException, "the empty folder was taken");
     }
 
-    [KnownToFail(Issue.Promises, "The shared folder carries no identity: that of another cluster is taken for this one's.", Shows = "was taken")]
+    [Fact]
     public void Shared_folder_of_another_cluster_is_refused()
     {
         ClusterFiles files = MakeCluster("cluster"), others = MakeCluster("other");
@@ -67,7 +66,7 @@ public sealed class NodeFilesTests : IDisposable
         Assert.True(refusal is CommandFailedException, "the other cluster's folder was taken");
     }
 
-    [KnownToFail(Issue.Isolation, "Certificates are made for ten years.", Shows = "days")]
+    [Fact]
     public void Certificate_of_a_node_is_good_for_at_most_ninety_days()
     {
         ClusterFiles files = MakeCluster("cluster");
@@ -76,7 +75,7 @@ public sealed class NodeFilesTests : IDisposable
         Assert.True(days <= 91, $"the certificate is good for {days:F0} days");
     }
 
-    [KnownToFail(Issue.Isolation, "A node whose certificate has expired starts all the same, and only warns that its peers will refuse it.", Shows = "was taken")]
+    [Fact]
     public async Task Node_with_an_expired_certificate_says_so_and_does_not_start()
     {
         ClusterFiles files = MakeCluster("cluster");
@@ -97,7 +96,7 @@ public sealed class NodeFilesTests : IDisposable
         Assert.Contains("expired", refusal.Message, StringComparison.Ordinal);
     }
 
-    [KnownToFail(Issue.Isolation, "The control socket is put into any folder, also one that everybody may write to, or that belongs to somebody else.", Shows = "was taken")]
+    [Fact]
     public void Folder_of_the_control_socket_that_others_may_write_to_is_refused()
     {
         string open = Directory.CreateDirectory(InFolder("run")).FullName;
@@ -106,7 +105,7 @@ public sealed class NodeFilesTests : IDisposable
         Assert.True(refusal is CommandFailedException, "the folder was taken");
     }
 
-    [KnownToFail(Issue.Isolation, "Reports of divergences, with what the guest had in memory, may be read by everybody.", Shows = "may be read")]
+    [Fact]
     public void Reports_of_divergences_are_for_their_owner_only()
     {
         string reports = InFolder("divergences");
@@ -117,7 +116,7 @@ public sealed class NodeFilesTests : IDisposable
         Assert.True(open.Length == 0, $"{string.Join(", ", open)} may be read by others");
     }
 
-    [KnownToFail(Issue.Isolation, "A FIFO as kernel is waited for without end, on the thread that serves the control socket.", Shows = "still waits")]
+    [Fact]
     public async Task Kernel_that_is_a_FIFO_is_refused_with_its_name()
     {
         using var kernel = new Fifo(InFolder("kernel"));
@@ -147,7 +146,7 @@ public sealed class NodeFilesTests : IDisposable
         Assert.Contains(folder, refusal.Message, StringComparison.Ordinal);
     }
 
-    [KnownToFail(Issue.Isolation, "/dev/zero as kernel is read until there is no more memory.", Shows = "was not refused")]
+    [Fact]
     public void Kernel_without_an_end_is_refused_with_its_name()
     {
         // In a process that may have little memory, so that the machine keeps its own.
@@ -155,13 +154,45 @@ public sealed class NodeFilesTests : IDisposable
         Assert.True(exit == ExitCode.Failed && said.Contains("/dev/zero", StringComparison.Ordinal), $"/dev/zero was not refused: exit code {exit}, {said}");
     }
 
-    [KnownToFail(Issue.Isolation, "HOCON nested 400,000 deep overflows the stack, which ends the process of the node and all its VMs.", Shows = "ended by")]
+    [Fact]
     public void Configuration_that_is_nested_far_too_deep_is_refused_with_its_name()
     {
         string file = InFolder("deep.hocon");
         File.WriteAllText(file, "a = " + new string('[', 400_000));
         (int exit, string said) = Run(["host", "--name", "A", "--config", file]);
         Assert.True(exit == ExitCode.Failed && said.Contains("deep.hocon", StringComparison.Ordinal), $"the process was ended by {exit}: {said}");
+    }
+
+    [Fact]
+    public async Task Configuration_that_is_a_FIFO_is_refused_with_its_name()
+    {
+        using var fifo = new Fifo(InFolder("A.hocon"));
+        Task<Exception?> read = Task.Factory.StartNew<Exception?>(() => Record.Exception(() => NodeSettings.Read(InFolder("A.hocon"), "A", insecure: false)),
+            CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        Assert.True(await Task.WhenAny(read, Task.Delay(ReadTime)) == read, "the node still waits for its configuration");
+        Assert.Contains(InFolder("A.hocon"), Assert.IsType<CommandFailedException>(await read).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Configuration_without_the_clusters_identity_says_where_it_belongs()
+    {
+        ClusterFiles files = MakeCluster("cluster");
+        string config = files.ConfigOf(files.Nodes[0]);
+        File.WriteAllLines(config, File.ReadAllLines(config).Where(line => !line.Contains("cluster =", StringComparison.Ordinal)));
+        string message = Assert.Throws<CommandFailedException>(() => Read(files).ToOptions()).Message;
+        Assert.Contains("ftakka.node.cluster", message, StringComparison.Ordinal);
+        Assert.Contains(config, message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Folder_of_the_control_socket_is_made_for_its_owner_only_and_is_no_link()
+    {
+        string made = InFolder("run"), link = InFolder("link");
+        new ControlServer(Path.Combine(made, "A.sock"), "A", ActorRefs.Nobody, folder).Dispose();
+        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute, File.GetUnixFileMode(made));
+        File.CreateSymbolicLink(link, made);
+        var refusal = Assert.Throws<CommandFailedException>(() => new ControlServer(Path.Combine(link, "A.sock"), "A", ActorRefs.Nobody, folder));
+        Assert.Contains(link, refusal.Message, StringComparison.Ordinal);
     }
 
     /// <summary>Runs the program to its end. What it said is cut: the trace of a deep stack is long.</summary>

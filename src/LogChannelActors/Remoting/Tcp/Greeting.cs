@@ -1,4 +1,6 @@
+using System.Buffers.Binary;
 using System.Security.Cryptography;
+using System.Text;
 
 namespace FtAkka.LogChannelActors.Remoting.Tcp;
 
@@ -26,11 +28,14 @@ internal enum Verdict : byte
 
     /// <summary>This node stops.</summary>
     Stopping = 3,
+
+    /// <summary>This node is of another cluster.</summary>
+    OtherCluster = 4,
 }
 
 /// <summary>
 /// The first bytes on a connection, inside TLS: 32 from the side that dials (magic, version, lane, two zeros, a token of 128 random bits,
-/// eight zeros), answered by eight (magic, version, verdict, two zeros). The token binds the second connection to the first.
+/// a mark of its cluster), answered by eight (magic, version, verdict, two zeros). The token binds the second connection to the first.
 /// </summary>
 internal static class Greeting
 {
@@ -38,35 +43,42 @@ internal static class Greeting
     public const int AnswerBytes = 8;
     public const int TokenBytes = 16;
     private const byte Version = 1;
+    private const int ClusterOffset = 8 + TokenBytes;
 
     private static ReadOnlySpan<byte> Magic => "FTAK"u8;
 
     public static Guid NewToken() => new(RandomNumberGenerator.GetBytes(TokenBytes));
 
-    public static byte[] Write(Lane lane, Guid token)
+    /// <summary>The mark of a cluster: from its identity, so that two clusters whose nodes meet by mistake are told apart. 0 for none.</summary>
+    public static ulong MarkOf(string cluster) =>
+        cluster.Length == 0 ? 0 : BinaryPrimitives.ReadUInt64LittleEndian(SHA256.HashData(Encoding.UTF8.GetBytes(cluster)));
+
+    public static byte[] Write(Lane lane, Guid token, ulong cluster)
     {
         var greeting = new byte[Bytes];
         Magic.CopyTo(greeting);
         greeting[4] = Version;
         greeting[5] = (byte)lane;
         token.TryWriteBytes(greeting.AsSpan(8));
+        BinaryPrimitives.WriteUInt64LittleEndian(greeting.AsSpan(ClusterOffset), cluster);
         return greeting;
     }
 
     /// <summary>Reads a greeting; false if it is none.</summary>
-    public static bool TryRead(ReadOnlySpan<byte> greeting, out Lane lane, out Guid token)
+    public static bool TryRead(ReadOnlySpan<byte> greeting, out Lane lane, out Guid token, out ulong cluster)
     {
         lane = (Lane)greeting[5];
         token = new Guid(greeting.Slice(8, TokenBytes));
+        cluster = BinaryPrimitives.ReadUInt64LittleEndian(greeting[ClusterOffset..]);
         return greeting[..4].SequenceEqual(Magic) && greeting[4] == Version && lane <= Lane.Bulk
-            && greeting.Slice(6, 2).IndexOfAnyExcept((byte)0) < 0 && greeting[(8 + TokenBytes)..].IndexOfAnyExcept((byte)0) < 0;
+            && greeting.Slice(6, 2).IndexOfAnyExcept((byte)0) < 0;
     }
 
     public static byte[] WriteAnswer(Verdict verdict) => [.. Magic, Version, (byte)verdict, 0, 0];
 
     /// <summary>Reads an answer; null if it is none.</summary>
     public static Verdict? ReadAnswer(ReadOnlySpan<byte> answer) =>
-        answer[..4].SequenceEqual(Magic) && answer[4] == Version && answer[5] <= (byte)Verdict.Stopping && answer[6] == 0 && answer[7] == 0
+        answer[..4].SequenceEqual(Magic) && answer[4] == Version && answer[5] <= (byte)Verdict.OtherCluster && answer[6] == 0 && answer[7] == 0
             ? (Verdict)answer[5]
             : null;
 }

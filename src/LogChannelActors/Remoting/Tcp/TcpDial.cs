@@ -6,6 +6,9 @@ namespace FtAkka.LogChannelActors.Remoting.Tcp;
 /// <summary>The dialling side of a connection, up to the answer to its greeting. All of it has one time limit.</summary>
 internal sealed class TcpDial(TcpSettings settings, string host, int port)
 {
+    /// <summary>Why two nodes do not talk whose clusters differ, and what to do.</summary>
+    public const string OtherCluster = "the two nodes are of different clusters: ftakka.node.cluster must be the same on both";
+
     private readonly long _started = Stopwatch.GetTimestamp();
 
     private TimeSpan Left => settings.ConnectionTimeout - Stopwatch.GetElapsedTime(_started);
@@ -26,7 +29,7 @@ internal sealed class TcpDial(TcpSettings settings, string host, int port)
                 static state => ((TcpConnection)state!).Cut("the handshake was not finished within connection-timeout"),
                 connection, Left > TimeSpan.Zero ? Left : TimeSpan.Zero, Timeout.InfiniteTimeSpan);
             connection.Authenticate(tls, host);
-            connection.WriteNow(Greeting.Write(lane, token));
+            connection.WriteNow(Greeting.Write(lane, token, Greeting.MarkOf(settings.Cluster)));
             Span<byte> answer = stackalloc byte[Greeting.AnswerBytes];
             if (!connection.Reader.TryReadExactly(answer))
             {
@@ -52,6 +55,7 @@ internal sealed class TcpDial(TcpSettings settings, string host, int port)
         Verdict.Welcome => throw new IOException(connection.CutReason),
         Verdict.TooManyConnections => throw new IOException("the peer has as many connections as it may (its maximum-connections settings)"),
         Verdict.UnknownAssociation => throw new IOException("the peer does not know the association"),
+        Verdict.OtherCluster => throw new IOException(OtherCluster),
         Verdict.Stopping => throw new IOException("the peer starts or stops"),
         _ => throw new IOException("the peer does not speak this transport's protocol"),
     };

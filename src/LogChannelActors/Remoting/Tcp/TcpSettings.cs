@@ -28,6 +28,9 @@ internal sealed record TcpSettings
 
     public required int PublicPort { get; init; }
 
+    /// <summary>Identity of the cluster, which peers must have too; empty for none.</summary>
+    public required string Cluster { get; init; }
+
     /// <summary>Null where <c>enable-ssl = off</c>.</summary>
     public required TlsSettings? Tls { get; init; }
 
@@ -86,6 +89,7 @@ internal sealed record TcpSettings
             PublicHostname = publicHostname,
             Port = InRange(tcp, "port", 0, ushort.MaxValue),
             PublicPort = InRange(tcp, "public-port", 0, ushort.MaxValue),
+            Cluster = tcp.GetString("cluster"),
             Tls = tcp.GetBoolean("enable-ssl") ? ReadTls(tcp.GetConfig("ssl")) : null,
             ConnectionTimeout = Time(tcp, "connection-timeout"),
             ConnectAttemptTimeout = Time(tcp, "connect-attempt-timeout"),

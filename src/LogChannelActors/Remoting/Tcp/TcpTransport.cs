@@ -42,7 +42,7 @@ public sealed class TcpTransport : Transport, IDisposable
         Peers = RemotePeers.For(system);
         Budget = new SendBudget(Settings.SendQueueTotalBytes);
         _log = new LimitedLog(Logging.GetLogger(system, this));
-        _tls = Settings.Tls is { } tls ? new TlsIdentity(tls, Settings.PublicHostname) : null;
+        _tls = Settings.Tls is { } tls ? new TlsIdentity(tls, Settings.PublicHostname, _log.Warn) : null;
         _dialGate = new DialGate(Settings.RedialAfter);
         _listener = new TcpListenerSide(Settings, _log, Welcome);
         _stuck = new StuckConnections(Settings, Associations);
@@ -225,9 +225,15 @@ public sealed class TcpTransport : Transport, IDisposable
     {
         connection.Authenticate(_tls, dialledHost: null);
         Span<byte> greeting = stackalloc byte[Greeting.Bytes];
-        if (!connection.Reader.TryReadExactly(greeting) || !Greeting.TryRead(greeting, out var lane, out var token))
+        if (!connection.Reader.TryReadExactly(greeting) || !Greeting.TryRead(greeting, out var lane, out var token, out var cluster))
         {
             throw new IOException("it does not speak this transport's protocol");
+        }
+
+        if (cluster != Greeting.MarkOf(Settings.Cluster))
+        {
+            connection.WriteNow(Greeting.WriteAnswer(Verdict.OtherCluster));
+            throw new IOException(TcpDial.OtherCluster);
         }
 
         if (!slot.TryName(connection.Peer?.Node))

@@ -1,4 +1,3 @@
-using System.Collections.Immutable;
 using System.Globalization;
 using System.Net.Security;
 using System.Security.Authentication;
@@ -8,7 +7,10 @@ using Akka.Configuration;
 
 namespace FtAkka.LogChannelActors.Remoting.Tcp;
 
-/// <summary>This node's certificate and the authorities it trusts; makes both ends of TLS connections and checks who is at the other.</summary>
+/// <summary>
+/// This node's certificate and the authorities it trusts; makes both ends of TLS connections and checks who is at the other. A certificate that was renewed
+/// is taken with the next connection: the file is looked at before each.
+/// </summary>
 internal sealed class TlsIdentity : IDisposable
 {
     private const string Section = TcpSettings.Section + ".ssl";
@@ -16,15 +18,20 @@ internal sealed class TlsIdentity : IDisposable
     /// <summary>What helps against every refusal of a certificate.</summary>
     private const string Remedy = "give all nodes certificates of one authority, as 'ftakka cluster init' makes them";
 
-    private readonly X509Certificate2 _certificate;
-    private readonly X509Certificate2Collection _authorities = [];
-    private readonly SslStreamCertificateContext _context;
+    private readonly TlsSettings _settings;
+    private readonly string _publicHostname;
+    private readonly Action<string> _say;
     private readonly Lock _gate = new();
+    private Loaded _current;
+    private DateTime _written;
     private int _handshakes;
     private bool _ended;
 
+    /// <param name="settings">Where the files are.</param>
+    /// <param name="publicHostname">Name under which peers know this node; the certificate must carry it.</param>
+    /// <param name="say">Told what became of a file that was changed.</param>
     /// <exception cref="ConfigurationException">A file is missing or holds no usable certificate, or the certificate is of another host.</exception>
-    public TlsIdentity(TlsSettings settings, string publicHostname)
+    public TlsIdentity(TlsSettings settings, string publicHostname, Action<string> say)
     {
         if (settings.CertificatePath.Length == 0)
         {
@@ -33,40 +40,29 @@ internal sealed class TlsIdentity : IDisposable
                 + "or set enable-ssl = off and a loopback address.");
         }
 
-        try
-        {
-            _certificate = Load(settings, _authorities);
-            if (settings.AuthorityPath.Length > 0)
-            {
-                _authorities.ImportFromPemFile(settings.AuthorityPath);
-            }
-        }
-        catch (Exception failure) when (failure is CryptographicException or IOException or UnauthorizedAccessException)
-        {
-            throw new ConfigurationException($"{Section}: {settings.CertificatePath}: {failure.Message}", failure);
-        }
-
-        RequireUsable(settings, publicHostname);
-        _context = SslStreamCertificateContext.Create(_certificate, _authorities, offline: true);
+        (_settings, _publicHostname, _say) = (settings, publicHostname, say);
+        _written = WrittenAt();
+        _current = LoadUsable();
     }
 
     /// <summary>Why this node's own certificate will be refused by others, or null.</summary>
-    public string? OwnWeakness => RefusalOf(_certificate, null, Certificates.ServerAuthentication);
+    public string? OwnWeakness => RefusalOf(_current, _current.Certificate, null, Certificates.ServerAuthentication);
 
     /// <summary>Name of the node in this node's own certificate.</summary>
-    public string OwnNode => _certificate.GetNameInfo(X509NameType.SimpleName, forIssuer: false);
+    public string OwnNode => _current.Node;
 
     /// <summary>Runs the accepting side of the handshake.</summary>
     /// <exception cref="AuthenticationException">It failed; the message says what to do.</exception>
     public PeerIdentity AuthenticateAsServer(SslStream stream)
     {
         string? refusal = null;
+        var own = Renewed();
         var options = new SslServerAuthenticationOptions
         {
-            ServerCertificateContext = _context,
+            ServerCertificateContext = own.Context,
             ClientCertificateRequired = true,
             RemoteCertificateValidationCallback = (_, certificate, chain, _) =>
-                (refusal = RefusalOf(certificate, chain, Certificates.ClientAuthentication)) is null,
+                (refusal = RefusalOf(own, certificate, chain, Certificates.ClientAuthentication)) is null,
             EnabledSslProtocols = SslProtocols.Tls13,
             CertificateRevocationCheckMode = X509RevocationMode.NoCheck,
             AllowRenegotiation = false,
@@ -80,12 +76,13 @@ internal sealed class TlsIdentity : IDisposable
     public PeerIdentity AuthenticateAsClient(SslStream stream, string host)
     {
         string? refusal = null;
+        var own = Renewed();
         var options = new SslClientAuthenticationOptions
         {
             TargetHost = host,
-            ClientCertificateContext = _context,
+            ClientCertificateContext = own.Context,
             RemoteCertificateValidationCallback = (_, certificate, chain, _) =>
-                (refusal = RefusalOf(certificate, chain, Certificates.ServerAuthentication) ?? ForeignHost(certificate, host)) is null,
+                (refusal = RefusalOf(own, certificate, chain, Certificates.ServerAuthentication) ?? ForeignHost(certificate, host)) is null,
             EnabledSslProtocols = SslProtocols.Tls13,
             CertificateRevocationCheckMode = X509RevocationMode.NoCheck,
             AllowRenegotiation = false,
@@ -121,7 +118,9 @@ internal sealed class TlsIdentity : IDisposable
         }
     }
 
-    private static X509Certificate2 Load(TlsSettings settings, X509Certificate2Collection authorities)
+    /// <summary>Reads the certificate with its private key, and the authorities that its file brings along.</summary>
+    /// <exception cref="CryptographicException">The files hold none, or have another password.</exception>
+    internal static X509Certificate2 Load(TlsSettings settings, X509Certificate2Collection authorities)
     {
         if (settings.KeyPath.Length == 0)
         {
@@ -139,47 +138,101 @@ internal sealed class TlsIdentity : IDisposable
             : X509Certificate2.CreateFromEncryptedPemFile(settings.CertificatePath, settings.Password, settings.KeyPath);
     }
 
-    private void RequireUsable(TlsSettings settings, string publicHostname)
+    /// <summary>What this node shows and trusts now. A changed file that is of no use, as one that is half written, is said and left; the old certificate stays.</summary>
+    private Loaded Renewed()
     {
-        if (_authorities.Count == 0)
+        lock (_gate)
         {
-            throw new ConfigurationException(
-                $"{Section}.ca.path names no certificate authority, and '{settings.CertificatePath}' holds none; without one no peer can be trusted.");
+            var written = WrittenAt();
+            if (written == _written || _ended)
+            {
+                return _current;
+            }
+
+            _written = written;
+            try
+            {
+                var renewed = LoadUsable();
+                if (renewed.Node != _current.Node)
+                {
+                    throw new ConfigurationException($"it is of the node '{renewed.Node}', and this is '{_current.Node}'");
+                }
+
+                // Handshakes that run still have the old one; it is not disposed of.
+                _current = renewed;
+                _say(Text($"{_settings.CertificatePath} was renewed and is taken; it is good until {renewed.Certificate.NotAfter:u}"));
+            }
+            catch (ConfigurationException unusable)
+            {
+                _say($"{_settings.CertificatePath} was changed and cannot be taken, the certificate from before stays: {unusable.Message}");
+            }
+
+            return _current;
+        }
+    }
+
+    private DateTime WrittenAt()
+    {
+        try
+        {
+            return File.GetLastWriteTimeUtc(_settings.CertificatePath);
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            return default;
+        }
+    }
+
+    /// <exception cref="ConfigurationException">A file is missing or holds no usable certificate, or the certificate is of another host.</exception>
+    private Loaded LoadUsable()
+    {
+        X509Certificate2Collection authorities = [];
+        X509Certificate2 certificate;
+        try
+        {
+            certificate = Load(_settings, authorities);
+            if (_settings.AuthorityPath.Length > 0)
+            {
+                authorities.ImportFromPemFile(_settings.AuthorityPath);
+            }
+        }
+        catch (Exception failure) when (failure is CryptographicException or IOException or UnauthorizedAccessException)
+        {
+            throw new ConfigurationException($"{Section}: {_settings.CertificatePath}: {failure.Message}", failure);
         }
 
-        if (!Matches(_certificate, publicHostname))
+        if (authorities.Count == 0)
         {
             throw new ConfigurationException(
-                $"{Section}.certificate.path: the certificate ({_certificate.Subject}) does not carry this node's public host name "
-                + $"'{publicHostname}', so no peer would accept it. Set public-hostname to one of its names ({Names(_certificate)}), or issue one with "
+                $"{Section}.ca.path names no certificate authority, and '{_settings.CertificatePath}' holds none; without one no peer can be trusted.");
+        }
+
+        if (!Matches(certificate, _publicHostname))
+        {
+            throw new ConfigurationException(
+                $"{Section}.certificate.path: the certificate ({certificate.Subject}) does not carry this node's public host name "
+                + $"'{_publicHostname}', so no peer would accept it. Set public-hostname to one of its names ({Names(certificate)}), or issue one with "
                 + "that name ('ftakka cluster init').");
         }
+
+        return new Loaded(certificate, authorities, SslStreamCertificateContext.Create(certificate, authorities, offline: true));
     }
 
     private static PeerIdentity IdentityOf(SslStream stream)
     {
         var certificate = stream.RemoteCertificate as X509Certificate2
             ?? throw new AuthenticationException($"the peer shows no certificate: {Remedy}");
-        var hosts = ImmutableArray.CreateBuilder<string>();
         try
         {
-            foreach (var names in certificate.Extensions.OfType<X509SubjectAlternativeNameExtension>())
-            {
-                hosts.AddRange(names.EnumerateDnsNames());
-                hosts.AddRange(names.EnumerateIPAddresses().Select(address => address.ToString()));
-            }
+            return new PeerIdentity(certificate.GetNameInfo(X509NameType.SimpleName, forIssuer: false), [.. Certificates.NamesOf(certificate)]);
         }
         catch (CryptographicException failure)
         {
             throw new AuthenticationException($"the certificate ({certificate.Subject}) has names that cannot be read: {Remedy}", failure);
         }
-
-        return new PeerIdentity(certificate.GetNameInfo(X509NameType.SimpleName, forIssuer: false), hosts.ToImmutable());
     }
 
-    private static string Names(X509Certificate2 certificate) => string.Join(", ", certificate.Extensions
-        .OfType<X509SubjectAlternativeNameExtension>()
-        .SelectMany(names => names.EnumerateDnsNames().Concat(names.EnumerateIPAddresses().Select(address => address.ToString()))));
+    private static string Names(X509Certificate2 certificate) => string.Join(", ", Certificates.NamesOf(certificate));
 
     private static string? ForeignHost(X509Certificate? certificate, string host) => certificate is X509Certificate2 full && !Matches(full, host)
         ? $"the certificate at '{host}' ({full.Subject}) is of another node: it names {Names(full)} and not '{host}'; dial one of these names, or issue "
@@ -187,7 +240,7 @@ internal sealed class TlsIdentity : IDisposable
         : null;
 
     /// <summary>Why a peer with this certificate is refused, and what to do; null if it is not.</summary>
-    private string? RefusalOf(X509Certificate? certificate, X509Chain? presented, string purpose)
+    private static string? RefusalOf(Loaded own, X509Certificate? certificate, X509Chain? presented, string purpose)
     {
         if (certificate is not X509Certificate2 full)
         {
@@ -196,7 +249,7 @@ internal sealed class TlsIdentity : IDisposable
 
         using var chain = new X509Chain();
         chain.ChainPolicy.TrustMode = X509ChainTrustMode.CustomRootTrust;
-        chain.ChainPolicy.CustomTrustStore.AddRange(_authorities);
+        chain.ChainPolicy.CustomTrustStore.AddRange(own.Authorities);
         chain.ChainPolicy.RevocationMode = X509RevocationMode.NoCheck;
         chain.ChainPolicy.DisableCertificateDownloads = true;
         chain.ChainPolicy.ApplicationPolicy.Add(new Oid(purpose));
@@ -280,10 +333,16 @@ internal sealed class TlsIdentity : IDisposable
             return;
         }
 
-        _certificate.Dispose();
-        foreach (var authority in _authorities)
+        _current.Certificate.Dispose();
+        foreach (var authority in _current.Authorities)
         {
             authority.Dispose();
         }
+    }
+
+    /// <summary>What was read from the files together.</summary>
+    private sealed record Loaded(X509Certificate2 Certificate, X509Certificate2Collection Authorities, SslStreamCertificateContext Context)
+    {
+        public string Node { get; } = Certificate.GetNameInfo(X509NameType.SimpleName, forIssuer: false);
     }
 }

@@ -72,16 +72,17 @@ public sealed class FrameReaderTests
     {
         var random = new Random(Seed);
         var token = Greeting.NewToken();
-        var honest = Greeting.Write(Lane.Bulk, token);
-        Assert.True(Greeting.TryRead(honest, out var lane, out var read));
-        Assert.Equal((Lane.Bulk, token), (lane, read));
+        var cluster = Greeting.MarkOf("a cluster");
+        var honest = Greeting.Write(Lane.Bulk, token, cluster);
+        Assert.True(Greeting.TryRead(honest, out var lane, out var read, out var readCluster));
+        Assert.Equal((Lane.Bulk, token, cluster), (lane, read, readCluster));
         var taken = 0;
 
         for (var i = 0; i < 200_000; i++)
         {
             var bytes = MutatedBytes.Mutate(random, honest);
             Array.Resize(ref bytes, Greeting.Bytes);
-            taken += Greeting.TryRead(bytes, out _, out _) ? 1 : 0;
+            taken += Greeting.TryRead(bytes, out _, out _, out var changed) && changed == cluster ? 1 : 0;
             Array.Resize(ref bytes, Greeting.AnswerBytes);
             Greeting.ReadAnswer(bytes);
         }

@@ -18,6 +18,9 @@ internal sealed class RawPeer : IAsyncDisposable
         _stream = stream;
     }
 
+    /// <summary>Thumbprint of the certificate that the node has shown.</summary>
+    public string Shown => (_stream as SslStream)?.RemoteCertificate?.GetCertHashString() ?? "none";
+
     public static async Task<RawPeer> ConnectAsync(TcpNode node)
     {
         var client = new TcpClient();

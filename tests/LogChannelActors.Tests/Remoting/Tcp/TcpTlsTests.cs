@@ -101,6 +101,53 @@ public sealed class TcpTlsTests : IDisposable
         Assert.Empty(there.Seen);
     }
 
+    [Theory]
+    [InlineData("cluster = one", "cluster = two")]
+    [InlineData("cluster = one", "")]
+    [InlineData("", "cluster = two")]
+    public async Task Nodes_of_different_clusters_refuse_each_other_whatever_their_certificates_and_say_what_to_do(string here, string there)
+    {
+        await using var a = TcpNode.Start(here, _authority.Issue("node-a"));
+        await using var b = TcpNode.Start(there, _authority.Issue("node-b"));
+
+        a.SelectEcho(b).Tell(new Note("hello"));
+
+        await Eventually.Holds(() => a.Lines.Contains("ftakka.node.cluster", StringComparison.Ordinal), "a line where it was dialled", () => a.Lines);
+        await Eventually.Holds(() => b.Warnings.Any(line => line.Contains("ftakka.node.cluster", StringComparison.Ordinal)), "a line where it was refused", () => b.Lines);
+        Assert.Empty(a.Seen.Concat(b.Seen));
+    }
+
+    [Fact]
+    public async Task Renewed_certificate_is_taken_with_the_next_connection_and_one_of_no_use_is_left()
+    {
+        var ssl = _authority.Issue("node-a");
+        await using var a = TcpNode.Start(tls: ssl);
+        using var client = _authority.IssueFor("node-x");
+        var first = await ShownByAsync(a, client);
+
+        _authority.Issue("node-a");
+        var second = await ShownByAsync(a, client);
+        Assert.NotEqual(first, second);
+        await Eventually.Holds(() => a.Lines.Contains("was renewed and is taken", StringComparison.Ordinal), "a line in the log", () => a.Lines);
+
+        var path = ssl.Split('"')[1];
+        await File.WriteAllTextAsync(path, "half of it");
+        Assert.Equal(second, await ShownByAsync(a, client));
+        File.Copy(_authority.Issue("node-b").Split('"')[1], path, overwrite: true);
+        Assert.Equal(second, await ShownByAsync(a, client));
+        await Eventually.Holds(() => a.Lines.Contains("it is of the node 'node-b'", StringComparison.Ordinal), "a line in the log", () => a.Lines);
+        Assert.Equal(2, a.Warnings.Count(line => line.Contains("cannot be taken", StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public async Task Nodes_of_one_cluster_talk()
+    {
+        await using var a = TcpNode.Start("cluster = one", _authority.Issue("node-a"));
+        await using var b = TcpNode.Start("cluster = one", _authority.Issue("node-b"));
+
+        Assert.Equal("node-b", RemotePeers.For(a.System).NodeOf(await a.Resolve(b)));
+    }
+
     [Fact]
     public async Task Member_that_claims_the_address_of_another_is_refused()
     {
@@ -208,6 +255,14 @@ public sealed class TcpTlsTests : IDisposable
 
     private static string Flatten(Exception? failure) =>
         failure is null ? "no exception" : $"{failure.Message} {(failure.InnerException is null ? "" : Flatten(failure.InnerException))}";
+
+    /// <summary>The certificate by which a node answers a dial.</summary>
+    private static async Task<string> ShownByAsync(TcpNode node, X509Certificate2 client)
+    {
+        await using var peer = await RawPeer.ConnectAsync(node, client);
+        await peer.GreetAsync();
+        return peer.Shown;
+    }
 
     private static async Task AssertRefusedAsync(TcpNode node, X509Certificate2? certificate, SslProtocols protocols)
     {
