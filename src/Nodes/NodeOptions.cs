@@ -24,6 +24,9 @@ public sealed record NodeOptions
     /// <summary>The other nodes' wire addresses, host:port, by name.</summary>
     public required ImmutableSortedDictionary<string, string> Peers { get; init; }
 
+    /// <summary>What the guests of this node may have of RAM together, in bytes. A VM for which there is not enough is refused.</summary>
+    public ulong MemoryBytesMax { get; init; } = ulong.MaxValue;
+
     /// <summary>Limits and intervals of protected VMs.</summary>
     public required ProtectionOptions Protection { get; init; }
 

@@ -43,7 +43,7 @@ public sealed class FileArbiter(string directory) : INodeArbiter
             }
             return verdict;
         }
-        catch (Exception failed) when (failed is IOException or UnauthorizedAccessException or JsonException)
+        catch (Exception failed) when (failed is IOException or UnauthorizedAccessException)
         {
             return OwnershipVerdict.Unreachable;
         }
@@ -57,18 +57,30 @@ public sealed class FileArbiter(string directory) : INodeArbiter
         {
             return OwnershipRules.Judge(Newest(claim.Replica.Vm), claim);
         }
-        catch (Exception failed) when (failed is IOException or UnauthorizedAccessException or JsonException)
+        catch (Exception failed) when (failed is IOException or UnauthorizedAccessException)
         {
             return OwnershipVerdict.Unreachable;
         }
     }
 
     /// <summary>The newest record of a VM; null if it never ran.</summary>
-    /// <exception cref="IOException">The storage fails.</exception>
+    /// <exception cref="IOException">The storage fails, or the record is damaged; the message names its file.</exception>
     public OwnershipRecord? Newest(string vm)
     {
         ulong newest = Generations(vm, OwnerSuffix).DefaultIfEmpty().Max();
-        return newest == 0 ? null : JsonSerializer.Deserialize<OwnershipRecord>(File.ReadAllText(PathOf(vm, newest, OwnerSuffix)));
+        if (newest == 0)
+        {
+            return null;
+        }
+        string path = PathOf(vm, newest, OwnerSuffix);
+        try
+        {
+            return JsonSerializer.Deserialize<OwnershipRecord>(File.ReadAllText(path));
+        }
+        catch (JsonException damaged)
+        {
+            throw new IOException($"The record {path} is damaged: {damaged.Message}", damaged);
+        }
     }
 
     /// <summary>Whether the VM of a generation is known to have ended in order.</summary>

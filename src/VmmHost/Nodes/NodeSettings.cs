@@ -43,6 +43,9 @@ internal sealed record NodeSettings
     /// <summary>Path of the control socket.</summary>
     public required string ControlSocket { get; init; }
 
+    /// <summary>What all guests of the node may have of RAM together, in bytes.</summary>
+    public required ulong MemoryBytesMax { get; init; }
+
     /// <summary>Connections prove which node speaks: they are encrypted and authenticated.</summary>
     public required bool SendersProved { get; init; }
 
@@ -97,6 +100,7 @@ internal sealed record NodeSettings
             Protection = Protection,
             AutoProtect = AutoProtect,
             HandOverTimeout = HandOverTimeout,
+            MemoryBytesMax = MemoryBytesMax,
             CloneLimits = new CloneOptions { BytesPerSecondMax = CloneRate },
             DigestInterval = DigestInterval,
             EvidenceLogBytes = DivergenceLogBytes,
@@ -145,6 +149,7 @@ internal sealed record NodeSettings
             SharedDirectory = Path.Combine(folder, shared),
             DiskDirectory = Path.Combine(folder, given.GetString("ftakka.node.disk-directory", Path.Combine("disks", name))),
             ControlSocket = given.GetString("ftakka.node.control-socket") is { Length: > 0 } path ? Path.Combine(folder, path) : DefaultSocket(name),
+            MemoryBytesMax = ReadMemory(given, file),
             Protection = ReadProtection(given, file),
             AutoProtect = ReadAutoProtect(given, file),
             HandOverTimeout = given.GetTimeSpan("ftakka.ft.hand-over-timeout", TimeSpan.FromSeconds(10)),
@@ -193,6 +198,17 @@ internal sealed record NodeSettings
             LogBytesMax = given.GetLong("ftakka.ft.log-bytes", defaults.LogBytesMax),
         };
         return read.Validate() is { } wrong ? throw new CommandFailedException($"{file}: ftakka.ft: {wrong}.") : read;
+    }
+
+    /// <summary>Without the setting all that this process may have: of the host, or of its cgroup.</summary>
+    private static ulong ReadMemory(Config given, string file)
+    {
+        const string Key = "ftakka.node.memory";
+        if (!given.HasPath(Key))
+        {
+            return (ulong)GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
+        }
+        return given.GetByteSize(Key) is { } bytes and > 0 ? (ulong)bytes : throw new CommandFailedException($"{file}: {Key} is '{given.GetString(Key)}': a size is meant, such as 16g.");
     }
 
     private static ulong ReadDigestInterval(Config given, string file)
