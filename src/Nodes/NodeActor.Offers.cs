@@ -51,6 +51,7 @@ public sealed partial class NodeActor
             throw new NodeRefusedException($"{settings.Name} has a replica of {offer.Vm} already.");
         }
         VmProfile profile = Check(offer);
+        Admit(profile);
         Prepared prepared = Prepare(profile, session, new MachineOptions { Config = profile.Machine, Kernel = default }, offer);
         ImmutableArray<DeviceDefinition> ownDisks;
         try
@@ -64,6 +65,18 @@ public sealed partial class NodeActor
         }
         log.Info("{0}: takes a copy from {1}, generation {2}", offer.Vm, offer.Node, offer.Generation);
         Begin(prepared, definition => definition with { OwnDisks = ownDisks });
+    }
+
+    private void Admit(VmProfile profile)
+    {
+        try
+        {
+            settings.Devices.Admit(profile);
+        }
+        catch (IOException refused)
+        {
+            throw new NodeRefusedException($"{settings.Name} does not open for {profile.Name} what it names: {refused.Message}", refused);
+        }
     }
 
     /// <summary>The profile of the VM that is offered.</summary>

@@ -43,7 +43,7 @@ public sealed partial class NodeActor
             Reprotection = new Reprotection(settings.AutoProtect),
             Machine = new PreparedMachine(),
         };
-        ReplicaDefinition definition = settings.Adapt(Define(entry, profile, machine) with { ProtectOn = protectOn, Offer = offer });
+        ReplicaDefinition definition = settings.Adapt(Define(entry, profile, machine, isOffered: offer is not null) with { ProtectOn = protectOn, Offer = offer });
         try
         {
             entry.Machine.Make(definition.Machine);
@@ -97,7 +97,7 @@ public sealed partial class NodeActor
         entries[entry.Vm] = entry;
     }
 
-    private ReplicaDefinition Define(NodeEntry entry, VmProfile profile, MachineOptions machine)
+    private ReplicaDefinition Define(NodeEntry entry, VmProfile profile, MachineOptions machine, bool isOffered)
     {
         IScheduler scheduler = Context.System.Scheduler;
         return new ReplicaDefinition
@@ -124,6 +124,10 @@ public sealed partial class NodeActor
             DigestInterval = settings.DigestInterval,
             OpenDevices = replica =>
             {
+                if (isOffered)
+                {
+                    settings.Devices.Admit(profile);
+                }
                 var fence = new Fence(() => replica.MayAct);
                 replica.FenceMoved = fence.Moved;
                 return settings.Devices.Open(profile, fence, entry.Console);

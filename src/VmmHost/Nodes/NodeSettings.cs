@@ -43,6 +43,9 @@ internal sealed record NodeSettings
     /// <summary>Path of the control socket.</summary>
     public required string ControlSocket { get; init; }
 
+    /// <summary>Folders and files that the node opens for VMs of other nodes.</summary>
+    public required ImmutableArray<string> AllowedPaths { get; init; }
+
     /// <summary>What all guests of the node may have of RAM together, in bytes.</summary>
     public required ulong MemoryBytesMax { get; init; }
 
@@ -106,7 +109,7 @@ internal sealed record NodeSettings
             EvidenceLogBytes = DivergenceLogBytes,
             KeepEvidence = report => new EvidenceFolder(DivergenceDirectory, DivergenceReportsMax).Keep(report, line => log?.Log(LogLevel.Warning, default, line, null, (text, _) => text)),
             Arbiter = new FileArbiter(SharedDirectory),
-            Devices = new HostDevices(DiskDirectory),
+            Devices = new HostDevices(DiskDirectory, new AllowedPaths(AllowedPaths)),
         };
     }
 
@@ -149,6 +152,7 @@ internal sealed record NodeSettings
             SharedDirectory = Path.Combine(folder, shared),
             DiskDirectory = Path.Combine(folder, given.GetString("ftakka.node.disk-directory", Path.Combine("disks", name))),
             ControlSocket = given.GetString("ftakka.node.control-socket") is { Length: > 0 } path ? Path.Combine(folder, path) : DefaultSocket(name),
+            AllowedPaths = ReadAllowedPaths(given, folder, name),
             MemoryBytesMax = ReadMemory(given, file),
             Protection = ReadProtection(given, file),
             AutoProtect = ReadAutoProtect(given, file),
@@ -198,6 +202,14 @@ internal sealed record NodeSettings
             LogBytesMax = given.GetLong("ftakka.ft.log-bytes", defaults.LogBytesMax),
         };
         return read.Validate() is { } wrong ? throw new CommandFailedException($"{file}: ftakka.ft: {wrong}.") : read;
+    }
+
+    /// <summary>This node's own images; and those that all nodes reach, by default below the folder that all nodes mount.</summary>
+    private static ImmutableArray<string> ReadAllowedPaths(Config given, string folder, string name)
+    {
+        const string Key = "ftakka.node.allowed-paths";
+        IEnumerable<string> shared = given.HasPath(Key) ? given.GetStringList(Key) : [Path.Combine(given.GetString("ftakka.node.shared-directory"), "images")];
+        return [.. shared.Prepend(given.GetString("ftakka.node.disk-directory", Path.Combine("disks", name))).Select(path => Path.GetFullPath(Path.Combine(folder, path)))];
     }
 
     /// <summary>Without the setting all that this process may have: of the host, or of its cgroup.</summary>
