@@ -61,6 +61,9 @@ internal static class LinuxCalls
         }
     }
 
+    /// <summary>Whether the network of the calling thread has an interface of this name.</summary>
+    public static bool HasInterface(string name) => InterfaceIndex(name) != 0;
+
     public static IOException LastError(string what)
     {
         int error = Marshal.GetLastPInvokeError();
@@ -74,6 +77,10 @@ internal static class LinuxCalls
     [DllImport("libc", EntryPoint = "write", SetLastError = true)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
     public static extern nint Write(SafeFileHandle file, byte[] buffer, nint count);
+
+    [DllImport("libc", EntryPoint = "if_nametoindex", SetLastError = true)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static extern uint InterfaceIndex([MarshalAs(UnmanagedType.LPUTF8Str)] string name);
 
     [DllImport("libc", EntryPoint = "ioctl", SetLastError = true)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]

@@ -30,6 +30,11 @@ public sealed partial class NodeActor
             return;
         }
         leaveUntil = Now + settings.HandOverTimeout;
+        // None of them begins any more.
+        foreach (PendingStart pending in starting.Values.ToArray())
+        {
+            Settle(pending);
+        }
         foreach (NodeEntry entry in entries.Values)
         {
             switch (entry.View?.Status.Role)

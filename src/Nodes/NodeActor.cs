@@ -1,19 +1,8 @@
-using System.Collections.Immutable;
-using System.Globalization;
 using Akka.Actor;
 using Akka.Event;
 using Akka.Remote;
-using FtAkka.Actors.Machines;
-using FtAkka.Actors.Vms;
-using FtAkka.Cpu.Memory;
-using FtAkka.DeviceActors.Consoles;
-using FtAkka.DeviceActors.Fencing;
-using FtAkka.LogChannelActors;
 using FtAkka.LogChannelActors.Replicas;
-using FtAkka.Machine.Events;
-using FtAkka.Replication.Log;
 using FtAkka.Replication.Messages;
-using FtAkka.Replication.Protection;
 
 namespace FtAkka.Nodes;
 
@@ -29,11 +18,6 @@ public sealed partial class NodeActor : ReceiveActor, IWithTimers
 
     private sealed record AskedAgain(object Question, IActorRef Asker);
 
-    private sealed record ReplicaEnded(NodeEntry Entry, ReplicaEnd End);
-
-    /// <summary>Console output from before a copy that a new backup gets.</summary>
-    private const int HistoryBytesMax = 1 << 20;
-
     /// <summary>An actor that was made begins within this time, or is looked for again.</summary>
     private static readonly TimeSpan LooksAgain = TimeSpan.FromMilliseconds(2);
 
@@ -44,11 +28,13 @@ public sealed partial class NodeActor : ReceiveActor, IWithTimers
     private readonly INodeArbiter arbiter;
     private readonly ILoggingAdapter log = Context.GetLogger();
     private readonly SortedDictionary<string, NodeEntry> entries = new(StringComparer.Ordinal);
-    private readonly List<IActorRef> peers = [];
+    private readonly SortedDictionary<string, IActorRef> peers = new(StringComparer.Ordinal);
     private readonly NodeSenders senders;
     private readonly SortedDictionary<string, Heartbeat> lastBeats = new(StringComparer.Ordinal);
     private ICancelable? beats;
     private readonly HashSet<Address> associated = [];
+    private readonly SortedDictionary<string, string> settingsTold = new(StringComparer.Ordinal);
+    private readonly StepGaps gaps;
     private long beatsSent;
     private int replicasMade;
 
@@ -59,8 +45,10 @@ public sealed partial class NodeActor : ReceiveActor, IWithTimers
         this.settings = settings;
         arbiter = settings.Arbiter;
         senders = new NodeSenders(Context.System, settings.SendersProved);
+        gaps = new StepGaps(settings.Protection);
         Receive<Beat>(_ =>
         {
+            NoteGap();
             SendBeat();
             LookAfterReplicas();
         });
@@ -68,14 +56,18 @@ public sealed partial class NodeActor : ReceiveActor, IWithTimers
         Receive<DisassociatedEvent>(OnDisassociated);
         Receive<BeatAtOnce>(_ => SendBeat());
         Receive<Heartbeat>(beat => senders.IsFrom(Sender, beat.NodeName), Hear);
-        Receive<CloneOffer>(offer => senders.IsFrom(Sender, offer.Node), Consider);
+        Receive<CloneOffer>(offer => senders.IsFrom(Sender, offer.Node), Take);
+        Receive<VmQuestion>(question => senders.IsFrom(Sender, question.NodeName), AnswerTo);
+        Receive<VmAnswer>(answer => senders.IsFrom(Sender, answer.NodeName), Hear);
+        Receive<SettingsTold>(told => senders.IsFrom(Sender, told.NodeName), Hear);
         Receive<IWireMessage>(message => log.Warning("A {0} of {1} in another node's name is dropped", message.GetType().Name, senders.Describe(Sender)));
         Receive<ReplicaEnded>(OnEnded);
+        Receive<NeverBegan>(OnNeverBegan);
         Receive<Dropped>(OnDropped);
         Receive<ReplicaProtocol.Settled>(OnSettled);
         Receive<AskedAgain>(message => Self.Tell(message.Question, message.Asker));
         Receive<NodeProtocol.Leave>(_ => Leave());
-        Receive<NodeProtocol.Start>(message => Answer(() => Start(message)));
+        Receive<NodeProtocol.Start>(Start);
         Receive<NodeProtocol.Protect>(message => AnswerOnceBegun(message.Vm, message, () => Protect(message.Vm, message.Node)));
         Receive<NodeProtocol.Unprotect>(message => AnswerOnceBegun(message.Vm, message, () => Unprotect(message.Vm)));
         Receive<NodeProtocol.Failover>(message => AnswerOnceBegun(message.Vm, message, () => FailOver(message.Vm)));
@@ -85,7 +77,7 @@ public sealed partial class NodeActor : ReceiveActor, IWithTimers
             return $"{message.Vm}: {message.Operation} was sent";
         }));
         Receive<NodeProtocol.List>(_ => Sender.Tell(new NodeProtocol.Replicas(
-            [.. entries.Values.Select(entry => new ReplicaLine(settings.Name, entry.Vm, entry.End is null ? entry.Replica?.View : null, entry.End))])));
+            [.. entries.Values.Select(entry => new ReplicaLine(settings.Name, entry.Vm, entry.View, entry.End, gaps.Seen))])));
         Receive<NodeProtocol.Attach>(message => AnswerOnceBegun(message.Vm, message, () => new NodeProtocol.Attached(Live(message.Vm).Console)));
     }
 
@@ -99,6 +91,10 @@ public sealed partial class NodeActor : ReceiveActor, IWithTimers
     protected override SupervisorStrategy SupervisorStrategy() => new OneForOneStrategy(failure =>
     {
         log.Error(failure, "A replica failed and is silent from now on");
+        if (failure is ActorInitializationException { Actor: { } replica })
+        {
+            self.Tell(new NeverBegan(replica, failure.GetBaseException().Message));
+        }
         return Directive.Stop;
     });
 
@@ -107,11 +103,12 @@ public sealed partial class NodeActor : ReceiveActor, IWithTimers
     {
         foreach (string peer in settings.Peers.Keys)
         {
-            peers.Add(((ExtendedActorSystem)Context.System).Provider.ResolveActorRef(NodePort.RootOf(Context.System, settings, peer)! / "user" / Name));
+            peers[peer] = ((ExtendedActorSystem)Context.System).Provider.ResolveActorRef(NodePort.RootOf(Context.System, settings, peer)! / "user" / Name);
         }
         TimeSpan interval = settings.Protection.HeartbeatInterval;
         Context.System.EventStream.Subscribe(Self, typeof(AssociatedEvent));
         Context.System.EventStream.Subscribe(Self, typeof(DisassociatedEvent));
+        gaps.Step(Now);
         beats = Context.System.Scheduler.ScheduleTellRepeatedlyCancelable(interval, interval, Self, new Beat(), Self);
     }
 
@@ -140,14 +137,26 @@ public sealed partial class NodeActor : ReceiveActor, IWithTimers
     private void SendBeat()
     {
         var beat = new Heartbeat(settings.Name, settings.Incarnation, ++beatsSent, Context.System.Scheduler.HighResMonotonicClock.Ticks);
-        foreach (IActorRef peer in peers)
+        foreach (IActorRef peer in peers.Values)
         {
             peer.Tell(beat);
         }
     }
 
+    /// <summary>A node that its host gives no time is taken for dead by others, and would not know why.</summary>
+    private void NoteGap()
+    {
+        if (gaps.Step(Now) is { } longest)
+        {
+            log.Warning("This node stood still for {0:F0} ms, which others cannot tell from its death: a gap in its own steps, {1} since it began. Its host has too little CPU for all "
+                + "that runs on it, or was paused: give it more, or make ftakka.ft.failure-timeout longer on all nodes", longest.TotalMilliseconds, gaps.Seen.Count);
+        }
+    }
+
     private void LookAfterReplicas()
     {
+        LookAfterStarts();
+        AnswerWhatIsDone();
         if (IsLeaving)
         {
             GoOnLeaving();
@@ -161,6 +170,7 @@ public sealed partial class NodeActor : ReceiveActor, IWithTimers
     private void Hear(Heartbeat beat)
     {
         NoteRestart(beat);
+        TellSettings(beat);
         NoteLoss(beat);
         heard[beat.NodeName] = Now;
         foreach (NodeEntry entry in entries.Values)
@@ -179,6 +189,30 @@ public sealed partial class NodeActor : ReceiveActor, IWithTimers
         foreach (NodeEntry entry in entries.Values)
         {
             entry.Replica?.Restarted(beat.NodeName);
+        }
+    }
+
+    /// <summary>A process that is heard for the first time, or again after a loss, is told what must be the same on all nodes.</summary>
+    private void TellSettings(Heartbeat beat)
+    {
+        bool known = lastBeats.TryGetValue(beat.NodeName, out Heartbeat? last) && last.Incarnation == beat.Incarnation && beat.Sequence <= last.Sequence + 1;
+        if (!known && peers.TryGetValue(beat.NodeName, out IActorRef? peer))
+        {
+            peer.Tell(new SettingsTold(settings.Name, CommonSettings.Write(settings)));
+        }
+    }
+
+    private void Hear(SettingsTold told)
+    {
+        if (!peers.ContainsKey(told.NodeName) || settingsTold.GetValueOrDefault(told.NodeName) == told.Settings)
+        {
+            return;
+        }
+        settingsTold[told.NodeName] = told.Settings;
+        string differences = string.Join("; ", CommonSettings.Differences(settings, told.Settings));
+        if (differences.Length > 0)
+        {
+            log.Warning("{0} has other settings under ftakka.ft than this node, and all nodes must have the same: {1}", told.NodeName, differences);
         }
     }
 
@@ -203,7 +237,11 @@ public sealed partial class NodeActor : ReceiveActor, IWithTimers
     private void AnswerOnceBegun(string vm, object question, Func<object> act)
     {
         IActorRef asker = Sender;
-        if (!entries.TryGetValue(vm, out NodeEntry? entry) || entry.End is not null)
+        if (starting.TryGetValue(vm, out PendingStart? pending))
+        {
+            WaitBehind(pending, question, asker);
+        }
+        else if (!entries.TryGetValue(vm, out NodeEntry? entry) || entry.End is not null)
         {
             asker.Tell(AnswerOf(act));
         }
@@ -216,7 +254,7 @@ public sealed partial class NodeActor : ReceiveActor, IWithTimers
             OnceSettled(entry, () =>
             {
                 object answer = AnswerOf(act);
-                OnceSettled(entry, () => asker.Tell(answer));
+                OnceSettled(entry, () => Reply(asker, answer));
             });
         }
     }
@@ -244,9 +282,7 @@ public sealed partial class NodeActor : ReceiveActor, IWithTimers
         }
     }
 
-    private void Answer(Func<object> act) => Sender.Tell(AnswerOf(act));
-
-    private static object AnswerOf(Func<object> act)
+    private object AnswerOf(Func<object> act)
     {
         try
         {
@@ -257,297 +293,11 @@ public sealed partial class NodeActor : ReceiveActor, IWithTimers
         {
             return new NodeProtocol.Refused(refused.Message);
         }
-    }
-
-    private string Start(NodeProtocol.Start message)
-    {
-        VmProfile profile = message.Profile;
-        RefuseWhileLeaving();
-        if (entries.TryGetValue(profile.Name, out NodeEntry? running) && running.End is null)
+        // A mistake of the node must not restart its actor: that would end all its VMs.
+        catch (Exception mistake) when (mistake is not OutOfMemoryException)
         {
-            throw new NodeRefusedException($"The VM {profile.Name} runs on this node already.");
-        }
-        if (message.Backup is { } backup)
-        {
-            RequirePeer(backup);
-        }
-        ulong generation = TakeGeneration(profile, message.TakeOver);
-        Add(profile, default, new MachineOptions
-        {
-            Config = profile.Machine,
-            Kernel = message.Kernel,
-            Initrd = message.Initrd,
-        }, generation, null, message.Backup);
-        return $"{profile.Name} runs on {settings.Name}, generation {generation}";
-    }
-
-    /// <summary>The arbiter must know this replica as the owner before it runs.</summary>
-    private ulong TakeGeneration(VmProfile profile, bool takeOver)
-    {
-        string vm = profile.Name;
-        OwnershipRecord? newest = arbiter.Newest(vm);
-        if (newest is not null && !takeOver && !arbiter.HasEnded(vm, newest.Generation))
-        {
-            throw new NodeRefusedException($"The arbiter knows {newest.Node} as the owner of {vm} (generation {newest.Generation}, since {newest.TakenAt}), and not that it "
-                + "ended in order. If it is certain that it runs nowhere, start it with --take-over.");
-        }
-        if (newest is not null && !takeOver && newest.Node != settings.Name && profile.Disks.Any(disk => disk.Separate))
-        {
-            throw new NodeRefusedException($"{vm} ran on {newest.Node} last, and has disks of which each node has its own copy: the copy of {settings.Name} may be older. "
-                + $"Start it on {newest.Node}; or, if the copy here is known to be the newest, with --take-over.");
-        }
-        ulong generation = (newest?.Generation ?? 0) + 1;
-        OwnershipVerdict verdict = arbiter.ClaimNow(new OwnershipClaim(Identity(vm), generation));
-        return verdict == OwnershipVerdict.Owned
-            ? generation
-            : throw new NodeRefusedException($"The arbiter in {arbiter.Place} did not grant {vm} to this node: {verdict}.");
-    }
-
-    private ReplicaIdentity Identity(string vm) => new(vm, settings.Name, settings.Incarnation);
-
-    private NodeEntry Add(VmProfile profile, ChannelSession session, MachineOptions machine, ulong generation, CloneOffer? offer, string? protectOn = null,
-        ImmutableArray<DeviceDefinition> ownDisks = default)
-    {
-        if (entries.TryGetValue(profile.Name, out NodeEntry? former))
-        {
-            former.Endpoint?.Dispose();
-        }
-        var entry = new NodeEntry
-        {
-            Vm = profile.Name, Console = new ConsoleScrollback(), Session = session, Reprotection = new Reprotection(settings.AutoProtect),
-        };
-        if (offer is not null || protectOn is not null)
-        {
-            entry.Reprotection.Want();
-        }
-        IScheduler scheduler = Context.System.Scheduler;
-        IActorRef self = Self;
-        var definition = new ReplicaDefinition
-        {
-            Shell = new ReplicaShellOptions
-            {
-                Setup = new ReplicaSetup
-                {
-                    Id = Identity(profile.Name),
-                    Protection = settings.Protection with { Disks = profile.ProtectedDisks },
-                    Profile = profile.Write(),
-                    CloneLimits = settings.CloneLimits,
-                    EvidenceLogBytes = settings.EvidenceLogBytes,
-                },
-                Port = new NodePort(Context.System, settings, profile.Name, Self),
-                Arbiter = arbiter,
-                Clock = () => scheduler.HighResMonotonicClock,
-                ConsoleHistory = () => entry.Console.Tail(HistoryBytesMax),
-                ConsoleHistoryReceived = (offset, bytes) => entry.Console.Prepend(offset, bytes.AsSpan()),
-                KeepEvidence = settings.KeepEvidence,
-                Replayed = outputs => Show(entry.Console, outputs),
-            },
-            Machine = machine,
-            DigestInterval = settings.DigestInterval,
-            Generation = generation,
-            ProtectOn = protectOn,
-            Offer = offer,
-            OwnDisks = ownDisks.IsDefault ? [] : ownDisks,
-            OpenDevices = replica =>
-            {
-                var fence = new Fence(() => replica.MayAct);
-                replica.FenceMoved = fence.Moved;
-                return settings.Devices.Open(profile, fence, entry.Console);
-            },
-            Created = replica => entry.Replica = replica,
-            Synced = () => settings.Devices.OwnDisksComplete(profile),
-            Dropped = what => self.Tell(new Dropped(entry, what)),
-            Ended = end => self.Tell(new ReplicaEnded(entry, end)),
-        };
-        NodeSenders proved = senders;
-        entry.Endpoint = new ReplicaEndpoint(Context.System, profile.Name, (message, sender) =>
-        {
-            if (entry.Replica is { } replica && (replica.PeerNode is not { } peer || proved.IsFrom(sender, peer)))
-            {
-                replica.Received(message);
-            }
-        });
-        entry.Actor = Context.ActorOf(ReplicaActor.Props(settings.Adapt(definition)), string.Create(CultureInfo.InvariantCulture, $"{profile.Name}-{++replicasMade}"));
-        entries[profile.Name] = entry;
-        return entry;
-    }
-
-    private static void Show(ConsoleScrollback console, IReadOnlyList<MachineEffect> outputs)
-    {
-        foreach (ConsoleOutput output in outputs.OfType<ConsoleOutput>().Where(output => output.Console == ConsoleKind.Serial))
-        {
-            console.Append(output.StreamOffset, output.Bytes.AsSpan());
-        }
-    }
-
-    /// <summary>Another node offers a copy of a VM.</summary>
-    private void Consider(CloneOffer offer)
-    {
-        var session = new ChannelSession(offer.Generation, offer.Attempt);
-        if (entries.TryGetValue(offer.Vm, out NodeEntry? present) && present.End is null)
-        {
-            if (present.Session == session)
-            {
-                present.Replica?.Received(offer);
-                return;
-            }
-            Refuse(offer, $"{settings.Name} has a replica of {offer.Vm} already.");
-            return;
-        }
-        string refusal = Check(offer, out VmProfile? profile);
-        if (refusal.Length > 0)
-        {
-            Refuse(offer, refusal);
-            return;
-        }
-        ImmutableArray<DeviceDefinition> ownDisks;
-        try
-        {
-            ownDisks = settings.Devices.OpenOwnDisks(profile!);
-        }
-        catch (IOException refused)
-        {
-            Refuse(offer, $"{settings.Name} cannot take its copy of a disk: {refused.Message}");
-            return;
-        }
-        log.Info("{0}: takes a copy from {1}, generation {2}", offer.Vm, offer.Node, offer.Generation);
-        Add(profile!, session, new MachineOptions { Config = profile!.Machine, Kernel = default }, 0, offer, ownDisks: ownDisks);
-    }
-
-    private string Check(CloneOffer offer, out VmProfile? profile)
-    {
-        profile = null;
-        if (IsLeaving)
-        {
-            return $"{settings.Name} is stopping.";
-        }
-        if (!settings.Peers.ContainsKey(offer.Node))
-        {
-            return $"{settings.Name} does not know the node {offer.Node}: add it to ftakka.node.peers of {settings.Name}.";
-        }
-        if (offer.LogVersion != LogFrame.Version)
-        {
-            return $"{settings.Name} speaks version {LogFrame.Version} of the log, {offer.Node} version {offer.LogVersion}: run the same version of FtAkka on both.";
-        }
-        profile = VmProfile.TryRead(offer.Profile, out string refusal);
-        if (profile is null)
-        {
-            return refusal;
-        }
-        if (profile.Name != offer.Vm || offer.PageBytes != GuestMemory.PageSizeBytes
-            || (ulong)offer.PageCount * (ulong)offer.PageBytes != profile.MemoryBytes)
-        {
-            return "The offer contradicts its own profile.";
-        }
-        OwnershipRecord? owner;
-        try
-        {
-            owner = arbiter.Newest(offer.Vm);
-        }
-        catch (Exception failed) when (failed is IOException or UnauthorizedAccessException)
-        {
-            return $"{settings.Name} cannot read the arbiter's records now: {failed.Message}";
-        }
-        return owner is not null && owner.Generation == offer.Generation && owner.Node == offer.Node
-            ? ""
-            : $"By the arbiter in {arbiter.Place}, {offer.Node} does not own generation {offer.Generation} of {offer.Vm}: both nodes must mount the same folder.";
-    }
-
-    private void Refuse(CloneOffer offer, string why)
-    {
-        log.Warning("{0}: refused the copy that {1} offers: {2}", offer.Vm, offer.Node, why);
-        new NodePort(Context.System, settings, offer.Vm, Self).Send(offer.Node, new CloneAnswer(offer.Generation, offer.Attempt, why));
-    }
-
-    private string Protect(string vm, string node)
-    {
-        RequirePeer(node);
-        RefuseWhileLeaving();
-        NodeEntry entry = Live(vm);
-        ReplicaStatus status = entry.View!.Status;
-        if (status.Role != ReplicaRole.Solo)
-        {
-            throw new NodeRefusedException($"The VM {vm} {(status.Role == ReplicaRole.CloningPrimary ? "is being copied to" : "has its backup on")} {status.Peer} already; "
-                + "'ftakka vm unprotect' gives that up.");
-        }
-        entry.Reprotection.Want();
-        entry.Replica!.Protect(node);
-        return $"{vm} is being copied to {node}; 'ftakka vm status' shows how far it is";
-    }
-
-    private string Unprotect(string vm)
-    {
-        NodeEntry entry = Live(vm);
-        if (entry.View!.Status.Role == ReplicaRole.Solo)
-        {
-            throw new NodeRefusedException($"The VM {vm} has no backup.");
-        }
-        entry.Reprotection.Forget();
-        entry.Replica!.Unprotect();
-        return $"{vm} goes on without a backup";
-    }
-
-    private string FailOver(string vm)
-    {
-        NodeEntry entry = Live(vm);
-        if (!entry.View!.Status.CanTakeOver)
-        {
-            throw new NodeRefusedException($"The VM {vm} has no backup that could take over: let 'ftakka vm protect' make one, and wait until 'ftakka vm status' says protected.");
-        }
-        entry.Replica!.PlannedFailover();
-        return $"{vm} hands over to its backup on {entry.View!.Status.Peer}";
-    }
-
-    private void RefuseWhileLeaving()
-    {
-        if (IsLeaving)
-        {
-            throw new NodeRefusedException($"The node {settings.Name} is stopping.");
-        }
-    }
-
-    private void RequirePeer(string node)
-    {
-        if (node == settings.Name)
-        {
-            throw new NodeRefusedException("A backup beside its primary would die with it: name another node.");
-        }
-        if (!settings.Peers.ContainsKey(node))
-        {
-            throw new NodeRefusedException($"{settings.Name} does not know the node {node}; it knows {string.Join(", ", settings.Peers.Keys)}.");
-        }
-    }
-
-    private NodeEntry Live(string vm) =>
-        entries.TryGetValue(vm, out NodeEntry? entry) && entry is { End: null, Replica: { } replica } && ReplicaRoles.IsLive(replica.View.Status.Role)
-            ? entry
-            : throw new NodeRefusedException($"The VM {vm} is not live on {settings.Name}.");
-
-    private void OnEnded(ReplicaEnded message)
-    {
-        message.Entry.End = message.End;
-        // Nobody will say any more that it has done something.
-        Action[] waiting = [.. message.Entry.Waiting];
-        message.Entry.Waiting.Clear();
-        Array.ForEach(waiting, then => then());
-        message.Entry.Endpoint?.Dispose();
-        message.Entry.Endpoint = null;
-        message.Entry.Console.Close();
-        log.Info("{0}: the replica is closed: {1}", message.Entry.Vm, message.End.What);
-        if (message.End.Reason == HaltReason.MachineEnded || message.Entry.SwitchedOff)
-        {
-            try
-            {
-                arbiter.NoteEnd(message.Entry.Vm, message.End.Generation);
-            }
-            catch (Exception failed) when (failed is IOException or UnauthorizedAccessException)
-            {
-                log.Warning("{0}: its end cannot be noted with the arbiter: {1}", message.Entry.Vm, failed.Message);
-            }
-        }
-        if (IsLeaving)
-        {
-            GoOnLeaving();
+            log.Error(mistake, "The node failed at what it was asked for");
+            return new NodeProtocol.Refused($"The node {settings.Name} failed at it: {mistake.Message} (its log has the error)");
         }
     }
 }

@@ -21,6 +21,15 @@ internal sealed class NodeEntry
     /// <summary>When and where it gets a new backup.</summary>
     public required Reprotection Reprotection { get; init; }
 
+    /// <summary>RAM of its guest.</summary>
+    public required ulong MemoryBytes { get; init; }
+
+    /// <summary>Its machine until its actor has it.</summary>
+    public required PreparedMachine Machine { get; init; }
+
+    /// <summary>Of a replica that was started here: the generation that the arbiter granted for that; 0 for a backup.</summary>
+    public ulong Generation { get; set; }
+
     /// <summary>The replica; null until its actor has begun. Read on the wire's threads as well.</summary>
     public ReplicaHandle? Replica
     {

@@ -24,6 +24,9 @@ public sealed record NodeOptions
     /// <summary>The other nodes' wire addresses, host:port, by name.</summary>
     public required ImmutableSortedDictionary<string, string> Peers { get; init; }
 
+    /// <summary>What the guests of this node may have of RAM together, in bytes. A VM for which there is not enough is refused.</summary>
+    public ulong MemoryBytesMax { get; init; } = ulong.MaxValue;
+
     /// <summary>Limits and intervals of protected VMs.</summary>
     public required ProtectionOptions Protection { get; init; }
 
@@ -89,6 +92,10 @@ public interface INodeArbiter : IArbiter
 /// <summary>The devices of a host.</summary>
 public interface INodeDevices
 {
+    /// <summary>Looks at what the VM of another node names, before anything is opened for it: when its copy is offered, and again when it goes live here.</summary>
+    /// <exception cref="IOException">This host opens something of it for nobody else.</exception>
+    void Admit(VmProfile profile);
+
     /// <summary>Opens the devices of a VM that is live here. Shared disks are not locked; a fence keeps the replica that is not live from acting.</summary>
     /// <exception cref="IOException">One cannot be opened; those opened before are closed.</exception>
     ImmutableArray<DeviceDefinition> Open(VmProfile profile, Fence fence, ConsoleScrollback console);

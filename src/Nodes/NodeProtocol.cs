@@ -63,4 +63,5 @@ public static class NodeProtocol
 /// <param name="Vm">The VM.</param>
 /// <param name="View">Its state; null once it has ended.</param>
 /// <param name="End">How it ended; null while it exists.</param>
-public sealed record ReplicaLine(string Node, string Vm, ReplicaView? View, ReplicaEnd? End);
+/// <param name="Gaps">How often the node stood still.</param>
+public sealed record ReplicaLine(string Node, string Vm, ReplicaView? View, ReplicaEnd? End, NodeGaps Gaps = default);

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization;
@@ -16,6 +17,22 @@ namespace FtAkka.Nodes;
 /// </summary>
 public sealed record VmProfile
 {
+    private const int NameMax = 100, CpuModelMax = 100;
+
+    /// <summary>The room that the boot protocol has for a command line, with its end.</summary>
+    private const int CommandLineMax = 0xFFFF;
+
+    /// <summary>A path of Linux with its end (PATH_MAX).</summary>
+    private const int PathMax = 4096;
+
+    /// <summary>A pebibyte: more than a file system of today has for one image.</summary>
+    private const ulong DiskSectorsMax = 1UL << 41;
+
+    /// <summary>A network that passes IPv6 takes at least so much (RFC 8200).</summary>
+    private const ushort MtuMin = 1280;
+
+    private const int MacDigits = 12;
+
     private static readonly JsonSerializerOptions Format = new() { UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow };
 
     /// <summary>A disk: where it is, and what the guest was told of it.</summary>
@@ -81,17 +98,17 @@ public sealed record VmProfile
         Nics = [.. Nics.Select(nic => new NetOptions { Mac = [.. Convert.FromHexString(nic.Mac)], Mtu = nic.Mtu, Segmentation = true })],
     };
 
-    /// <summary>Reads an offered profile; null with what is wrong with it, or why this host cannot run it.</summary>
+    /// <summary>Reads an offered profile; null with what is wrong with it, or why this host cannot run it. Whatever the text is, it throws nothing.</summary>
     public static VmProfile? TryRead(string text, out string refusal)
     {
-        refusal = "";
         try
         {
             VmProfile profile = JsonSerializer.Deserialize<VmProfile>(text, Format) ?? throw new JsonException("It is empty.");
-            refusal = profile.WhyOtherSemantics() ?? Cpu.Architecture.CpuModel.WhyNotHere(profile.CpuModel) ?? profile.FindError() ?? "";
+            refusal = profile.WhyOtherSemantics() ?? profile.FindErrorInNames() ?? Cpu.Architecture.CpuModel.WhyNotHere(profile.CpuModel) ?? profile.FindError() ?? "";
             return refusal.Length == 0 ? profile : null;
         }
-        catch (Exception wrong) when (wrong is JsonException or FormatException)
+        // A text that is no UTF-16 is an argument that the reader refuses.
+        catch (Exception wrong) when (wrong is JsonException or ArgumentException or NotSupportedException)
         {
             refusal = $"The offered profile is not understood ({wrong.Message}): both nodes must run the same version of FtAkka.";
             return null;
@@ -105,9 +122,69 @@ public sealed record VmProfile
     /// <summary>The profile as text.</summary>
     public string Write() => JsonSerializer.Serialize(this, Format);
 
-    /// <summary>What is wrong with it, or null.</summary>
-    public string? FindError() =>
-        Name.Length is 0 or > 100 || !Name.All(letter => char.IsAsciiLetterOrDigit(letter) || letter is '-' or '_')
-            ? $"The VM's name '{Name}' may have letters, digits, '-' and '_' only."
-            : Machine.FindError();
+    /// <summary>Whether a VM may have this name. It is a part of file names and of addresses.</summary>
+    public static bool IsName([NotNullWhen(true)] string? name) =>
+        name is { Length: > 0 and <= NameMax } && name.All(letter => char.IsAsciiLetterOrDigit(letter) || letter is '-' or '_');
+
+    /// <summary>What is wrong with it, or null. Every part of it is looked at, since a peer may have written it.</summary>
+    public string? FindError() => FindErrorInNames() ?? FindErrorInDisks() ?? FindErrorInNics() ?? Machine.FindError();
+
+    private string? FindErrorInNames()
+    {
+        if (!IsName(Name))
+        {
+            return $"The VM's name '{Name}' may have letters, digits, '-' and '_' only, and at most {NameMax} of them.";
+        }
+        if (CpuModel is not { Length: > 0 and <= CpuModelMax })
+        {
+            return $"The name of the CPU model is missing, or longer than {CpuModelMax} characters.";
+        }
+        return CommandLine is { Length: <= CommandLineMax } ? null : $"The kernel's command line is missing, or longer than {CommandLineMax} characters.";
+    }
+
+    private string? FindErrorInDisks()
+    {
+        if (Disks.IsDefault)
+        {
+            return "The list of disks is missing.";
+        }
+        for (int i = 0; i < Disks.Length; i++)
+        {
+            if (Disks[i] is not { } disk || !IsPath(disk.Path))
+            {
+                return $"Disk {i} has no path, or one that is longer than {PathMax - 1} characters or has control characters.";
+            }
+            if (disk.CapacitySectors is 0 or > DiskSectorsMax)
+            {
+                return $"Disk {i} has {disk.CapacitySectors} sectors; it must have at least one, and at most {DiskSectorsMax}.";
+            }
+        }
+        return null;
+    }
+
+    private string? FindErrorInNics()
+    {
+        if (Nics.IsDefault)
+        {
+            return "The list of network cards is missing.";
+        }
+        for (int i = 0; i < Nics.Length; i++)
+        {
+            if (Nics[i] is not { } nic || !Enum.IsDefined(nic.Target) || (nic.Target != NicTarget.None && !IsPath(nic.Name)))
+            {
+                return $"Network card {i} has no target that this node knows, or its target no name.";
+            }
+            if (nic.Mac is not { Length: MacDigits } mac || !mac.All(char.IsAsciiHexDigit) || (Convert.FromHexString(mac)[0] & 1) != 0)
+            {
+                return $"Network card {i} has no MAC address of {MacDigits} hexadecimal digits, or that of a group.";
+            }
+            if (nic.Mtu < MtuMin)
+            {
+                return $"Network card {i} has an MTU of {nic.Mtu}; at least {MtuMin} is needed.";
+            }
+        }
+        return null;
+    }
+
+    private static bool IsPath([NotNullWhen(true)] string? path) => path is { Length: > 0 and < PathMax } && !path.Any(char.IsControl);
 }

@@ -14,6 +14,12 @@ namespace FtAkka.DeterministicSim.Cluster;
 internal sealed class SimulatedDevices(ClusterWorld world, SimulatedHost host, long incarnation) : INodeDevices
 {
     /// <inheritdoc/>
+    public void Admit(VmProfile profile)
+    {
+        // Simulated hosts have no files but the VM's own.
+    }
+
+    /// <inheritdoc/>
     public ImmutableArray<DeviceDefinition> Open(VmProfile profile, Fence fence, ConsoleScrollback console)
     {
         fence = world.Mutant.Fence(fence);

@@ -45,13 +45,12 @@ public sealed class TapLink : IFrameLink
     public bool ConnectedAtStart => true;
 
     /// <summary>
-    /// Opens the TAP interface <paramref name="name"/>, which is created if it does not exist and the process may do so (CAP_NET_ADMIN);
-    /// one made beforehand for this user with <c>ip tuntap add</c> needs no privilege.
+    /// Opens the TAP interface <paramref name="name"/>, which somebody has made and put on a bridge, for this user (<c>ip tuntap add</c>) or any. It is never made here: a
+    /// new one would be on no bridge, and the guest without a network.
     /// </summary>
     /// <param name="name">Name of the interface.</param>
     /// <param name="fence">Looked at immediately before each frame is written; null for none.</param>
-    /// <exception cref="IOException">The interface cannot be opened; the message says why.</exception>
-    /// <exception cref="UnauthorizedAccessException">No permission for the clone device.</exception>
+    /// <exception cref="IOException">The interface cannot be opened; the message says why, and what makes one.</exception>
     public static TapLink Open(string name, Fence? fence = null)
     {
         ArgumentException.ThrowIfNullOrEmpty(name);
@@ -59,7 +58,11 @@ public sealed class TapLink : IFrameLink
         {
             throw new IOException($"The interface name '{name}' is longer than {InterfaceNameBytes - 1} characters.");
         }
-        SafeFileHandle device = File.OpenHandle(CloneDevice, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite);
+        if (!LinuxCalls.HasInterface(name))
+        {
+            throw new IOException($"There is no TAP interface '{name}'. {HowToMake(name)}");
+        }
+        SafeFileHandle device = OpenCloneDevice(name);
         try
         {
             byte[] request = new byte[InterfaceRequestBytes];
@@ -67,11 +70,10 @@ public sealed class TapLink : IFrameLink
             BitConverter.TryWriteBytes(request.AsSpan(InterfaceNameBytes), (short)(FlagTap | FlagNoPacketInformation));
             if (LinuxCalls.Control(device, SetInterface, request) != 0)
             {
-                throw LinuxCalls.LastError($"Cannot open the TAP interface '{name}'");
+                throw new IOException($"{LinuxCalls.LastError($"Cannot open the TAP interface '{name}'").Message} {HowToMake(name)}");
             }
             LinuxCalls.SetNonBlocking(device);
-            int end = Array.IndexOf(request, (byte)0);
-            return new TapLink(device, LinuxCalls.NewEvent(), Encoding.ASCII.GetString(request, 0, Math.Min(end, InterfaceNameBytes)), fence ?? Fence.None);
+            return new TapLink(device, LinuxCalls.NewEvent(), name, fence ?? Fence.None);
         }
         catch
         {
@@ -79,6 +81,21 @@ public sealed class TapLink : IFrameLink
             throw;
         }
     }
+
+    private static SafeFileHandle OpenCloneDevice(string name)
+    {
+        try
+        {
+            return File.OpenHandle(CloneDevice, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite);
+        }
+        catch (Exception refused) when (refused is IOException or UnauthorizedAccessException)
+        {
+            throw new IOException($"Cannot open the TAP interface '{name}': {refused.Message} It needs {CloneDevice}, which 'modprobe tun' brings, and the right to use it.", refused);
+        }
+    }
+
+    private static string HowToMake(string name) =>
+        $"One for the user {Environment.UserName} is made by 'ip tuntap add dev {name} mode tap user {Environment.UserName}' and 'ip link set dev {name} up', as root; put it on the bridge of the guest's network then.";
 
     /// <inheritdoc/>
     public Task<LinkInput> ReceiveAsync()

@@ -95,6 +95,9 @@ public static partial class WireMessageCodec
         Row<CloneBlocksWanted>("bw", 4, WriteCloneBlocksWanted, ReadCloneBlocksWanted),
         Row<CloneBlocks>("cb", 5, WriteCloneBlocks, ReadCloneBlocks),
         Row<DivergenceWitness>("dw", 6, WriteDivergenceWitness, ReadDivergenceWitness),
+        Row<VmQuestion>("vq", 2, WriteVmQuestion, ReadVmQuestion),
+        Row<VmAnswer>("va", 4, WriteVmAnswer, ReadVmAnswer),
+        Row<SettingsTold>("st", 2, WriteSettingsTold, ReadSettingsTold),
         Row<MessagePiece>(PieceManifest, 6, WriteMessagePiece, ReadMessagePiece),
     ];
 

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using FtAkka.Replication.Protection;
 
 namespace FtAkka.Replication.Messages;
 
@@ -40,6 +41,30 @@ public sealed record Heartbeat(string NodeName, long Incarnation, long Sequence,
 {
     /// <summary>Longest node name in characters.</summary>
     public const int NodeNameMax = 255;
+}
+
+/// <summary>Node → every other node, before it starts a VM that may run elsewhere: which replica of it do you have? Answered by <see cref="VmAnswer"/>.</summary>
+/// <param name="NodeName">Name of the sender; at most <see cref="Heartbeat.NodeNameMax"/> characters.</param>
+/// <param name="Vm">Name of the VM; at most <see cref="CloneOffer.NameMax"/> characters.</param>
+public sealed record VmQuestion(string NodeName, string Vm) : IWireMessage;
+
+/// <summary>Answers <see cref="VmQuestion"/>.</summary>
+/// <param name="NodeName">Name of the sender; at most <see cref="Heartbeat.NodeNameMax"/> characters.</param>
+/// <param name="Vm">Name of the VM; at most <see cref="CloneOffer.NameMax"/> characters.</param>
+/// <param name="Role">Role of the sender's replica; <see cref="ReplicaRole.Halted"/>: it has none.</param>
+/// <param name="Generation">Generation of that replica; 0 if it has none.</param>
+public sealed record VmAnswer(string NodeName, string Vm, ReplicaRole Role, ulong Generation) : IWireMessage;
+
+/// <summary>Node → a node that it hears for the first time, or again after a loss: settings that all nodes must have alike. Not answered: each node tells its own.</summary>
+/// <param name="NodeName">Name of the sender; at most <see cref="Heartbeat.NodeNameMax"/> characters.</param>
+/// <param name="Settings">Lines of key=value.</param>
+public sealed record SettingsTold(string NodeName, string Settings) : IWireMessage
+{
+    /// <summary>Longest text of settings in characters.</summary>
+    public const int SettingsMax = 2000;
+
+    /// <inheritdoc/>
+    public int ContentBytes => Settings.Length * 3;
 }
 
 /// <summary>

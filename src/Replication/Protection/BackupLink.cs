@@ -117,6 +117,7 @@ internal sealed class BackupLink
         if (!IsProtected && Entries.Acknowledged >= EntitledFrom)
         {
             IsProtected = true;
+            _core.LastError = null;
             _core.Report($"protected by {Peer}");
         }
         Entries.ResendWhenStuck(now);

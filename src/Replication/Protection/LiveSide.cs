@@ -121,7 +121,7 @@ internal sealed class LiveSide : IReplicaSide
                 BeginClone(now, protect.PeerNode);
                 break;
             case ReplicaInput.Unprotect when _clone is { } clone:
-                AbandonClone(clone, "cancelled");
+                AbandonClone(clone, "cancelled", isFailure: false);
                 break;
             case ReplicaInput.Unprotect when _link is not null:
                 ClaimNext(now, DropCause.Unprotected, "unprotected");
@@ -130,7 +130,7 @@ internal sealed class LiveSide : IReplicaSide
                 link.BeginHandOver();
                 break;
             case ReplicaInput.Leave when _clone is { } clone:
-                AbandonClone(clone, "the node stops");
+                AbandonClone(clone, "the node stops", isFailure: false);
                 break;
             case ReplicaInput.Leave when _link is { } link && !_ended && !_core.Arbiter.IsClaiming:
                 link.BeginHandOver();
@@ -293,8 +293,9 @@ internal sealed class LiveSide : IReplicaSide
     }
 
     /// <summary>Before the commit the backup is entitled to nothing, so that giving up needs nobody's consent.</summary>
-    private void AbandonClone(CloneSwitch clone, string why)
+    private void AbandonClone(CloneSwitch clone, string why, bool isFailure = true)
     {
+        _core.LastError = isFailure ? $"the copy to {clone.Peer} failed: {why}" : null;
         clone.End();
         _core.Close(ChannelCloseReason.Cancelled, why);
         (_lastClone, _clone) = (clone.Progress, null);
@@ -436,6 +437,7 @@ internal sealed class LiveSide : IReplicaSide
     {
         if (_link is not { } link)
             return;
+        _core.LastError = _drop.Cause == DropCause.Unprotected ? null : $"the backup on {link.Peer} was lost: {_drop.Why}";
         _core.Close(ChannelCloseReason.Dropped, _drop.Why);
         _core.Own(generation);
         _link = null;

@@ -111,6 +111,9 @@ public sealed class ReplicaCore
 
     internal FailoverTimes Times { get; set; } = new();
 
+    /// <summary>See <see cref="ReplicaView"/>.</summary>
+    internal string? LastError { get; set; }
+
     /// <summary>Takes an input.</summary>
     /// <param name="now">A reading of the host's monotonic clock.</param>
     /// <param name="input">What happened.</param>
@@ -136,7 +139,7 @@ public sealed class ReplicaCore
 
     /// <summary>What an operator sees.</summary>
     public ReplicaView View(Instant now) =>
-        new(Status(now), Times, _digestsChecked, _lastDigestIcount, _logRate.BitsPerSecond, _reconnects, _side.LastClone, now.SinceStart);
+        new(Status(now), Times, _digestsChecked, _lastDigestIcount, _logRate.BitsPerSecond, _reconnects, _side.LastClone, now.SinceStart, LastError);
 
     /// <summary>The protocol's state.</summary>
     public ReplicaStatus Status(Instant now) => _side.Describe(now, new ReplicaStatus

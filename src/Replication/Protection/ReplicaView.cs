@@ -11,8 +11,9 @@ namespace FtAkka.Replication.Protection;
 /// <param name="Reconnects">How often messages of the peer's node were lost on the way, and the log was resumed.</param>
 /// <param name="LastClone">The last copy to a backup, if there was one.</param>
 /// <param name="Clock">The moment, by the clock of <paramref name="Times"/>.</param>
+/// <param name="LastError">Why a copy failed or a backup was lost, for people; null while there is a backup that can take over, and where nothing has failed.</param>
 public sealed record ReplicaView(ReplicaStatus Status, FailoverTimes Times, ulong DigestsChecked, ulong LastDigestIcount, double LogBitsPerSecond, int Reconnects,
-    CloneView? LastClone, TimeSpan Clock);
+    CloneView? LastClone, TimeSpan Clock, string? LastError);
 
 /// <summary>How far a copy is, or how the last one went.</summary>
 /// <param name="Round">0 is the whole memory, then rounds of dirty pages.</param>

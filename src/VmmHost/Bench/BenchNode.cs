@@ -18,7 +18,9 @@ internal sealed class BenchNode(DemoNode node) : IFtNode
     /// <exception cref="CommandFailedException">One of them did not come up.</exception>
     public static async Task<(IFtNode Primary, IFtNode Backup)> StartPairAsync(string folder, string settings, CancellationToken cancelled)
     {
-        ClusterFiles files = ClusterFiles.Create(folder, [DemoNode.OnThisHost("A"), DemoNode.OnThisHost("B")], settings);
+        // The guests' images are beside the cluster's files.
+        string allowed = $"\nftakka.node.allowed-paths = [ \"{Path.GetDirectoryName(Path.GetFullPath(folder))}\" ]\n";
+        ClusterFiles files = ClusterFiles.Create(folder, [DemoNode.OnThisHost("A"), DemoNode.OnThisHost("B")], settings + allowed);
         foreach (ClusterNode node in files.Nodes)
         {
             await File.AppendAllTextAsync(files.ConfigOf(node), $"ftakka.node.control-socket = \"{node.Name}.sock\"\n", cancelled).ConfigureAwait(false);

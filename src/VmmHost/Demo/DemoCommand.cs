@@ -254,7 +254,7 @@ public sealed class DemoCommand : ICommandModule
 
         /// <summary>The lease ends before the timeout whatever the clocks' drift, and pauses that count are half of it.</summary>
         private string Timing() => string.Create(CultureInfo.InvariantCulture,
-            $"ftakka.ft {{ failure-timeout = {timeoutMs}ms, lease = {timeoutMs * 5 / 6}ms, pause-guard = {timeoutMs / 2}ms, heartbeat-interval = {Math.Max(10, timeoutMs / 6)}ms, channel-timeout = {timeoutMs * 5}ms }}\n");
+            $"ftakka.ft {{ failure-timeout = {timeoutMs}ms, lease = {timeoutMs * 5 / 6}ms, pause-guard = {timeoutMs / 2}ms, heartbeat-interval = {Math.Max(10, timeoutMs / 6)}ms, channel-timeout = {timeoutMs * 5}ms }}\nftakka.node.allowed-paths = [ \"{folder}\" ]\n");
     }
 }
 

@@ -160,6 +160,15 @@ internal sealed record ReplicaStatusLine
     /// <summary>The failover that made this replica live.</summary>
     public FailoverLine? Failover { get; init; }
 
+    /// <summary>Why the last copy failed, or the backup was lost; null once there is one that can take over.</summary>
+    public string? LastError { get; init; }
+
+    /// <summary>How often the node itself has stood still since it began: its host is starved, or was paused.</summary>
+    public long NodeGaps { get; init; }
+
+    /// <summary>The longest of those times.</summary>
+    public double NodeGapLongestMs { get; init; }
+
     /// <summary>How it ended.</summary>
     public string? End { get; init; }
 
@@ -215,6 +224,9 @@ internal sealed record ReplicaStatusLine
                 ? $"{disks.Compared} of {disks.Of} blocks compared, {disks.Differing} differ, {disks.Sent} sent, with those changed meanwhile" : null,
             CopyPauseMs = view.LastClone is { Pause.Ticks: > 0 } paused ? Math.Round(paused.Pause.TotalMilliseconds, 3) : null,
             Failover = view.Times.Live == default ? null : FailoverLine.Of(view),
+            LastError = view.LastError,
+            NodeGaps = line.Gaps.Count,
+            NodeGapLongestMs = Math.Round(line.Gaps.Longest.TotalMilliseconds, 3),
         };
     }
 }

@@ -15,7 +15,8 @@ namespace FtAkka.VmmHost.Nodes;
 
 /// <summary>The devices of a real host: disk images, TAP and unix sockets.</summary>
 /// <param name="diskDirectory">Where this host's copies of separate disks are whose paths are relative.</param>
-internal sealed class HostDevices(string diskDirectory) : INodeDevices
+/// <param name="allowed">What VMs of other nodes may name.</param>
+internal sealed class HostDevices(string diskDirectory, AllowedPaths allowed) : INodeDevices
 {
     /// <summary>Stands beside an image while it is being copied to: half of another disk must not be taken for one.</summary>
     private const string IncompleteMark = ".incomplete";
@@ -36,6 +37,23 @@ internal sealed class HostDevices(string diskDirectory) : INodeDevices
         }
         VmProfile profile = VmComposition.ProfileOf(spec, (disk, _) => DiskOf(disk, diskDirectory));
         return profile.FindError() is { } wrong ? throw new CommandFailedException(wrong) : profile;
+    }
+
+    /// <inheritdoc/>
+    public void Admit(VmProfile profile)
+    {
+        foreach (VmProfile.Disk disk in profile.Disks)
+        {
+            allowed.Require(disk.Separate ? PathOf(disk) : disk.Path);
+            if (disk.Separate)
+            {
+                allowed.Require(PathOf(disk) + IncompleteMark);
+            }
+        }
+        foreach (VmProfile.Nic nic in profile.Nics.Where(nic => nic.Target == NicTarget.Unix))
+        {
+            allowed.Require(nic.Name!);
+        }
     }
 
     /// <inheritdoc/>

@@ -56,6 +56,12 @@ internal sealed record NodeSettings
     /// <summary>Path of the control socket.</summary>
     public required string ControlSocket { get; init; }
 
+    /// <summary>Folders and files that the node opens for VMs of other nodes.</summary>
+    public required ImmutableArray<string> AllowedPaths { get; init; }
+
+    /// <summary>What all guests of the node may have of RAM together, in bytes.</summary>
+    public required ulong MemoryBytesMax { get; init; }
+
     /// <summary>Connections prove which node speaks: they are encrypted and authenticated.</summary>
     public required bool SendersProved { get; init; }
 
@@ -113,12 +119,13 @@ internal sealed record NodeSettings
             Protection = Protection,
             AutoProtect = AutoProtect,
             HandOverTimeout = HandOverTimeout,
+            MemoryBytesMax = MemoryBytesMax,
             CloneLimits = new CloneOptions { BytesPerSecondMax = CloneRate },
             DigestInterval = DigestInterval,
             EvidenceLogBytes = DivergenceLogBytes,
             KeepEvidence = report => new EvidenceFolder(DivergenceDirectory, DivergenceReportsMax).Keep(report, line => log?.Log(LogLevel.Warning, default, line, null, (text, _) => text)),
             Arbiter = new FileArbiter(SharedDirectory, cluster),
-            Devices = new HostDevices(DiskDirectory),
+            Devices = new HostDevices(DiskDirectory, new AllowedPaths(AllowedPaths)),
         };
     }
 
@@ -167,6 +174,8 @@ internal sealed record NodeSettings
             Certificate = insecure ? null : ReadCertificate(akka, file),
             DiskDirectory = Path.Combine(folder, given.GetString("ftakka.node.disk-directory", Path.Combine("disks", name))),
             ControlSocket = given.GetString("ftakka.node.control-socket") is { Length: > 0 } path ? Path.Combine(folder, path) : DefaultSocket(name),
+            AllowedPaths = ReadAllowedPaths(given, folder, name),
+            MemoryBytesMax = ReadMemory(given, file),
             Protection = ReadProtection(given, file),
             AutoProtect = ReadAutoProtect(given, file),
             HandOverTimeout = given.GetTimeSpan("ftakka.ft.hand-over-timeout", TimeSpan.FromSeconds(10)),
@@ -215,6 +224,25 @@ internal sealed record NodeSettings
             LogBytesMax = given.GetLong("ftakka.ft.log-bytes", defaults.LogBytesMax),
         };
         return read.Validate() is { } wrong ? throw new CommandFailedException($"{file}: ftakka.ft: {wrong}.") : read;
+    }
+
+    /// <summary>This node's own images; and those that all nodes reach, by default below the folder that all nodes mount.</summary>
+    private static ImmutableArray<string> ReadAllowedPaths(Config given, string folder, string name)
+    {
+        const string Key = "ftakka.node.allowed-paths";
+        IEnumerable<string> shared = given.HasPath(Key) ? given.GetStringList(Key) : [Path.Combine(given.GetString("ftakka.node.shared-directory"), "images")];
+        return [.. shared.Prepend(given.GetString("ftakka.node.disk-directory", Path.Combine("disks", name))).Select(path => Path.GetFullPath(Path.Combine(folder, path)))];
+    }
+
+    /// <summary>Without the setting all that this process may have: of the host, or of its cgroup.</summary>
+    private static ulong ReadMemory(Config given, string file)
+    {
+        const string Key = "ftakka.node.memory";
+        if (!given.HasPath(Key))
+        {
+            return (ulong)GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
+        }
+        return given.GetByteSize(Key) is { } bytes and > 0 ? (ulong)bytes : throw new CommandFailedException($"{file}: {Key} is '{given.GetString(Key)}': a size is meant, such as 16g.");
     }
 
     private static ulong ReadDigestInterval(Config given, string file)

@@ -37,7 +37,7 @@ public sealed class VmStartCommand : ICommandModule
         var file = new Argument<string>("VM.hocon") { Description = "File that describes the VM." };
         var on = new Option<string>("--on") { Description = "Node that runs it.", HelpName = "NODE", Required = true };
         var backup = new Option<string?>("--backup") { Description = "Node that gets its backup at once.", HelpName = "NODE" };
-        var takeOver = new Option<bool>("--take-over") { Description = "Start although the arbiter knows an owner that did not end in order. Only when it is certain that the VM runs nowhere." };
+        var takeOver = new Option<bool>("--take-over") { Description = "Start although the arbiter knows an owner that did not end in order, and that cannot be asked. Only when it is certain that the VM runs nowhere." };
         var command = new Command("start", "Start a VM on a node.") { file, on, backup, takeOver };
         command.SetAction(async (parsed, cancelled) =>
         {

@@ -125,6 +125,14 @@ public sealed class VmStatusCommand : ICommandModule
         {
             parts.Add($"own disks: {line.DiskState}");
         }
+        if (line.LastError is not null)
+        {
+            parts.Add($"last error: {line.LastError}");
+        }
+        if (line.NodeGaps > 0)
+        {
+            parts.Add(string.Create(CultureInfo.InvariantCulture, $"the node stood still {line.NodeGaps} times, for {line.NodeGapLongestMs} ms at most: its host has too little CPU, or was paused"));
+        }
         if (line.Failover is { } failover)
         {
             parts.Add(string.Create(CultureInfo.InvariantCulture, $"failover: detection {failover.DetectionMs} ms, drain {failover.DrainMs} ms, arbiter {failover.ArbiterMs} ms, go live {failover.GoLiveMs} ms, outputs resent {failover.OutputsResent}"));

@@ -12,13 +12,18 @@ internal sealed class EndingSignals : IDisposable
 
     private readonly PosixSignalRegistration[] registrations;
 
-    /// <summary>Calls <paramref name="end"/> for each of the signals.</summary>
-    public EndingSignals(Action end) => registrations =
+    /// <summary>Takes the signals.</summary>
+    /// <param name="end">Called for each of them.</param>
+    /// <param name="hangUpEnds">SIGHUP is one of them; otherwise it does nothing, as a service that outlives its terminal wants it.</param>
+    public EndingSignals(Action end, bool hangUpEnds = true) => registrations =
     [
         .. Signals.Select(signal => PosixSignalRegistration.Create(signal, context =>
         {
             context.Cancel = true;
-            end();
+            if (hangUpEnds || signal != PosixSignal.SIGHUP)
+            {
+                end();
+            }
         })),
     ];
 

@@ -1,6 +1,5 @@
 using System.Runtime.InteropServices;
 using FtAkka.DeviceActors.Nics;
-using FtAkka.KnownFailures;
 
 namespace FtAkka.DeviceActors.Tests.Nics;
 
@@ -9,7 +8,7 @@ public sealed class MissingTapTests
 {
     private const int NewNetwork = 0x4000_0000;   // CLONE_NEWNET
 
-    [KnownToFail(Issue.Promises, "As root, a VM with a TAP interface that does not exist gets a new one, which is on no bridge; without rights, the error does not say how to make it.", Shows = "the TAP interface ftpmissing")]
+    [Fact]
     public void Interface_that_does_not_exist_is_refused_with_the_commands_that_make_it()
     {
         Exception? refusal = null;

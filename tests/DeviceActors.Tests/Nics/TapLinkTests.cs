@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using System.Diagnostics;
 using System.Net.NetworkInformation;
 using FtAkka.DeviceActors.Fencing;
 using FtAkka.DeviceActors.Nics;
@@ -11,34 +10,35 @@ public sealed class TapLinkTests
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
-    private static int Ip(string arguments)
-    {
-        using Process process = Process.Start(new ProcessStartInfo("ip", arguments) { RedirectStandardError = true })!;
-        process.WaitForExit();
-        return process.ExitCode;
-    }
-
     [Fact]
     public void Name_that_is_too_long_is_refused() =>
         Assert.ThrowsAny<IOException>(() => TapLink.Open("sixteen-letters-"));
 
     [TapFact]
-    public void Interface_exists_while_the_link_is_open()
+    public void Interface_outlives_the_link()
     {
-        string name;
-        using (TapLink link = TapLink.Open("ftt%d"))
+        using var tap = new TestTap();
+        using (TapLink link = TapLink.Open(tap.Name))
         {
-            name = link.Name;
-            Assert.StartsWith("ftt", name, StringComparison.Ordinal);
-            Assert.Contains(NetworkInterface.GetAllNetworkInterfaces(), i => i.Name == name);
+            Assert.Equal(tap.Name, link.Name);
         }
-        Assert.DoesNotContain(NetworkInterface.GetAllNetworkInterfaces(), i => i.Name == name);
+        Assert.Contains(NetworkInterface.GetAllNetworkInterfaces(), i => i.Name == tap.Name);
+        TapLink.Open(tap.Name).Dispose();
+    }
+
+    [TapFact]
+    public void Interface_that_is_no_TAP_is_refused_with_the_commands_that_make_one()
+    {
+        IOException error = Assert.ThrowsAny<IOException>(() => TapLink.Open("lo"));
+        Assert.Contains("'lo'", error.Message, StringComparison.Ordinal);
+        Assert.Contains("ip tuntap add", error.Message, StringComparison.Ordinal);
     }
 
     [TapFact]
     public void Interface_in_use_is_refused_with_the_reason()
     {
-        using TapLink link = TapLink.Open("ftt%d");
+        using var tap = new TestTap();
+        using TapLink link = TapLink.Open(tap.Name);
         IOException error = Assert.ThrowsAny<IOException>(() => TapLink.Open(link.Name));
         Assert.Contains(link.Name, error.Message, StringComparison.Ordinal);
     }
@@ -46,9 +46,10 @@ public sealed class TapLinkTests
     [TapFact]
     public async Task Kernel_answers_an_ARP_request_sent_through_the_link()
     {
-        using TapLink link = TapLink.Open("ftt%d");
-        Assert.Equal(0, Ip($"addr add 10.213.7.1/24 dev {link.Name}"));
-        Assert.Equal(0, Ip($"link set {link.Name} up"));
+        using var tap = new TestTap();
+        using TapLink link = TapLink.Open(tap.Name);
+        TestTap.Ip($"addr add 10.213.7.1/24 dev {link.Name}");
+        TestTap.Ip($"link set {link.Name} up");
         byte[] mac = [2, 0, 0, 0, 0, 7];
         byte[] request =
         [
@@ -70,7 +71,8 @@ public sealed class TapLinkTests
     [TapFact]
     public async Task Closing_cancels_a_receive_and_frames_to_a_downed_interface_are_dropped()
     {
-        TapLink link = TapLink.Open("ftt%d");
+        using var tap = new TestTap();
+        TapLink link = TapLink.Open(tap.Name);
         Assert.Equal(0, await link.SendAsync([[.. new byte[60]]]));
         Task<LinkInput> receive = link.ReceiveAsync();
         link.Dispose();
@@ -82,8 +84,9 @@ public sealed class TapLinkTests
     {
         bool open = false;
         var fence = new Fence(() => Volatile.Read(ref open));
-        using TapLink link = TapLink.Open("ftt%d", fence);
-        Assert.Equal(0, Ip($"link set {link.Name} up"));
+        using var tap = new TestTap();
+        using TapLink link = TapLink.Open(tap.Name, fence);
+        TestTap.Ip($"link set {link.Name} up");
         string counter = $"/sys/class/net/{link.Name}/statistics/rx_packets";   // what we send, the host receives
         Task<int> sending = link.SendAsync([[.. new byte[60]], [.. new byte[60]]]);
         await Task.Delay(50);

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Reflection;
 using FtAkka.Replication.Messages;
+using FtAkka.Replication.Protection;
 using FtAkka.LogChannelActors.Tests.Remoting.Tcp;
 
 namespace FtAkka.Replication.Tests.Messages;
@@ -12,6 +13,11 @@ public sealed class WireMessageCodecTests
     [
         new Heartbeat("node-1", 1, 2, 3),
         new Heartbeat(new string('n', Heartbeat.NodeNameMax), long.MaxValue, long.MinValue, -1),
+        new VmQuestion("node-1", "vm"),
+        new VmAnswer("node-1", new string('v', CloneOffer.NameMax), ReplicaRole.Halted, 0),
+        new VmAnswer("node-1", "vm", ReplicaRole.Solo, ulong.MaxValue),
+        new SettingsTold("node-1", ""),
+        new SettingsTold("node-1", new string('s', SettingsTold.SettingsMax)),
         new LogAppend([], 0, 0),
         new LogAppend([.. Enumerable.Range(0, 5000).Select(i => (byte)i)], 7, ulong.MaxValue),
         new LogAck(0, 0, 0, 0),

@@ -14,6 +14,9 @@ internal sealed class Cluster : IAsyncDisposable
 {
     public const string Vm = "tiny";
 
+    /// <summary>The one file of the cluster's folder that nodes open for each other, for a disk that they share.</summary>
+    public const string DiskName = "disk.raw";
+
     /// <summary>Longer than anything takes on a host that is several times slower and stops for seconds.</summary>
     public static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
 
@@ -27,9 +30,11 @@ internal sealed class Cluster : IAsyncDisposable
     public Cluster(string[] names, string extra = "")
     {
         Folder = Directory.CreateTempSubdirectory("ftakka-failover-").FullName;
+        // Disks of tests are one file; what else stands in their folder is not the nodes'.
+        string allowed = $"ftakka.node.allowed-paths = [ \"{Path(DiskName)}\" ]\n";
         string timing = string.Create(CultureInfo.InvariantCulture,
             $"ftakka.ft {{ failure-timeout = {FailureTimeoutMs}ms, lease = {FailureTimeoutMs * 4 / 5}ms, pause-guard = {FailureTimeoutMs / 2}ms, channel-timeout = 20s, hand-over-timeout = 60s }}\nakka.loglevel = WARNING\n") + extra + "\n";
-        Files = ClusterFiles.Create(System.IO.Path.Combine(Folder, "cluster"), [.. names.Select(name => new ClusterNode(name, "127.0.0.1", FreePort.Next()))], timing);
+        Files = ClusterFiles.Create(System.IO.Path.Combine(Folder, "cluster"), [.. names.Select(name => new ClusterNode(name, "127.0.0.1", FreePort.Next()))], allowed + timing);
         File.WriteAllBytes(Path("kernel"), TinyGuest.Kernel);
     }
 

@@ -11,7 +11,7 @@ public sealed class IsolationTests
 {
     private const string Console = "workload=console";
 
-    [KnownToFail(Issue.Isolation, "An offer with a null disk makes the actor of the backup's node restart, which ends all its VMs.", Shows = "tiny is gone")]
+    [Fact]
     public async Task Offer_with_a_null_disk_is_refused_and_harms_no_VM()
     {
         await using var cluster = new Cluster(["A", "B"]);
@@ -25,7 +25,24 @@ public sealed class IsolationTests
         Assert.False(string.IsNullOrEmpty(refusal), "the offer was not refused");
     }
 
-    [KnownToFail(Issue.Isolation, "A peer overwrites any file of the backup's host as root: an offer may name any path as a disk, also as this host's own copy, which is written to at once.", Shows = "takes the file")]
+    [Fact]
+    public async Task Offer_with_a_name_that_no_VM_may_have_harms_no_VM()
+    {
+        await using var cluster = new Cluster(["A", "B"]);
+        cluster.Start("A");
+        cluster.Start("B");
+        await cluster.StartVmAsync("B", Console);
+        var port = new NodePort(cluster.SystemOf("A"), cluster.SettingsOf("A").ToOptions(), SecondVm.Name, cluster.ActorOf("A"));
+        foreach (string name in new[] { "../other", "a b", "%2e", "$", "\n", new string('v', Replication.Messages.CloneOffer.NameMax) })
+        {
+            port.Send("B", SecondVm.Offer(SecondVm.Profile.Write()) with { Vm = name });
+        }
+        // Behind them on the same connection: once this is answered, they were taken.
+        Assert.False(string.IsNullOrEmpty(await SecondVm.OfferAsync(cluster, SecondVm.Offer(SecondVm.Profile.Write()))));
+        Assert.True(await SecondVm.LivesAsync(cluster, "B"), "tiny is gone");
+    }
+
+    [Fact]
     public async Task Disk_outside_of_the_folders_that_a_node_allows_is_refused()
     {
         await using var cluster = new Cluster(["A", "B"]);
@@ -43,6 +60,26 @@ public sealed class IsolationTests
             Assert.True(refusal?.Contains("not allowed", StringComparison.Ordinal) == true && !File.Exists(victim + ".incomplete"),
                 $"B takes the file {path} {(separate ? "as its own" : "as a shared one")}: '{refusal}'");
         }
+    }
+
+    [Fact]
+    public async Task Link_out_of_the_folders_that_a_node_allows_is_refused()
+    {
+        await using var cluster = new Cluster(["A", "B"]);
+        cluster.Start("A");
+        cluster.Start("B");
+        await cluster.StartVmAsync("B", Console);
+        cluster.Arbiter.ClaimNow(new Replication.Protection.OwnershipClaim(new Replication.Protection.ReplicaIdentity(SecondVm.Name, "A", 1), 1));
+        File.WriteAllBytes(cluster.Path("passwd"), new byte[1 << 20]);
+        string own = cluster.MakeOwnDisk("B", "own.raw", 1 << 20), nowhere = cluster.Path("made-by-a-peer");
+        File.CreateSymbolicLink(cluster.OwnDisk("B", "link.raw"), cluster.Path("passwd"));
+        File.CreateSymbolicLink(own + ".incomplete", nowhere);
+        foreach (string name in new[] { "link.raw", "own.raw" })
+        {
+            VmProfile profile = SecondVm.Profile with { Disks = [new VmProfile.Disk(name, ReadOnly: false, CapacitySectors: 2048, Separate: true)] };
+            Assert.Contains("not allowed", await SecondVm.OfferAsync(cluster, SecondVm.Offer(profile.Write())), StringComparison.Ordinal);
+        }
+        Assert.False(File.Exists(nowhere));
     }
 
     [KnownToFail(Issue.Isolation, "All VMs of a node live in its process: whatever ends it, one exception or a lack of memory, ends them all.", Shows = "tiny is gone")]

@@ -80,7 +80,7 @@ public sealed class PromiseTests
         Assert.True(takenBack, "the VM is still called protected, and B cannot open its disk");
     }
 
-    [KnownToFail(Issue.Promises, "After a power loss the recorded owner itself may not start its VM again without --take-over, though nobody else has it.", Shows = "--take-over")]
+    [Fact]
     public async Task Owner_may_start_its_VM_again_after_a_power_loss()
     {
         await using var cluster = new Cluster(["A"]);
@@ -200,7 +200,7 @@ public sealed class PromiseTests
         },
     };
 
-    [KnownToFail(Issue.Promises, "The fifteenth VM of a node \"runs on A, generation 1\"; then it fails, and needs --take-over to be started anywhere.", Shows = "NodeProtocol+Done")]
+    [Fact]
     public async Task VM_that_cannot_be_made_is_refused_and_leaves_no_entry_and_no_record()
     {
         await using var cluster = new Cluster(["A"]);
@@ -210,7 +210,7 @@ public sealed class PromiseTests
         Assert.Null(cluster.Arbiter.Newest(SecondVm.Name));
     }
 
-    [KnownToFail(Issue.Promises, "A backup that cannot be made leaves an entry \"starting\" for ever on its node, which then takes no copy of that VM any more.", Shows = "starting")]
+    [Fact]
     public async Task Backup_that_cannot_be_made_leaves_no_entry()
     {
         await using var cluster = new Cluster(["A", "B"]);
@@ -224,7 +224,7 @@ public sealed class PromiseTests
         Assert.NotEqual("starting", (await cluster.StatusAsync("B"))?.Role);
     }
 
-    [KnownToFail(Issue.Promises, "Memory is not looked at before a VM is promised: 64 GB are accepted on a host of 24 GB.", Shows = "NodeProtocol+Done")]
+    [Fact]
     public async Task VM_with_more_memory_than_the_host_is_refused()
     {
         Assert.True((ulong)GC.GetGCMemoryInfo().TotalAvailableMemoryBytes < GuestMemory.SizeBytesMax, "this host could have it");
@@ -235,7 +235,7 @@ public sealed class PromiseTests
         Assert.Contains("memory", refused.Why, StringComparison.Ordinal);
     }
 
-    [KnownToFail(Issue.Promises, "SIGHUP stops a node.", Shows = "has stopped")]
+    [Fact]
     public async Task Hang_up_signal_does_not_stop_a_node()
     {
         await using var cluster = new Cluster(["A"], extra: "ftakka.node.control-socket = A.sock");
@@ -246,7 +246,7 @@ public sealed class PromiseTests
         Assert.False(stopped, "the node has stopped");
     }
 
-    [KnownToFail(Issue.Promises, "Nodes whose settings under ftakka.ft differ work together, each by its own, and nobody is told.", Shows = "nobody said")]
+    [Fact]
     public async Task Settings_that_differ_between_nodes_are_named()
     {
         await using var cluster = new Cluster(["A", "B"]);

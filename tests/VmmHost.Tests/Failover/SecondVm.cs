@@ -67,6 +67,8 @@ internal sealed class CountedDevices(INodeDevices devices) : INodeDevices
 
     public int Opened => Volatile.Read(ref opened);
 
+    public void Admit(VmProfile profile) => devices.Admit(profile);
+
     public ImmutableArray<DeviceDefinition> Open(VmProfile profile, Fence fence, ConsoleScrollback console)
     {
         Interlocked.Increment(ref opened);

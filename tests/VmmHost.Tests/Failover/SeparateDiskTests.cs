@@ -146,7 +146,7 @@ public sealed class OwnDiskRefusalTests : IDisposable
         image.SetLength(bytes);
     }
 
-    private string Refusal() => Assert.Throws<IOException>(() => new HostDevices(folder.FullName).OpenOwnDisks(Profile)).Message;
+    private string Refusal() => Assert.Throws<IOException>(() => new HostDevices(folder.FullName, new AllowedPaths([])).OpenOwnDisks(Profile)).Message;
 
     [Fact]
     public void Missing_image_is_named_with_the_command_that_makes_it() =>
@@ -172,7 +172,7 @@ public sealed class OwnDiskRefusalTests : IDisposable
     public void Half_of_a_copy_is_not_started_from_until_it_is_complete()
     {
         Make(1 << 20);
-        var devices = new HostDevices(folder.FullName);
+        var devices = new HostDevices(folder.FullName, new AllowedPaths([]));
         File.WriteAllText(Image + ".incomplete", "");
         IOException refused = Assert.Throws<IOException>(() => devices.Open(Profile, Fence.None, new ConsoleScrollback()));
         Assert.Contains("half of a copy", refused.Message, StringComparison.Ordinal);

@@ -37,7 +37,7 @@ internal sealed class PairCluster : IAsyncDisposable
         Folder = Directory.CreateTempSubdirectory("ftakka-pair-").FullName;
         Network = new PairNetwork(names);
         ClusterNode[] nodes = [.. names.Select((name, i) => new ClusterNode(name, Network.WireAddress(name), 4053))];
-        files = ClusterFiles.Create(Path.Combine(Folder, "cluster"), nodes, Timing(failureTimeoutMs) + settings);
+        files = ClusterFiles.Create(Path.Combine(Folder, "cluster"), nodes, $"ftakka.node.allowed-paths = [ \"{Folder}\" ]\n" + Timing(failureTimeoutMs) + settings);
         foreach (ClusterNode node in nodes)
         {
             File.AppendAllText(files.ConfigOf(node), $"\nftakka.node.control-socket = \"{node.Name}.sock\"\n");

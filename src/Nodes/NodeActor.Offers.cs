@@ -1,0 +1,119 @@
+using System.Collections.Immutable;
+using Akka.Actor;
+using Akka.Event;
+using FtAkka.Actors.Machines;
+using FtAkka.Actors.Vms;
+using FtAkka.Cpu.Memory;
+using FtAkka.LogChannelActors;
+using FtAkka.Replication.Log;
+using FtAkka.Replication.Messages;
+using FtAkka.Replication.Protection;
+
+namespace FtAkka.Nodes;
+
+/// <summary>Copies that other nodes offer: taken, or refused with the reason. Whatever an offer says, it harms no VM of this node.</summary>
+public sealed partial class NodeActor
+{
+    private void Take(CloneOffer offer)
+    {
+        if (!VmProfile.IsName(offer.Vm))
+        {
+            // There is no such VM to answer to.
+            log.Warning("{0} offers a copy of a VM with a name that no VM may have: {1}", PeerText.OneLine(offer.Node), PeerText.OneLine(offer.Vm));
+            return;
+        }
+        try
+        {
+            Consider(offer);
+        }
+        catch (NodeRefusedException refused)
+        {
+            Refuse(offer, refused.Message);
+        }
+        catch (Exception mistake) when (mistake is not OutOfMemoryException)
+        {
+            log.Error(mistake, "{0}: the offer of a copy by {1} met a mistake of this node", offer.Vm, offer.Node);
+            Refuse(offer, $"{settings.Name} failed at the offer: {mistake.Message}");
+        }
+    }
+
+    /// <summary>Another node offers a copy of a VM.</summary>
+    private void Consider(CloneOffer offer)
+    {
+        var session = new ChannelSession(offer.Generation, offer.Attempt);
+        if (entries.TryGetValue(offer.Vm, out NodeEntry? present) && present.End is null)
+        {
+            if (present.Session == session)
+            {
+                present.Replica?.Received(offer);
+                return;
+            }
+            throw new NodeRefusedException($"{settings.Name} has a replica of {offer.Vm} already.");
+        }
+        VmProfile profile = Check(offer);
+        Admit(profile);
+        Prepared prepared = Prepare(profile, session, new MachineOptions { Config = profile.Machine, Kernel = default }, offer);
+        ImmutableArray<DeviceDefinition> ownDisks;
+        try
+        {
+            ownDisks = settings.Devices.OpenOwnDisks(profile);
+        }
+        catch (IOException refused)
+        {
+            prepared.Entry.Machine.Release();
+            throw new NodeRefusedException($"{settings.Name} cannot take its copy of a disk: {refused.Message}", refused);
+        }
+        log.Info("{0}: takes a copy from {1}, generation {2}", offer.Vm, offer.Node, offer.Generation);
+        Begin(prepared, definition => definition with { OwnDisks = ownDisks });
+    }
+
+    private void Admit(VmProfile profile)
+    {
+        try
+        {
+            settings.Devices.Admit(profile);
+        }
+        catch (IOException refused)
+        {
+            throw new NodeRefusedException($"{settings.Name} does not open for {profile.Name} what it names: {refused.Message}", refused);
+        }
+    }
+
+    /// <summary>The profile of the VM that is offered.</summary>
+    /// <exception cref="NodeRefusedException">The offer is not taken.</exception>
+    private VmProfile Check(CloneOffer offer)
+    {
+        RefuseWhileLeaving();
+        if (starting.ContainsKey(offer.Vm))
+        {
+            throw new NodeRefusedException($"{settings.Name} is about to start {offer.Vm}.");
+        }
+        if (!settings.Peers.ContainsKey(offer.Node))
+        {
+            throw new NodeRefusedException($"{settings.Name} does not know the node {offer.Node}: add it to ftakka.node.peers of {settings.Name}.");
+        }
+        if (offer.LogVersion != LogFrame.Version)
+        {
+            throw new NodeRefusedException(
+                $"{settings.Name} speaks version {LogFrame.Version} of the log, {offer.Node} version {offer.LogVersion}: run the same version of FtAkka on both.");
+        }
+        VmProfile profile = VmProfile.TryRead(offer.Profile, out string refusal) ?? throw new NodeRefusedException(refusal);
+        if (profile.Name != offer.Vm || offer.PageBytes != GuestMemory.PageSizeBytes || (ulong)offer.PageCount != profile.MemoryBytes / GuestMemory.PageSizeBytes)
+        {
+            throw new NodeRefusedException("The offer contradicts its own profile.");
+        }
+        OwnershipRecord? owner = NewestRecord(offer.Vm);
+        return owner is not null && owner.Generation == offer.Generation && owner.Node == offer.Node
+            ? profile
+            : throw new NodeRefusedException(
+                $"By the arbiter in {arbiter.Place}, {offer.Node} does not own generation {offer.Generation} of {offer.Vm}: both nodes must mount the same folder.");
+    }
+
+    private void Refuse(CloneOffer offer, string why)
+    {
+        // What it quotes came from the other node.
+        why = PeerText.OneLine(why, ChannelClosed.TextMax);
+        log.Warning("{0}: refused the copy that {1} offers: {2}", offer.Vm, PeerText.OneLine(offer.Node), why);
+        new NodePort(Context.System, settings, offer.Vm, Self).Send(offer.Node, new CloneAnswer(offer.Generation, offer.Attempt, why));
+    }
+}
