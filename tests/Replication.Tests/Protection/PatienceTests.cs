@@ -191,7 +191,7 @@ public sealed class PatienceTests
         return pair;
     }
 
-    private static IReadOnlyList<ReplicaEffect> PassWithBeats(CorePair pair, CoreHost host, string node)
+    private static List<ReplicaEffect> PassWithBeats(CorePair pair, CoreHost host, string node)
     {
         List<ReplicaEffect> effects = pair.PassFor(host, TickMs);
         effects.AddRange(host.Step(pair.Now, new ReplicaInput.NodeHeard(node)));
