@@ -44,7 +44,7 @@ public sealed class TcpUnusedConnectionTests
 
         Assert.True(await dialled.IsClosedAsync());
         Assert.True(await dialling.IsClosedAsync());
-        Assert.Contains("was dialled and carried no message", node.Lines, StringComparison.Ordinal);
+        await Eventually.Holds(() => node.Lines.Contains("was dialled and carried no message", StringComparison.Ordinal), "a line with the reason", () => node.Lines);
     }
 
     [Fact]
