@@ -16,7 +16,7 @@ public sealed record ProtectionOptions
 
     /// <summary>
     /// How long a replica waits for a peer whose node beats, where it may not go on without it, or loses by that: a backup that is being copied, for its primary; a
-    /// primary that has yielded, for the backup that drains the log.
+    /// primary that has yielded, for the backup that drains the log. Nobody is suspected before <see cref="ChannelTimeout"/>, where that is longer.
     /// </summary>
     public TimeSpan PatienceMax { get; init; } = TimeSpan.FromSeconds(20);
 
@@ -124,8 +124,8 @@ public sealed record ProtectionOptions
             return "channel-timeout must not be below failure-timeout";
         if (ClockDriftPerMille is < 0 or > 500)
             return "clock-drift must be between 0 and 500 thousandths";
-        if (PatienceMax < ChannelTimeout || OwnershipCheckInterval <= TimeSpan.Zero)
-            return "patience must not be below channel-timeout, and ownership-check-interval must be above zero";
+        if (PatienceMax <= TimeSpan.Zero || OwnershipCheckInterval <= TimeSpan.Zero)
+            return "patience and ownership-check-interval must be above zero";
         if (LeaseDuration <= HeartbeatInterval || LeasePromise > FailureTimeout)
             return "lease must be longer than heartbeat-interval and, with clock-drift, not longer than failure-timeout: the backup must not go live while the primary may still act";
         if (PauseGuard <= TimeSpan.Zero || PauseGuard > FailureTimeout)

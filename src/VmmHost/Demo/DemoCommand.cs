@@ -130,7 +130,7 @@ public sealed class DemoCommand : ICommandModule
                 await ProtectAsync(a, b, cancelled).ConfigureAwait(false);
                 await CountOnAsync(50, cancelled).ConfigureAwait(false);
                 ReplicaStatusLine before = await StatusAsync(a, cancelled).ConfigureAwait(false);
-                if (!before.Protected)
+                if (!before.CanTakeOver)
                 {
                     Say($"the backup was lost, since this machine is too busy for a timeout of {timeoutMs} ms");
                     await ProtectAsync(a, b, cancelled).ConfigureAwait(false);

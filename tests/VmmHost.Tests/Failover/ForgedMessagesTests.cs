@@ -52,7 +52,7 @@ public sealed class ForgedMessagesTests
         await SaidAsync(warnings, "A Heartbeat of C in another node's name is dropped");
 
         ReplicaStatusLine a = Assert.IsType<ReplicaStatusLine>(await cluster.StatusAsync("A"));
-        Assert.True(a.Protected, a.ToString());
+        Assert.True(a.CanTakeOver, a.ToString());
         Assert.Equal(1ul, a.Generation);
         Assert.DoesNotContain(warnings, line => line.Contains("without a backup", StringComparison.Ordinal));
     }
@@ -80,7 +80,7 @@ public sealed class ForgedMessagesTests
         }
 
         ReplicaStatusLine a = Assert.IsType<ReplicaStatusLine>(await cluster.StatusAsync("A")), b = Assert.IsType<ReplicaStatusLine>(await cluster.StatusAsync("B"));
-        Assert.True(a.Protected && a.Acknowledged <= a.LogEnd, a.ToString());
+        Assert.True(a.CanTakeOver && a.Acknowledged <= a.LogEnd, a.ToString());
         Assert.Equal(("backup", 1ul), (b.Role, cluster.Arbiter.Newest(Cluster.Vm)!.Generation));
     }
 

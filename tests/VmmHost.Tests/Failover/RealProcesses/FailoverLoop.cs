@@ -142,7 +142,7 @@ internal sealed class FailoverLoop(PairCluster cluster, Random random, Action<st
             double target = cluster.FailureTimeoutMs * 0.8;
             double lag = 0;
             await WithinAsync(TimeSpan.FromSeconds(4), async () => (lag = (await cluster.StatusAsync(primary))?.LagMs ?? 0) > target);
-            if (!await IsProtectedAsync(primary))
+            if (!await HasBackupAsync(primary))
             {
                 return false;
             }
@@ -252,7 +252,7 @@ internal sealed class FailoverLoop(PairCluster cluster, Random random, Action<st
         ReplicaStatusLine? before = await cluster.StatusAsync(primary);
         cluster.Kill(third);
         backupsKilled++;
-        generationDue += before is { Protected: true } ? 1u : 0;
+        generationDue += before is { CanTakeOver: true } ? 1u : 0;
         await AloneAsync(primary);
         await cluster.CountOnAsync(20);
         return before is { Role: "cloningPrimary" };
@@ -287,7 +287,7 @@ internal sealed class FailoverLoop(PairCluster cluster, Random random, Action<st
     /// <summary>Kills a primary that has a backup. One that has dropped it, because it got no time, would rightly take the VM with it.</summary>
     private async Task<bool> KillProtectedAsync(string primary)
     {
-        if (!await IsProtectedAsync(primary))
+        if (!await HasBackupAsync(primary))
         {
             return false;
         }
@@ -295,7 +295,7 @@ internal sealed class FailoverLoop(PairCluster cluster, Random random, Action<st
         return true;
     }
 
-    private async Task<bool> IsProtectedAsync(string primary) => await cluster.StatusAsync(primary) is { Protected: true };
+    private async Task<bool> HasBackupAsync(string primary) => await cluster.StatusAsync(primary) is { CanTakeOver: true };
 
     /// <summary>Another host runs the VM, and the console goes on without gap.</summary>
     private async Task<ReplicaStatusLine> TakenOverAsync(string from)

@@ -271,7 +271,7 @@ internal sealed class PairCluster : IAsyncDisposable
 
     /// <summary>Whether this host runs the VM and that one protects it.</summary>
     public async Task<bool> IsPairAsync(string primary, string backup) =>
-        await StatusAsync(primary) is { Protected: true, Peer: { } peer } && peer == backup && await StatusAsync(backup) is { Role: "backup" };
+        await StatusAsync(primary) is { CanTakeOver: true, Peer: { } peer } && peer == backup && await StatusAsync(backup) is { Role: "backup" };
 
     /// <summary>Fails when something that must never happen has happened.</summary>
     public void Check()
