@@ -169,9 +169,8 @@ public sealed partial class NodeActor : ReceiveActor, IWithTimers
 
     private void Hear(Heartbeat beat)
     {
-        NoteRestart(beat);
-        TellSettings(beat);
-        NoteLoss(beat);
+        Follow(lastBeats.GetValueOrDefault(beat.NodeName), beat);
+        lastBeats[beat.NodeName] = beat;
         heard[beat.NodeName] = Now;
         foreach (NodeEntry entry in entries.Values)
         {
@@ -179,26 +178,33 @@ public sealed partial class NodeActor : ReceiveActor, IWithTimers
         }
     }
 
-    private void NoteRestart(Heartbeat beat)
+    /// <summary>
+    /// Heartbeats are numbered and travel with everything else: a gap means that a connection broke and took with it what was under way. A process that is
+    /// heard for the first time, or again after a loss, is told what must be the same on all nodes.
+    /// </summary>
+    private void Follow(Heartbeat? last, Heartbeat beat)
     {
-        if (!lastBeats.TryGetValue(beat.NodeName, out Heartbeat? last) || last.Incarnation == beat.Incarnation)
+        bool anew = last is not null && last.Incarnation != beat.Incarnation;
+        bool lost = last is not null && !anew && beat.Sequence > last.Sequence + 1;
+        if (anew)
         {
-            return;
+            log.Info("{0} was started anew", beat.NodeName);
+            foreach (NodeEntry entry in entries.Values)
+            {
+                entry.Replica?.Restarted(beat.NodeName);
+            }
         }
-        log.Info("{0} was started anew", beat.NodeName);
-        foreach (NodeEntry entry in entries.Values)
-        {
-            entry.Replica?.Restarted(beat.NodeName);
-        }
-    }
-
-    /// <summary>A process that is heard for the first time, or again after a loss, is told what must be the same on all nodes.</summary>
-    private void TellSettings(Heartbeat beat)
-    {
-        bool known = lastBeats.TryGetValue(beat.NodeName, out Heartbeat? last) && last.Incarnation == beat.Incarnation && beat.Sequence <= last.Sequence + 1;
-        if (!known && peers.TryGetValue(beat.NodeName, out IActorRef? peer))
+        if ((last is null || anew || lost) && peers.TryGetValue(beat.NodeName, out IActorRef? peer))
         {
             peer.Tell(new SettingsTold(settings.Name, CommonSettings.Write(settings)));
+        }
+        if (lost)
+        {
+            log.Info("{0}: {1} heartbeats were lost, the channel is resumed", beat.NodeName, beat.Sequence - last!.Sequence - 1);
+            foreach (NodeEntry entry in entries.Values)
+            {
+                entry.Replica?.Reconnected(beat.NodeName);
+            }
         }
     }
 
@@ -214,20 +220,6 @@ public sealed partial class NodeActor : ReceiveActor, IWithTimers
         {
             log.Warning("{0} has other settings under ftakka.ft than this node, and all nodes must have the same: {1}", told.NodeName, differences);
         }
-    }
-
-    /// <summary>Heartbeats are numbered and travel with everything else: a gap means that a connection broke and took with it what was under way.</summary>
-    private void NoteLoss(Heartbeat beat)
-    {
-        if (lastBeats.TryGetValue(beat.NodeName, out Heartbeat? last) && last.Incarnation == beat.Incarnation && beat.Sequence > last.Sequence + 1)
-        {
-            log.Info("{0}: {1} heartbeats were lost, the channel is resumed", beat.NodeName, beat.Sequence - last.Sequence - 1);
-            foreach (NodeEntry entry in entries.Values)
-            {
-                entry.Replica?.Reconnected(beat.NodeName);
-            }
-        }
-        lastBeats[beat.NodeName] = beat;
     }
 
     /// <summary>
