@@ -36,6 +36,7 @@ internal static class CommonSettings
             ("log-entries", protection.LogEntriesMax.ToString(CultureInfo.InvariantCulture)),
             ("log-bytes", protection.LogBytesMax.ToString(CultureInfo.InvariantCulture)),
             ("hand-over-timeout", Milliseconds(options.HandOverTimeout)),
+            ("stop-copy-timeout", Milliseconds(options.StopCopyTimeout)),
             ("digest-interval", options.DigestInterval.ToString(CultureInfo.InvariantCulture)),
         ];
     }

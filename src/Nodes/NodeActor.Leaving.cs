@@ -13,72 +13,56 @@ public sealed partial class NodeActor
     private readonly SortedDictionary<string, TimeSpan> heard = new(StringComparer.Ordinal);
     private readonly List<string> left = [];
     private readonly List<IActorRef> leaveAskers = [];
-    private TimeSpan leaveUntil;
 
     private static TimeSpan Now => Context.System.Scheduler.HighResMonotonicClock;
 
-    private bool IsLeaving => leaveAskers.Count > 0;
+    /// <summary>The node was told to stop in order, and takes nothing new.</summary>
+    private bool IsLeaving { get; set; }
+
+    /// <summary>Peers that were heard lately, in order of names.</summary>
+    private string[] Alive(TimeSpan now) => [.. heard.Where(peer => now - peer.Value < settings.Protection.ChannelTimeout).Select(peer => peer.Key)];
 
     private static bool IsLive(ReplicaView? view) => view is not null && ReplicaRoles.IsLive(view.Status.Role);
 
-    /// <summary>Protected VMs are handed over, backups say goodbye, VMs without a backup are switched off.</summary>
+    /// <summary>Protected VMs are handed over, VMs without a backup are copied to a peer before, backups say goodbye. What no peer takes is switched off.</summary>
     private void Leave()
     {
         leaveAskers.Add(Sender);
-        if (leaveAskers.Count > 1)
+        if (IsLeaving)
         {
+            GoOnLeaving();
             return;
         }
-        leaveUntil = Now + settings.HandOverTimeout;
+        IsLeaving = true;
         // None of them begins any more.
         foreach (PendingStart pending in starting.Values.ToArray())
         {
             Settle(pending);
         }
-        foreach (NodeEntry entry in entries.Values)
+        TimeSpan now = Now;
+        foreach (NodeEntry entry in entries.Values.Where(entry => entry.End is null))
         {
-            switch (entry.View?.Status.Role)
-            {
-                case ReplicaRole.ProtectedPrimary:
-                    Say($"{entry.Vm}: handing over to its backup on {entry.View!.Status.Peer}");
-                    break;
-                case ReplicaRole.CloningPrimary:
-                    Say($"{entry.Vm}: its copy to {entry.View!.Status.Peer} is given up");
-                    break;
-                case ReplicaRole.Backup or ReplicaRole.BackupSyncing:
-                    Say($"{entry.Vm}: the backup here ends, {entry.View!.Status.Peer} goes on without it");
-                    break;
-                default:
-                    break;
-            }
-            if (entry.End is null)
-            {
-                entry.Replica?.Leave();
-            }
+            entry.Departure = new Departure(now, settings.HandOverTimeout, settings.StopCopyTimeout);
         }
         GoOnLeaving();
     }
 
-    /// <summary>Looked at with every heartbeat.</summary>
+    /// <summary>Looked at with every heartbeat, and when a replica ends.</summary>
     private void GoOnLeaving()
     {
-        bool late = Now >= leaveUntil;
+        TimeSpan now = Now;
+        string[] alive = Alive(now);
         bool open = false;
         foreach (NodeEntry entry in entries.Values.Where(entry => entry.End is null))
         {
-            if (entry.View?.Status.Role == ReplicaRole.Solo && !entry.SwitchedOff)
-            {
-                Say($"{entry.Vm}: has no backup and is switched off, as if by its plug; 'ftakka vm start' starts it anew");
-                entry.SwitchedOff = true;
-                Context.Stop(entry.Actor);
-            }
-            else if (late)
-            {
-                Say($"{entry.Vm}: is still {entry.View?.Status.Role}; its other replica will notice that this node is gone");
-            }
-            open = true;
+            // One that was about to begin when the stop did.
+            entry.Departure ??= new Departure(now, settings.HandOverTimeout, settings.StopCopyTimeout);
+            // One whose machine is about to begin cannot be copied yet.
+            ReplicaRole? role = entry.View?.Status is { Role: ReplicaRole.Solo, Runs: false } ? null : entry.View?.Status.Role;
+            Perform(entry, entry.Departure.Look(now, role, settings.AutoProtect.Choices(alive)));
+            open |= entry.SwitchedOff || !entry.Departure.IsOver;
         }
-        if (open && !late)
+        if (open)
         {
             return;
         }
@@ -86,7 +70,64 @@ public sealed partial class NodeActor
         {
             asker.Tell(new NodeProtocol.Left([.. left]));
         }
-        leaveUntil = TimeSpan.MaxValue;
+        leaveAskers.Clear();
+    }
+
+    private void Perform(NodeEntry entry, DepartureStep step)
+    {
+        switch (step.Action)
+        {
+            case DepartureAction.Copy:
+                SayWhyNotTaken(entry);
+                Say($"{entry.Vm}: has no backup, and is copied to {step.Node} first");
+                entry.Replica!.Protect(step.Node!);
+                OnceSettled(entry, entry.Departure!.Settled);
+                break;
+            case DepartureAction.Leave:
+                SayThatItLeaves(entry);
+                entry.Replica!.Leave();
+                OnceSettled(entry, entry.Departure!.Settled);
+                break;
+            case DepartureAction.SwitchOff:
+                SayWhyNotTaken(entry);
+                Say($"{entry.Vm}: has no backup and is switched off, as if by its plug; 'ftakka vm start' starts it anew");
+                entry.SwitchedOff = true;
+                Context.Stop(entry.Actor);
+                break;
+            case DepartureAction.Late:
+                Say($"{entry.Vm}: is still {entry.View?.Status.Role}; its other replica will notice that this node is gone");
+                break;
+            case DepartureAction.Wait:
+            default:
+                break;
+        }
+    }
+
+    private void SayWhyNotTaken(NodeEntry entry)
+    {
+        if (entry.View?.LastError is { } why)
+        {
+            Say($"{entry.Vm}: {why}");
+        }
+    }
+
+    private void SayThatItLeaves(NodeEntry entry)
+    {
+        ReplicaStatus status = entry.View!.Status;
+        switch (status.Role)
+        {
+            case ReplicaRole.ProtectedPrimary:
+                Say($"{entry.Vm}: handing over to its backup on {status.Peer}");
+                break;
+            case ReplicaRole.CloningPrimary:
+                Say($"{entry.Vm}: its copy to {status.Peer} takes too long and is given up");
+                break;
+            case ReplicaRole.Backup or ReplicaRole.BackupSyncing:
+                Say($"{entry.Vm}: the backup here ends, {status.Peer} goes on without it");
+                break;
+            default:
+                break;
+        }
     }
 
     private void Say(string what)
@@ -99,7 +140,7 @@ public sealed partial class NodeActor
     private void Reprotect()
     {
         TimeSpan now = Now;
-        string[] alive = [.. heard.Where(peer => now - peer.Value < settings.Protection.ChannelTimeout).Select(peer => peer.Key)];
+        string[] alive = Alive(now);
         foreach (NodeEntry entry in entries.Values)
         {
             if (IsLive(entry.View) && entry.View!.Status is var status

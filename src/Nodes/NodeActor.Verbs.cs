@@ -1,4 +1,6 @@
 using Akka.Actor;
+using FtAkka.LogChannelActors.Replicas;
+using FtAkka.Machine.Events;
 using FtAkka.Replication.Protection;
 
 namespace FtAkka.Nodes;
@@ -87,15 +89,41 @@ public sealed partial class NodeActor
         $"The VM {entry.Vm} has its backup on {entry.View?.Status.Peer} still: the arbiter in {arbiter.Place} has not answered yet. The VM goes on without a backup "
         + "as soon as it does; 'ftakka vm status' shows it.");
 
-    private string FailOver(string vm)
+    /// <exception cref="NodeRefusedException">There is nobody to hand over to, or nobody who could grant it: the VM would stand until the arbiter is back.</exception>
+    private Awaited FailOver(string vm)
     {
         NodeEntry entry = Live(vm);
-        if (!entry.View!.Status.CanTakeOver)
+        ReplicaStatus status = entry.View!.Status;
+        if (!status.CanTakeOver)
         {
             throw new NodeRefusedException($"The VM {vm} has no backup that could take over: let 'ftakka vm protect' make one, and wait until 'ftakka vm status' says protected.");
         }
+        NewestRecord(vm);
         entry.Replica!.PlannedFailover();
-        return $"{vm} hands over to its backup on {entry.View!.Status.Peer}";
+        return new Awaited(() => OutcomeOfFailOver(entry, status.Peer!), () => StillHandingOver(entry), Now + VerbPatience);
+    }
+
+    private static object? OutcomeOfFailOver(NodeEntry entry, string backup) => entry switch
+    {
+        { End.Reason: HaltReason.HandedOver } => new NodeProtocol.Done($"{entry.Vm} runs on {backup}"),
+        { End: { } end } => new NodeProtocol.Refused($"The VM {entry.Vm} has ended here meanwhile: {end.What}"),
+        { View.Status.Role: ReplicaRole.Solo } => new NodeProtocol.Refused($"The VM {entry.Vm} was not handed over, and goes on here without a backup: {entry.View!.LastError}"),
+        _ => null,
+    };
+
+    private static NodeProtocol.Refused StillHandingOver(NodeEntry entry) => new(
+        $"The VM {entry.Vm} is still handing over to its backup on {entry.View?.Status.Peer}, and stands until that has taken over; 'ftakka vm status' shows how far it is.");
+
+    private object Operate(string vm, ControlOperation operation)
+    {
+        NodeEntry entry = Live(vm);
+        entry.Actor!.Tell(new ReplicaProtocol.Operate(operation));
+        return operation == ControlOperation.PowerOff
+            ? new Awaited(
+                () => entry.End is { } end ? new NodeProtocol.Done($"{vm} is switched off: {end.What}") : null,
+                () => new NodeProtocol.Refused($"The VM {vm} was told to switch off, and has not yet; 'ftakka vm status' shows it."),
+                Now + VerbPatience)
+            : $"{vm}: {operation} was sent";
     }
 
     private void RefuseWhileLeaving()

@@ -71,11 +71,7 @@ public sealed partial class NodeActor : ReceiveActor, IWithTimers
         Receive<NodeProtocol.Protect>(message => AnswerOnceBegun(message.Vm, message, () => Protect(message.Vm, message.Node)));
         Receive<NodeProtocol.Unprotect>(message => AnswerOnceBegun(message.Vm, message, () => Unprotect(message.Vm)));
         Receive<NodeProtocol.Failover>(message => AnswerOnceBegun(message.Vm, message, () => FailOver(message.Vm)));
-        Receive<NodeProtocol.Operate>(message => AnswerOnceBegun(message.Vm, message, () =>
-        {
-            Live(message.Vm).Actor!.Tell(new ReplicaProtocol.Operate(message.Operation));
-            return $"{message.Vm}: {message.Operation} was sent";
-        }));
+        Receive<NodeProtocol.Operate>(message => AnswerOnceBegun(message.Vm, message, () => Operate(message.Vm, message.Operation)));
         Receive<NodeProtocol.List>(_ => Sender.Tell(new NodeProtocol.Replicas(
             [.. entries.Values.Select(entry => new ReplicaLine(settings.Name, entry.Vm, entry.View, entry.End, gaps.Seen))])));
         Receive<NodeProtocol.Attach>(message => AnswerOnceBegun(message.Vm, message, () => new NodeProtocol.Attached(Live(message.Vm).Console)));

@@ -49,6 +49,9 @@ internal sealed class NodeEntry
     /// <summary>How it ended; null while it exists.</summary>
     public ReplicaEnd? End { get; set; }
 
+    /// <summary>How it leaves, once its node stops in order.</summary>
+    public Departure? Departure { get; set; }
+
     /// <summary>It is being switched off with its node, as its only replica: the arbiter is to know that it ended.</summary>
     public bool SwitchedOff { get; set; }
 

@@ -48,6 +48,9 @@ public sealed record NodeOptions
     /// <summary>How long an orderly stop waits for VMs to be handed over.</summary>
     public TimeSpan HandOverTimeout { get; init; } = TimeSpan.FromSeconds(10);
 
+    /// <summary>How long an orderly stop lets VMs without a backup be copied to a peer, to be handed over to it; zero: they are switched off at once.</summary>
+    public TimeSpan StopCopyTimeout { get; init; } = TimeSpan.FromSeconds(60);
+
     /// <summary>Keeps reports of divergences; must not block. Null: they are only logged.</summary>
     public Action<DivergenceReport>? KeepEvidence { get; init; }
 

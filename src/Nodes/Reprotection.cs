@@ -17,6 +17,9 @@ public sealed record AutoProtectOptions
 
     /// <summary>Longest wait. A backup that has stood for so long makes the next wait the shortest again.</summary>
     public TimeSpan DelayMax { get; init; } = TimeSpan.FromSeconds(60);
+
+    /// <summary>Of the peers that live, those that may have a new backup, the first choice first.</summary>
+    public string[] Choices(IReadOnlyList<string> alive) => [.. Nodes.IsEmpty ? alive : Nodes.Where(alive.Contains)];
 }
 
 /// <summary>
@@ -91,7 +94,7 @@ public sealed class Reprotection(AutoProtectOptions options)
         {
             return alive.Contains(same) ? same : null;
         }
-        string[] candidates = [.. options.Nodes.IsEmpty ? alive : options.Nodes.Where(alive.Contains)];
+        string[] candidates = options.Choices(alive);
         // Another one after a try in vain.
         return candidates.Length == 0 ? null : candidates[tries % candidates.Length];
     }

@@ -56,7 +56,17 @@ public sealed record DigestPayload(MachineDigest Digest) : LogPayload;
 public sealed record CheckpointPayload : LogPayload;
 
 /// <summary>The machine ended.</summary>
-public sealed record EndPayload(MachineExitReason Reason) : LogPayload;
+public sealed record EndPayload(MachineExitReason Reason) : LogPayload
+{
+    /// <summary>How it ended, for people.</summary>
+    public string Text => Reason switch
+    {
+        MachineExitReason.PowerOff => "the machine ended: it was switched off",
+        MachineExitReason.Reset => "the machine ended: it was reset",
+        MachineExitReason.TripleFault => "the machine ended: triple fault",
+        _ => $"the machine ended: {Reason}",
+    };
+}
 
 /// <summary>One entry of a VM's log.</summary>
 /// <param name="Lsn">Its number.</param>

@@ -30,7 +30,7 @@ internal sealed class BackupSide : IReplicaSide
     private int _bytesSinceAck;
     private bool _resendDue;
     private bool _primaryEnded;
-    private bool _ended;
+    private EndPayload? _end;
     private Lsn _endedAt;
 
     /// <param name="core">The replica.</param>
@@ -141,8 +141,10 @@ internal sealed class BackupSide : IReplicaSide
         log.Executed(replayed.Executed);
         while (_stamps.TryPeek(out var stamp) && stamp.Last <= log.LastExecuted)
             _echo = Math.Max(_echo, _stamps.Dequeue().Recorded);
-        _ended |= _endedAt != Lsn.None && log.LastExecuted >= _endedAt;
     }
+
+    /// <summary>How the machine has ended here; null before replay has come to that.</summary>
+    private EndPayload? EndedBy(LogReceiveBuffer log) => log.LastExecuted >= _endedAt ? _end : null;
 
     private void Diverge(Divergence divergence, StateWitness witness)
     {
@@ -197,7 +199,7 @@ internal sealed class BackupSide : IReplicaSide
             case ConsoleHistory history:
                 _core.Emit(new ReplicaEffect.KeepConsoleHistory(history.Offset, history.Bytes));
                 break;
-            case ChannelClosed { Reason: ChannelCloseReason.Ended } when _core.Role == ReplicaRole.Backup && _options.HasSeparateDisks && _endedAt != Lsn.None:
+            case ChannelClosed { Reason: ChannelCloseReason.Ended } when _core.Role == ReplicaRole.Backup && _options.HasSeparateDisks && _end is not null:
                 // The machine has ended and all it said has left, but this replica's own disks lack what replay has still to write: from now on the
                 // primary's silence means nothing.
                 _primaryEnded = true;
@@ -257,8 +259,8 @@ internal sealed class BackupSide : IReplicaSide
             if (entry.Payload is InputPayload { Input: DiskCompleted completed } && _options.BackupReads(completed.Disk))
                 _core.Emit(new ReplicaEffect.ForgetOwnRead(completed.Disk, completed.Completion.Id));
         }
-        if (taken.Fresh[^1].Payload is EndPayload)
-            _endedAt = taken.Fresh[^1].Lsn;
+        if (taken.Fresh[^1].Payload is EndPayload end)
+            (_end, _endedAt) = (end, taken.Fresh[^1].Lsn);
         _core.Evidence.Keep(taken.Fresh);
         _core.Emit(new ReplicaEffect.FeedReplay(taken.Fresh));
     }
@@ -277,10 +279,10 @@ internal sealed class BackupSide : IReplicaSide
         if (_log is not { } log)
             return;
         // An ended machine has nothing to take over, once all it said has left.
-        if (_ended && _core.Role == ReplicaRole.Backup && _gate.PeerLastReleased >= _gate.LastAdded && _gate.OwnPending == 0)
+        if (EndedBy(log) is { } end && _core.Role == ReplicaRole.Backup && _gate.PeerLastReleased >= _gate.LastAdded && _gate.OwnPending == 0)
         {
             Acknowledge(now, log);
-            _core.Halt(HaltReason.MachineEnded, "the machine ended");
+            _core.Halt(HaltReason.MachineEnded, end.Text);
             return;
         }
         if (_core.Role == ReplicaRole.Backup && (suspect || _yielded) && !_primaryEnded)
@@ -332,8 +334,8 @@ internal sealed class BackupSide : IReplicaSide
         _core.Own(generation);
         _core.Times = _core.Times with { Won = now.SinceStart };
         _core.CloseSession();
-        _core.GoLive(LiveSide.TakeOver(_core, _setup, _gate, new LogPosition(log.LastReceived, _gate.LastAdded), _icount, _ended));
-        _core.SetPace(_ended ? StopReasons.Ended : StopReasons.None, 100);
+        _core.GoLive(LiveSide.TakeOver(_core, _setup, _gate, new LogPosition(log.LastReceived, _gate.LastAdded), _icount, EndedBy(log)));
+        _core.SetPace(EndedBy(log) is not null ? StopReasons.Ended : StopReasons.None, 100);
         _core.Emit(new ReplicaEffect.StopReplay());
     }
 

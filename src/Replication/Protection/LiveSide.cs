@@ -24,7 +24,7 @@ internal sealed class LiveSide : IReplicaSide
     private long _logBytesSentBefore;
     private Lsn _lastLsn;
     private ulong _icount;
-    private bool _ended;
+    private EndPayload? _end;
     private bool _runs;
     private int _pageCount;
     private Instant _nextCheck;
@@ -48,9 +48,9 @@ internal sealed class LiveSide : IReplicaSide
     /// <param name="gate">Outputs that the primary has not reported as released.</param>
     /// <param name="position">The end of the log.</param>
     /// <param name="icount">Instructions executed.</param>
-    /// <param name="ended">The machine has ended.</param>
-    public static LiveSide TakeOver(ReplicaCore core, ReplicaSetup setup, OutputGate gate, LogPosition position, ulong icount, bool ended) =>
-        new(core, setup, gate, position, pending: []) { _icount = icount, _ended = ended };
+    /// <param name="end">How the machine has ended; null while it runs.</param>
+    public static LiveSide TakeOver(ReplicaCore core, ReplicaSetup setup, OutputGate gate, LogPosition position, ulong icount, EndPayload? end) =>
+        new(core, setup, gate, position, pending: []) { _icount = icount, _end = end };
 
     /// <inheritdoc/>
     public bool HasOutputsUnderWay => _gate.Count > 0 || _ledger.DiskRequestsUnderWay > 0;
@@ -117,7 +117,7 @@ internal sealed class LiveSide : IReplicaSide
             case ReplicaInput.Unprotect when !_runs:
                 _protectWhenRunning = null;
                 break;
-            case ReplicaInput.Protect protect when _core.Role == ReplicaRole.Solo && !_ended:
+            case ReplicaInput.Protect protect when _core.Role == ReplicaRole.Solo && _end is null:
                 BeginClone(now, protect.PeerNode);
                 break;
             case ReplicaInput.Unprotect when _clone is { } clone:
@@ -126,13 +126,13 @@ internal sealed class LiveSide : IReplicaSide
             case ReplicaInput.Unprotect when _link is not null:
                 ClaimNext(now, DropCause.Unprotected, "unprotected");
                 break;
-            case ReplicaInput.PlannedFailover when _link is { IsProtected: true } link && !_ended && !_core.Arbiter.IsClaiming:
+            case ReplicaInput.PlannedFailover when _link is { IsProtected: true } link && _end is null && !_core.Arbiter.IsClaiming:
                 link.BeginHandOver();
                 break;
             case ReplicaInput.Leave when _clone is { } clone:
                 AbandonClone(clone, "the node stops", isFailure: false);
                 break;
-            case ReplicaInput.Leave when _link is { } link && !_ended && !_core.Arbiter.IsClaiming:
+            case ReplicaInput.Leave when _link is { } link && _end is null && !_core.Arbiter.IsClaiming:
                 link.BeginHandOver();
                 break;
             default:
@@ -224,7 +224,7 @@ internal sealed class LiveSide : IReplicaSide
             _core.WentLive(now, resent.Count, pending.Length);
         }
         _core.Emit(new ReplicaEffect.Run(_core.Generation));
-        if (_protectWhenRunning is { } node && !_ended)
+        if (_protectWhenRunning is { } node && _end is null)
             BeginClone(now, node);
         _protectWhenRunning = null;
     }
@@ -246,9 +246,9 @@ internal sealed class LiveSide : IReplicaSide
                 while (next < recorded.Outputs.Count && _gate.LastAdded < mark.LastOutput)
                     AddOutput(new GatedOutput(_gate.LastAdded + 1, recorded.Outputs[next++], entry.Lsn, now));
             }
-            else if (entry.Payload is EndPayload)
+            else if (entry.Payload is EndPayload end)
             {
-                _ended = true;
+                _end = end;
             }
         }
         if (next < recorded.Outputs.Count)
@@ -325,10 +325,10 @@ internal sealed class LiveSide : IReplicaSide
         if (_runs && now < _core.Fence)
             ReleaseAcknowledged(now);
         Talk(now);
-        if (_ended && _gate.Count == 0 && (_link is null || _link.Entries.Count == 0))
+        if (_end is { } end && _gate.Count == 0 && (_link is null || _link.Entries.Count == 0))
         {
-            _core.Close(ChannelCloseReason.Ended, "the machine ended");
-            _core.Halt(HaltReason.MachineEnded, "the machine ended, and all it said has left");
+            _core.Close(ChannelCloseReason.Ended, end.Text);
+            _core.Halt(HaltReason.MachineEnded, end.Text);
             return;
         }
         Pace(now);
@@ -356,7 +356,7 @@ internal sealed class LiveSide : IReplicaSide
             return;
         }
         // Outputs from before the copy will not be made again by the backup: they must have left.
-        if (!clone.IsConfirmed || _core.Fence != FenceTime.Open || _gate.LastReleased < log.From.LastOutput || _ended)
+        if (!clone.IsConfirmed || _core.Fence != FenceTime.Open || _gate.LastReleased < log.From.LastOutput || _end is not null)
             return;
         var entitledFrom = log.From.LastLsn < _gate.LastHandedMark ? _gate.LastHandedMark : log.From.LastLsn;
         // Blocks of separate disks were copied behind the switch, with what the machine had written until then, whether or not the fence let other outputs pass.
@@ -408,7 +408,7 @@ internal sealed class LiveSide : IReplicaSide
 
     private void Pace(Instant now)
     {
-        var stop = _ended ? StopReasons.Ended : StopReasons.None;
+        var stop = _end is not null ? StopReasons.Ended : StopReasons.None;
         int share = 100;
         if (_gate.IsFull)
             stop |= StopReasons.OutputsFull;
@@ -473,6 +473,7 @@ internal sealed class LiveSide : IReplicaSide
     {
         Protected = _link is { IsProtected: true, Lag.IsNear: true },
         CanTakeOver = _link is { IsProtected: true },
+        Runs = _runs,
         LogEnd = _lastLsn,
         Acknowledged = Log?.Acknowledged ?? Lsn.None,
         Executed = _link?.BackupExecuted ?? Lsn.None,

@@ -18,6 +18,9 @@ public sealed record ReplicaStatus
     /// <summary>The backup can take over, however long it would take to come to where the primary is.</summary>
     public bool CanTakeOver { get; init; }
 
+    /// <summary>A live replica's devices are open, and its machine runs, or has run.</summary>
+    public bool Runs { get; init; }
+
     /// <summary>Newest entry recorded (primary) or received (backup).</summary>
     public Lsn LogEnd { get; init; }
 

@@ -34,7 +34,7 @@ internal static class NodeProcess
         services.AddSingleton(terminal);
         services.AddSingleton<ISystemdNotifier, SystemdNotifier>();
         services.AddSingleton<IHostLifetime, NodeLifetime>();
-        services.Configure<HostOptions>(host => host.ShutdownTimeout = settings.HandOverTimeout + NodeService.LeaveGrace + SystemEnd);
+        services.Configure<HostOptions>(host => host.ShutdownTimeout = NodeService.LeaveMost(settings) + SystemEnd);
         services.AddHealthChecks();
         services.AddAkka(NodeOptions.SystemName, (akka, _) => akka
             .AddHocon(settings.AkkaOverrides, HoconAddMode.Prepend)

@@ -13,9 +13,12 @@ namespace FtAkka.VmmHost.Nodes;
 internal sealed class NodeService(Terminal terminal, NodeSettings settings, IRequiredActor<NodeActor> node) : IHostedService, IDisposable
 {
     /// <summary>How long the node may take for its answer beside the hand-over itself.</summary>
-    public static readonly TimeSpan LeaveGrace = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan LeaveGrace = TimeSpan.FromSeconds(5);
 
     private ControlServer? control;
+
+    /// <summary>The longest that an orderly stop of a node takes.</summary>
+    public static TimeSpan LeaveMost(NodeSettings settings) => settings.StopCopyTimeout + settings.HandOverTimeout + LeaveGrace;
 
     /// <inheritdoc/>
     public Task StartAsync(CancellationToken cancellationToken)
@@ -36,7 +39,7 @@ internal sealed class NodeService(Terminal terminal, NodeSettings settings, IReq
         terminal.Progress($"node {settings.Name} stops");
         try
         {
-            NodeProtocol.Left left = await node.ActorRef.Ask<NodeProtocol.Left>(new NodeProtocol.Leave(), settings.HandOverTimeout + LeaveGrace, CancellationToken.None).ConfigureAwait(false);
+            NodeProtocol.Left left = await node.ActorRef.Ask<NodeProtocol.Left>(new NodeProtocol.Leave(), LeaveMost(settings), CancellationToken.None).ConfigureAwait(false);
             foreach (string line in left.What)
             {
                 terminal.Progress(line);

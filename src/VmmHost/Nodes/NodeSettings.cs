@@ -74,6 +74,9 @@ internal sealed record NodeSettings
     /// <summary>How long an orderly stop waits for VMs to be handed over.</summary>
     public required TimeSpan HandOverTimeout { get; init; }
 
+    /// <summary>How long an orderly stop lets VMs without a backup be copied to a peer.</summary>
+    public required TimeSpan StopCopyTimeout { get; init; }
+
     /// <summary>Instructions between the digests by which a backup is compared with its primary.</summary>
     public required ulong DigestInterval { get; init; }
 
@@ -119,6 +122,7 @@ internal sealed record NodeSettings
             Protection = Protection,
             AutoProtect = AutoProtect,
             HandOverTimeout = HandOverTimeout,
+            StopCopyTimeout = StopCopyTimeout,
             MemoryBytesMax = MemoryBytesMax,
             CloneLimits = new CloneOptions { BytesPerSecondMax = CloneRate },
             DigestInterval = DigestInterval,
@@ -179,6 +183,7 @@ internal sealed record NodeSettings
             Protection = ReadProtection(given, file),
             AutoProtect = ReadAutoProtect(given, file),
             HandOverTimeout = given.GetTimeSpan("ftakka.ft.hand-over-timeout", TimeSpan.FromSeconds(10)),
+            StopCopyTimeout = given.GetTimeSpan("ftakka.ft.stop-copy-timeout", TimeSpan.FromSeconds(60)),
             DigestInterval = ReadDigestInterval(given, file),
             CloneRate = given.GetByteSize("ftakka.ft.clone-rate", 0) ?? 0,
             DivergenceDirectory = Path.Combine(folder, given.GetString("ftakka.node.divergence-directory", "divergences")),

@@ -4,7 +4,6 @@ using FtAkka.DeterministicSim.Cluster;
 using FtAkka.DeterministicSim.Reports;
 using FtAkka.DeterministicSim.Scenarios;
 using FtAkka.DeterministicSim.Testing;
-using FtAkka.KnownFailures;
 using FtAkka.Nodes;
 using FtAkka.Replication.Protection;
 
@@ -49,7 +48,7 @@ public sealed class PromiseTests() : TestKit("akka.test.single-expect-default = 
         Assert.True(cluster.RunUntil(() => cluster.Primary == second, TimeSpan.FromSeconds(12)), $"{second} did not take over, {cluster.Primary ?? "nobody"} is live in generation {cluster.Generation}");
     });
 
-    [KnownToFail(Issue.Promises, "A planned failover while the arbiter is out of reach freezes a healthy VM until the arbiter is back.", Shows = "NodeProtocol+Done")]
+    [Fact]
     public void Failover_while_the_arbiter_is_out_of_reach_is_refused() => SimulatedCluster.Run(Quiet, Seed, cluster =>
     {
         cluster.RunUntilProtected();
@@ -126,7 +125,7 @@ public sealed class PromiseTests() : TestKit("akka.test.single-expect-default = 
         }
     });
 
-    [KnownToFail(Issue.Promises, "A VM without a backup is switched off by a stop of its node in order, though a peer could take a copy.", Shows = "vm-lost")]
+    [Fact]
     public void Stop_of_a_node_gives_a_lone_VM_to_a_peer_that_can_take_it() => SimulatedCluster.Run(Quiet, Seed, cluster =>
     {
         cluster.RunUntilProtected();
