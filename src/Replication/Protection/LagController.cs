@@ -96,6 +96,16 @@ public sealed class LagController
     /// <summary>Lag at this moment.</summary>
     public TimeSpan Lag(Instant now) => _executed >= _recorded ? TimeSpan.Zero : now - Instant.Max(_echo, _busySince);
 
+    /// <summary>
+    /// How long the backup needs from this moment on to execute what it has not executed, if nothing is added: by its own speed, which shows while it is behind; one
+    /// that is near is no slower than the primary was.
+    /// </summary>
+    public TimeSpan Drain(Instant now)
+    {
+        var lag = Lag(now);
+        return lag <= _options.LagTarget || _executedSpeed <= 0 ? lag : TimeSpan.FromMilliseconds((_recordedIcount - _executedIcount) / _executedSpeed);
+    }
+
     /// <summary>Adjusts <see cref="SharePercent"/>, <see cref="MustStop"/> and <see cref="IsNear"/>.</summary>
     public void Step(Instant now)
     {
@@ -125,7 +135,8 @@ public sealed class LagController
     /// <summary>Mean speeds of both machines over a few intervals.</summary>
     private void Measure(TimeSpan interval)
     {
-        double weight = Math.Min(1, interval / SpeedWindow);
+        // The first is all there is to go by.
+        double weight = _executedSpeed > 0 ? Math.Min(1, interval / SpeedWindow) : 1;
         _recordedSpeed += (((_recordedIcount - _recordedBefore) / interval.TotalMilliseconds) - _recordedSpeed) * weight;
         _executedSpeed += (((_executedIcount - _executedBefore) / interval.TotalMilliseconds) - _executedSpeed) * weight;
     }

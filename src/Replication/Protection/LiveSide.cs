@@ -468,6 +468,17 @@ internal sealed class LiveSide : IReplicaSide
             _core.SetFence(FenceTime.Open);
     }
 
+    /// <summary>The backup goes on with its replay while it is not yet sure that this host is dead: the longer of the two counts.</summary>
+    private TimeSpan? OutageExpected(Instant now)
+    {
+        if (_link is not { IsProtected: true } link)
+            return null;
+        var drain = link.Lag.Drain(now);
+        return (drain > _options.FailureTimeout ? drain : _options.FailureTimeout) + GoLiveExpected;
+    }
+
+    private TimeSpan GoLiveExpected => _core.Times is { Live.Ticks: > 0 } own ? own.Live - own.Drained : _options.GoLiveExpected;
+
     /// <inheritdoc/>
     public ReplicaStatus Describe(Instant now, ReplicaStatus common) => _gate.Describe(common) with
     {
@@ -481,6 +492,7 @@ internal sealed class LiveSide : IReplicaSide
         LogEntries = Log?.Count ?? 0,
         LogBytes = Log?.Bytes ?? 0,
         Lag = (_link?.Lag ?? _clone?.Log?.Lag)?.Lag(now) ?? TimeSpan.Zero,
+        OutageExpected = OutageExpected(now),
         LogBytesSent = _logBytesSentBefore + ((_link?.Transmitter ?? _clone?.Transmitter)?.BytesSent ?? 0),
         OutputDelayMedian = _delays.AtShare(0.5),
         OutputDelayP99 = _delays.AtShare(0.99),

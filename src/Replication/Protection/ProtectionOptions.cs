@@ -68,6 +68,9 @@ public sealed record ProtectionOptions
     /// <summary>The backup reports execution, and acknowledges entries that no output waits for, at most so often.</summary>
     public TimeSpan ExecutionReportInterval { get; init; } = TimeSpan.FromMilliseconds(10);
 
+    /// <summary>What a take-over is expected to need beside detection and drain: the arbiter is asked, devices are opened. Once this replica has taken over, its own time counts.</summary>
+    public TimeSpan GoLiveExpected { get; init; } = TimeSpan.FromMilliseconds(80);
+
     /// <summary>Execution lag above which the primary is slowed down.</summary>
     public TimeSpan LagTarget { get; init; } = TimeSpan.FromMilliseconds(100);
 

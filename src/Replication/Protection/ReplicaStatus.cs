@@ -47,6 +47,9 @@ public sealed record ReplicaStatus
 
     public TimeSpan Lag { get; init; }
 
+    /// <summary>For how long nobody would serve the VM's clients if its host died now: detection or drain, whichever is longer, and take-over, as measured so far. Null without a backup that can take over.</summary>
+    public TimeSpan? OutageExpected { get; init; }
+
     public int SharePercent { get; init; } = 100;
 
     public StopReasons Stopped { get; init; }

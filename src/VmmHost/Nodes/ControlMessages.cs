@@ -39,9 +39,10 @@ internal sealed record ControlRequest(
 /// <param name="Text">What was done, for people.</param>
 /// <param name="Node">Name of the node.</param>
 /// <param name="Replicas">list: the replicas of the node.</param>
+/// <param name="Vm">start: name of the VM.</param>
 /// <param name="Notice">list: what the node's operator should do something about, such as a certificate that expires soon.</param>
 internal sealed record ControlAnswer(
-    string? Error = null, string? Text = null, string? Node = null, IReadOnlyList<ReplicaStatusLine>? Replicas = null, string? Notice = null);
+    string? Error = null, string? Text = null, string? Node = null, IReadOnlyList<ReplicaStatusLine>? Replicas = null, string? Notice = null, string? Vm = null);
 
 /// <summary>Console bytes.</summary>
 /// <param name="Offset">Node to client: position of the first byte since power-on.</param>
@@ -81,6 +82,9 @@ internal sealed record ReplicaStatusLine
 
     /// <summary>Execution lag of the backup.</summary>
     public double LagMs { get; init; }
+
+    /// <summary>How long clients would go without an answer if the VM's host died now; null without a backup that can take over.</summary>
+    public double? OutageExpectedMs { get; init; }
 
     /// <summary>Newest log entry.</summary>
     public ulong LogEnd { get; init; }
@@ -197,6 +201,7 @@ internal sealed record ReplicaStatusLine
             CanTakeOver = status.CanTakeOver,
             Icount = status.Icount,
             LagMs = Math.Round(status.Lag.TotalMilliseconds, 3),
+            OutageExpectedMs = status.OutageExpected is { } outage ? Math.Round(outage.TotalMilliseconds) : null,
             LogEnd = status.LogEnd.Value,
             Acknowledged = status.Acknowledged.Value,
             Executed = status.Executed.Value,

@@ -157,7 +157,7 @@ internal sealed class ControlServer : IDisposable
         }
         return answered switch
         {
-            NodeProtocol.Done done => new ControlAnswer(Text: done.Text, Node: nodeName),
+            NodeProtocol.Done done => new ControlAnswer(Text: done.Text, Node: nodeName, Vm: (message as NodeProtocol.Start)?.Profile.Name),
             NodeProtocol.Refused refused => new ControlAnswer(Error: refused.Why, Node: nodeName),
             NodeProtocol.Replicas replicas => new ControlAnswer(Node: nodeName, Replicas: [.. replicas.Lines.Select(ReplicaStatusLine.Of)], Notice: notice()),
             NodeProtocol.Attached attached => attached.Console,

@@ -15,6 +15,9 @@ internal static class VmCommandOptions
         Description = "Control socket of the node to ask. Default: of the nodes on this host, the one on which the VM is live.", HelpName = "PATH",
     };
 
+    /// <summary>Wait for the backup.</summary>
+    public static Option<bool> Wait() => new("--wait") { Description = "Wait until the VM is protected, and say how far the copy is. Exits with 1 when the copy failed." };
+
     /// <summary>Sends a request to the node on which the VM is live, and prints the answer.</summary>
     public static async Task<int> AskLiveAsync(Terminal terminal, string? socket, ControlRequest request, CancellationToken cancelled)
     {
@@ -37,13 +40,19 @@ public sealed class VmStartCommand : ICommandModule
         var file = new Argument<string>("VM.hocon") { Description = "File that describes the VM." };
         var on = new Option<string>("--on") { Description = "Node that runs it.", HelpName = "NODE", Required = true };
         var backup = new Option<string?>("--backup") { Description = "Node that gets its backup at once.", HelpName = "NODE" };
+        Option<bool> wait = VmCommandOptions.Wait();
         var takeOver = new Option<bool>("--take-over") { Description = "Start although the arbiter knows an owner that did not end in order, and that cannot be asked. Only when it is certain that the VM runs nowhere." };
-        var command = new Command("start", "Start a VM on a node.") { file, on, backup, takeOver };
+        var command = new Command("start", "Start a VM on a node.") { file, on, backup, wait, takeOver };
         command.SetAction(async (parsed, cancelled) =>
         {
             var request = new ControlRequest("start", File: System.IO.Path.GetFullPath(parsed.GetValue(file)!), Node: parsed.GetValue(backup), TakeOver: parsed.GetValue(takeOver));
-            ControlAnswer answer = await ControlClient.AskAsync(NodeSettings.DefaultSocket(parsed.GetValue(on)!), request, cancelled).ConfigureAwait(false);
+            string socket = NodeSettings.DefaultSocket(parsed.GetValue(on)!);
+            ControlAnswer answer = await ControlClient.AskAsync(socket, request, cancelled).ConfigureAwait(false);
             terminal.Output.WriteLine(answer.Text);
+            if (parsed.GetValue(wait) && request.Node is not null)
+            {
+                await ProtectionWait.UntilProtectedAsync(terminal, socket, answer.Vm!, begun: false, cancelled).ConfigureAwait(false);
+            }
             return ExitCode.Ok;
         });
         return command;
@@ -61,10 +70,20 @@ public sealed class VmProtectCommand : ICommandModule
     {
         Argument<string> vm = VmCommandOptions.Vm();
         var backup = new Option<string>("--backup") { Description = "Node that gets the backup.", HelpName = "NODE", Required = true };
+        Option<bool> wait = VmCommandOptions.Wait();
         Option<string?> control = VmCommandOptions.Control();
-        var command = new Command("protect", "Copy a running VM to another node, which then is its backup.") { vm, backup, control };
-        command.SetAction((parsed, cancelled) => VmCommandOptions.AskLiveAsync(terminal, parsed.GetValue(control),
-            new ControlRequest("protect", parsed.GetValue(vm), Node: parsed.GetValue(backup)), cancelled));
+        var command = new Command("protect", "Copy a running VM to another node, which then is its backup.") { vm, backup, wait, control };
+        command.SetAction(async (parsed, cancelled) =>
+        {
+            string name = parsed.GetValue(vm)!;
+            string socket = parsed.GetValue(control) ?? await ControlClient.FindLiveAsync(ControlClient.Sockets(), name, cancelled).ConfigureAwait(false);
+            await VmCommandOptions.AskLiveAsync(terminal, socket, new ControlRequest("protect", name, Node: parsed.GetValue(backup)), cancelled).ConfigureAwait(false);
+            if (parsed.GetValue(wait))
+            {
+                await ProtectionWait.UntilProtectedAsync(terminal, socket, name, begun: true, cancelled).ConfigureAwait(false);
+            }
+            return ExitCode.Ok;
+        });
         return command;
     }
 }

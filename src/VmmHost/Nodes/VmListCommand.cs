@@ -100,6 +100,10 @@ public sealed class VmStatusCommand : ICommandModule
             string.Create(CultureInfo.InvariantCulture, $"log {line.LogEnd} recorded or received, {line.Acknowledged} acknowledged, {line.Executed} executed, {line.LogBytes} bytes in {line.LogEntries} entries kept, {line.LogMbitPerSecond:0.####} Mbit/s"),
             string.Create(CultureInfo.InvariantCulture, $"lag {line.LagMs} ms, held outputs {line.HeldOutputs} of {line.OutputsUnderWay} under way, CPU share {line.SharePercent} %"),
         };
+        if (line.OutageExpectedMs is { } outage)
+        {
+            parts.Add(string.Create(CultureInfo.InvariantCulture, $"if {line.Node} died now, clients would wait for about {outage} ms"));
+        }
         if (line.OutputsDelayed > 0)
         {
             parts.Add(string.Create(CultureInfo.InvariantCulture,

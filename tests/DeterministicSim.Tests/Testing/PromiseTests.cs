@@ -125,6 +125,27 @@ public sealed class PromiseTests() : TestKit("akka.test.single-expect-default = 
         }
     });
 
+    [Theory]
+    [InlineData(20)]
+    [InlineData(300)]
+    public void Outage_is_about_what_the_status_has_promised(int lagMs) => SimulatedCluster.Run(Busy, Seed, cluster =>
+    {
+        cluster.RunUntilProtected();
+        (string first, string second) = (cluster.Primary!, cluster.Backup!);
+        if (lagMs > 100)
+        {
+            cluster.Inject(new Fault(FaultKind.BackupSlow, default, "", Duration: Long, Magnitude: 40));
+        }
+        Assert.True(cluster.RunUntil(() => cluster.StatusOf(first)!.Lag.TotalMilliseconds is var lag && (lagMs < 100 || lag > lagMs), Long), "the backup does not fall behind");
+        TimeSpan promised = cluster.StatusOf(first)!.OutageExpected!.Value;
+        cluster.Crash(first);
+        Assert.True(cluster.RunUntil(() => cluster.EffectsOf(FaultKind.HostCrash) > 0, Long));
+        TimeSpan died = cluster.Now;
+        Assert.True(cluster.RunUntil(() => cluster.StatusOf(second) is { Runs: true }, Long), $"{second} did not take over");
+        TimeSpan was = cluster.Now - died;
+        Assert.InRange(was, 0.7 * promised - TimeSpan.FromMilliseconds(100), 1.5 * promised + TimeSpan.FromMilliseconds(100));
+    });
+
     [Fact]
     public void Stop_of_a_node_gives_a_lone_VM_to_a_peer_that_can_take_it() => SimulatedCluster.Run(Quiet, Seed, cluster =>
     {

@@ -24,6 +24,26 @@ public sealed class DecisionTests
     }
 
     [Fact]
+    public void Drain_is_the_lag_of_a_backup_that_is_near_and_goes_by_its_own_speed_where_it_is_behind()
+    {
+        var lag = new LagController(Options, Lsn.None, At(0));
+        Assert.Equal(TimeSpan.Zero, lag.Drain(At(0)));
+        // A thousand instructions a millisecond on the primary, half of them on the backup.
+        for (int ms = 1; ms <= 2000; ms++)
+        {
+            lag.Recorded(At(ms), new Lsn((ulong)ms), (ulong)ms * 1000);
+            lag.Executed(At(ms), new Lsn((ulong)(ms / 2)), At(ms / 2), (ulong)ms * 500);
+            lag.Step(At(ms));
+            if (ms == 60)
+            {
+                Assert.Equal(lag.Lag(At(ms)), lag.Drain(At(ms)));
+            }
+        }
+        Assert.Equal(TimeSpan.FromMilliseconds(1000), lag.Lag(At(2000)));
+        Assert.InRange(lag.Drain(At(2000)).TotalMilliseconds, 1900, 2100);
+    }
+
+    [Fact]
     public void Paper_3_2_primary_stops_above_a_second_of_lag_and_goes_on_when_the_backup_has_caught_up()
     {
         var lag = new LagController(Options, Lsn.None, At(0));
