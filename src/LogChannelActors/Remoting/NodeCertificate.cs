@@ -8,7 +8,8 @@ namespace FtAkka.LogChannelActors.Remoting;
 /// <param name="Path">Its file.</param>
 /// <param name="Node">The node's name in it.</param>
 /// <param name="Until">Its end.</param>
-public sealed record NodeCertificate(string Path, string Node, DateTimeOffset Until)
+/// <param name="Fingerprint">By this it is revoked.</param>
+public sealed record NodeCertificate(string Path, string Node, DateTimeOffset Until, string Fingerprint)
 {
     /// <summary>How long before its end a node says that it must be renewed.</summary>
     public static TimeSpan WarningTime { get; } = TimeSpan.FromDays(30);
@@ -24,8 +25,8 @@ public sealed record NodeCertificate(string Path, string Node, DateTimeOffset Un
     /// <exception cref="UnauthorizedAccessException">No permission.</exception>
     public static NodeCertificate Read(string path, string password, string keyPath)
     {
-        using X509Certificate2 certificate = TlsIdentity.Load(new TlsSettings(path, password, keyPath, ""), []);
-        return new NodeCertificate(path, certificate.GetNameInfo(X509NameType.SimpleName, forIssuer: false), new DateTimeOffset(certificate.NotAfter));
+        using X509Certificate2 certificate = TlsIdentity.Load(new TlsSettings(path, password, keyPath, "", ""), []);
+        return new NodeCertificate(path, certificate.GetNameInfo(X509NameType.SimpleName, forIssuer: false), new DateTimeOffset(certificate.NotAfter), RevokedCertificates.FingerprintOf(certificate));
     }
 
     /// <summary>Why no peer takes it any more; null if it has not expired.</summary>

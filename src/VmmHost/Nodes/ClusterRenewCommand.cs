@@ -24,7 +24,7 @@ public sealed class ClusterRenewCommand : ICommandModule
         {
             foreach (NodeCertificate renewed in Renew(parsed.GetValue(folder)!, parsed.GetValue(nodes) ?? [], DateTimeOffset.UtcNow))
             {
-                terminal.Output.WriteLine(FormattableString.Invariant($"{renewed.Path}: the node {renewed.Node}, until {renewed.Until:u}"));
+                terminal.Output.WriteLine(FormattableString.Invariant($"{renewed.Path}: the node {renewed.Node}, until {renewed.Until:u}, fingerprint {renewed.Fingerprint}"));
             }
             return ExitCode.Ok;
         });

@@ -167,6 +167,7 @@ internal sealed record NodeSettings
             .WithFallback(ConfigurationFactory.ParseString($"{Tcp}.cluster = \"{cluster}\""));
         string shared = given.GetString("ftakka.node.shared-directory")
             ?? throw new CommandFailedException($"{file}: ftakka.node.shared-directory is missing; it is the folder that all nodes mount.");
+        akka = akka.WithFallback(ConfigurationFactory.ParseString($"{Tcp}.ssl.revocation-list = \"{Path.Combine(folder, shared, ClusterRevokeCommand.ListName)}\""));
         return new NodeSettings
         {
             Name = name,

@@ -58,6 +58,35 @@ public sealed class ClusterVerbTests : IDisposable
     }
 
     [Fact]
+    public async Task Revoked_certificates_stand_on_the_list_that_nodes_look_at()
+    {
+        Assert.Equal(ExitCode.Ok, await RunAsync("cluster", "init", InFolder("cluster"), "--node", "A", "--node", "B"));
+        string shared = InFolder("cluster", "shared");
+        using X509Certificate2 a = CertificateOf("A");
+        string other = new('e', 64);
+        Assert.Equal(ExitCode.Ok, await RunAsync("cluster", "revoke", shared, InFolder("cluster", "A.pfx"), other));
+        Assert.Equal(ExitCode.Ok, await RunAsync("cluster", "revoke", shared, InFolder("cluster", "A.pfx"), InFolder("cluster", "ca.pem")));
+
+        string list = Read("B").Akka.GetString("akka.remote.ftakka-tcp.ssl.revocation-list");
+        IReadOnlySet<string> revoked = RevokedCertificates.Parse(File.ReadAllText(list));
+        Assert.Equal(3, revoked.Count);
+        Assert.Contains(RevokedCertificates.FingerprintOf(a), revoked);
+        Assert.Contains(other, revoked);
+        Assert.Equal(3, File.ReadAllLines(list).Length);
+    }
+
+    [Fact]
+    public async Task What_cannot_be_revoked_is_named()
+    {
+        Assert.Equal(ExitCode.Ok, await RunAsync("cluster", "init", InFolder("cluster"), "--node", "A"));
+        Assert.Equal(ExitCode.Failed, await RunAsync("cluster", "revoke", InFolder("cluster"), InFolder("cluster", "A.pfx")));
+        Assert.Contains("not the shared folder", error.ToString(), StringComparison.Ordinal);
+        Assert.Equal(ExitCode.Failed, await RunAsync("cluster", "revoke", InFolder("cluster", "shared"), "0123"));
+        Assert.Contains("0123 is neither", error.ToString(), StringComparison.Ordinal);
+        Assert.False(File.Exists(InFolder("cluster", "shared", ClusterRevokeCommand.ListName)));
+    }
+
+    [Fact]
     public async Task What_cannot_be_renewed_is_named()
     {
         Assert.Equal(ExitCode.Ok, await RunAsync("cluster", "init", InFolder("cluster"), "--node", "A"));

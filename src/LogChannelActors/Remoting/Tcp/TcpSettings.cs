@@ -10,7 +10,8 @@ namespace FtAkka.LogChannelActors.Remoting.Tcp;
 /// <param name="Password">Password of the PFX or of the PEM key; empty for none.</param>
 /// <param name="KeyPath">PEM file with the private key; empty with a PFX.</param>
 /// <param name="AuthorityPath">PEM file with the cluster's certificate authorities; empty where they are in the PFX.</param>
-internal sealed record TlsSettings(string CertificatePath, string Password, string KeyPath, string AuthorityPath);
+/// <param name="RevocationPath">List of certificates that are not good any more; empty for none.</param>
+internal sealed record TlsSettings(string CertificatePath, string Password, string KeyPath, string AuthorityPath, string RevocationPath);
 
 /// <summary>Settings and limits of the transport; <c>reference.hocon</c> explains each key.</summary>
 internal sealed record TcpSettings
@@ -136,7 +137,8 @@ internal sealed record TcpSettings
     }
 
     private static TlsSettings ReadTls(Config ssl) => new(
-        ssl.GetString("certificate.path"), ssl.GetString("certificate.password"), ssl.GetString("certificate.key-path"), ssl.GetString("ca.path"));
+        ssl.GetString("certificate.path"), ssl.GetString("certificate.password"), ssl.GetString("certificate.key-path"), ssl.GetString("ca.path"),
+        ssl.GetString("revocation-list"));
 
     private static FrozenDictionary<int, ImmutableUtf8Set> ReadBulk(IList<string> entries)
     {

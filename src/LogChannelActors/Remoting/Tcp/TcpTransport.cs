@@ -18,6 +18,7 @@ public sealed class TcpTransport : Transport, IDisposable
     public const string NotTriedAgain = " (not tried again within redial-after)";
 
     private readonly LimitedLog _log;
+    private readonly RevocationList? _revoked;
     private readonly TlsIdentity? _tls;
     private readonly DialGate _dialGate;
     private readonly TcpListenerSide _listener;
@@ -42,16 +43,14 @@ public sealed class TcpTransport : Transport, IDisposable
         Peers = RemotePeers.For(system);
         Budget = new SendBudget(Settings.SendQueueTotalBytes);
         _log = new LimitedLog(Logging.GetLogger(system, this));
-        _tls = Settings.Tls is { } tls ? new TlsIdentity(tls, Settings.PublicHostname, _log.Warn) : null;
+        _revoked = Settings.Tls is { RevocationPath.Length: > 0 } listed ? new RevocationList(listed.RevocationPath, _log.Warn, EndRevoked) : null;
+        _tls = Settings.Tls is { } tls ? new TlsIdentity(tls, Settings.PublicHostname, _log.Warn, _revoked) : null;
         _dialGate = new DialGate(Settings.RedialAfter);
         _listener = new TcpListenerSide(Settings, _log, Welcome);
         _stuck = new StuckConnections(Settings, Associations);
         SchemeIdentifier = "tcp";
         MaximumPayloadBytes = Settings.MaximumFrameBytes;
-        if (_tls?.OwnWeakness is { } weakness)
-        {
-            _log.Warn($"Peers will refuse this node: {weakness}");
-        }
+        WarnOfOwnWeakness();
     }
 
     /// <summary>The port listened on; the one in the address differs where <c>public-port</c> is set. Valid after Listen.</summary>
@@ -123,6 +122,7 @@ public sealed class TcpTransport : Transport, IDisposable
         _listener.Dispose();
         _stuck.Dispose();
         _tls?.Dispose();
+        _revoked?.Dispose();
     }
 
     /// <summary>Connects, runs TLS, and greets.</summary>
@@ -142,6 +142,31 @@ public sealed class TcpTransport : Transport, IDisposable
             {
                 association.End(reason);
             }
+        }
+    }
+
+    /// <summary>Nobody keeps a connection by a certificate that is on the list. Looked at after each look at the list, since a handshake may have ended meanwhile.</summary>
+    private void EndRevoked(bool changed)
+    {
+        foreach (var association in Associations())
+        {
+            if (_revoked!.Has(association.Main.Certificate))
+            {
+                association.End($"it is refused: its certificate {TlsIdentity.Revoked}");
+            }
+        }
+
+        if (changed)
+        {
+            WarnOfOwnWeakness();
+        }
+    }
+
+    private void WarnOfOwnWeakness()
+    {
+        if (_tls?.OwnWeakness is { } weakness)
+        {
+            _log.Warn($"Peers will refuse this node: {weakness}");
         }
     }
 

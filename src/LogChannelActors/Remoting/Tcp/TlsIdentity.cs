@@ -18,9 +18,13 @@ internal sealed class TlsIdentity : IDisposable
     /// <summary>What helps against every refusal of a certificate.</summary>
     private const string Remedy = "give all nodes certificates of one authority, as 'ftakka cluster init' makes them";
 
+    /// <summary>What is said of a certificate that is on the list.</summary>
+    public const string Revoked = "has been revoked: issue another one ('ftakka cluster renew') if the node is to be a member";
+
     private readonly TlsSettings _settings;
     private readonly string _publicHostname;
     private readonly Action<string> _say;
+    private readonly RevocationList? _revoked;
     private readonly Lock _gate = new();
     private Loaded _current;
     private DateTime _written;
@@ -30,8 +34,9 @@ internal sealed class TlsIdentity : IDisposable
     /// <param name="settings">Where the files are.</param>
     /// <param name="publicHostname">Name under which peers know this node; the certificate must carry it.</param>
     /// <param name="say">Told what became of a file that was changed.</param>
+    /// <param name="revoked">Certificates that are not good any more; null for none.</param>
     /// <exception cref="ConfigurationException">A file is missing or holds no usable certificate, or the certificate is of another host.</exception>
-    public TlsIdentity(TlsSettings settings, string publicHostname, Action<string> say)
+    public TlsIdentity(TlsSettings settings, string publicHostname, Action<string> say, RevocationList? revoked)
     {
         if (settings.CertificatePath.Length == 0)
         {
@@ -40,7 +45,7 @@ internal sealed class TlsIdentity : IDisposable
                 + "or set enable-ssl = off and a loopback address.");
         }
 
-        (_settings, _publicHostname, _say) = (settings, publicHostname, say);
+        (_settings, _publicHostname, _say, _revoked) = (settings, publicHostname, say, revoked);
         _written = WrittenAt();
         _current = LoadUsable();
     }
@@ -240,7 +245,7 @@ internal sealed class TlsIdentity : IDisposable
         : null;
 
     /// <summary>Why a peer with this certificate is refused, and what to do; null if it is not.</summary>
-    private static string? RefusalOf(Loaded own, X509Certificate? certificate, X509Chain? presented, string purpose)
+    private string? RefusalOf(Loaded own, X509Certificate? certificate, X509Chain? presented, string purpose)
     {
         if (certificate is not X509Certificate2 full)
         {
@@ -258,7 +263,8 @@ internal sealed class TlsIdentity : IDisposable
             chain.ChainPolicy.ExtraStore.AddRange(presented.ChainPolicy.ExtraStore);
         }
 
-        return chain.Build(full) ? null : $"the certificate ({full.Subject}, issued by {full.Issuer}) {Explain(full, chain)}";
+        var fault = !chain.Build(full) ? Explain(full, chain) : _revoked?.Has(full.RawData) == true ? Revoked : null;
+        return fault is null ? null : $"the certificate ({full.Subject}, issued by {full.Issuer}) {fault}";
     }
 
     private static string Explain(X509Certificate2 certificate, X509Chain chain)

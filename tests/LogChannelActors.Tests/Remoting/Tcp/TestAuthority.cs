@@ -14,13 +14,16 @@ public sealed class TestAuthority : IDisposable
     public string Issue(string node, string host = "127.0.0.1", DateTimeOffset? now = null, TimeSpan? validity = null)
     {
         using var certificate = Certificates.IssueNode(Certificate, node, [host], now ?? DateTimeOffset.UtcNow, validity ?? TimeSpan.FromHours(1));
-        var path = Path.Combine(_folder, $"{node}.pfx");
+        var path = PathOf(node);
         Certificates.WritePfx(certificate, Certificate, path, "hush");
         return $"""
             certificate.path = "{path}"
             certificate.password = "hush"
             """;
     }
+
+    /// <summary>Where the certificate of a node is.</summary>
+    public string PathOf(string node) => Path.Combine(_folder, $"{node}.pfx");
 
     /// <summary>The certificate for a client that is no node.</summary>
     public X509Certificate2 IssueFor(string node, string host = "127.0.0.1", DateTimeOffset? now = null, TimeSpan? validity = null)
