@@ -18,6 +18,9 @@ public sealed record ReplicaStatus
     /// <summary>The backup can take over, however long it would take to come to where the primary is.</summary>
     public bool CanTakeOver { get; init; }
 
+    /// <summary>Why the backup could not go live on its host, as that has found; null if it could, and where there is no backup.</summary>
+    public string? Unable { get; init; }
+
     /// <summary>Newest entry recorded (primary) or received (backup).</summary>
     public Lsn LogEnd { get; init; }
 
