@@ -14,6 +14,9 @@ public enum DepartureAction
     /// <summary>The replica is to leave: a primary hands over to its backup, a copy is given up, a backup says goodbye.</summary>
     Leave,
 
+    /// <summary>The backup could not go live: the VM is to go on without it, so that it can be copied to another peer.</summary>
+    Unprotect,
+
     /// <summary>No peer takes the VM: it is to be switched off.</summary>
     SwitchOff,
 
@@ -51,8 +54,9 @@ public sealed class Departure(TimeSpan began, TimeSpan handOverTimeout, TimeSpan
     /// <summary>Looks at the replica, often.</summary>
     /// <param name="now">Monotonic clock.</param>
     /// <param name="role">Its role; null before it has one.</param>
+    /// <param name="canHandOver">Of a primary: its backup could go live.</param>
     /// <param name="alive">Peers that may have a backup and were heard lately, the first that lives first.</param>
-    public DepartureStep Look(TimeSpan now, ReplicaRole? role, IReadOnlyList<string> alive)
+    public DepartureStep Look(TimeSpan now, ReplicaRole? role, bool canHandOver, IReadOnlyList<string> alive)
     {
         ArgumentNullException.ThrowIfNull(alive);
         if (isOver || asked)
@@ -64,6 +68,7 @@ public sealed class Departure(TimeSpan began, TimeSpan handOverTimeout, TimeSpan
             ReplicaRole.Solo => LookAlone(now, alive),
             ReplicaRole.CloningPrimary => now < copyUntil ? new DepartureStep(DepartureAction.Wait) : Leave(now, ReplicaRole.CloningPrimary),
             null or ReplicaRole.GoingLive => WaitOrGiveUp(now),
+            ReplicaRole.ProtectedPrimary when !canHandOver => Leave(now, ReplicaRole.ProtectedPrimary, DepartureAction.Unprotect),
             _ => Leave(now, role.Value),
         };
     }
@@ -82,14 +87,14 @@ public sealed class Departure(TimeSpan began, TimeSpan handOverTimeout, TimeSpan
     }
 
     /// <summary>Says once in each role that the replica is to leave, and waits then.</summary>
-    private DepartureStep Leave(TimeSpan now, ReplicaRole role)
+    private DepartureStep Leave(TimeSpan now, ReplicaRole role, DepartureAction how = DepartureAction.Leave)
     {
         if (leaves == role)
         {
             return WaitOrGiveUp(now);
         }
         (leaves, leaveUntil, asked) = (role, now + handOverTimeout, true);
-        return new DepartureStep(DepartureAction.Leave);
+        return new DepartureStep(how);
     }
 
     private DepartureStep WaitOrGiveUp(TimeSpan now)

@@ -58,8 +58,9 @@ public sealed partial class NodeActor
             // One that was about to begin when the stop did.
             entry.Departure ??= new Departure(now, settings.HandOverTimeout, settings.StopCopyTimeout);
             // One whose machine is about to begin cannot be copied yet.
-            ReplicaRole? role = entry.View?.Status is { Role: ReplicaRole.Solo, Runs: false } ? null : entry.View?.Status.Role;
-            Perform(entry, entry.Departure.Look(now, role, settings.AutoProtect.Choices(alive)));
+            ReplicaStatus? status = entry.View?.Status;
+            ReplicaRole? role = status is { Role: ReplicaRole.Solo, Runs: false } ? null : status?.Role;
+            Perform(entry, entry.Departure.Look(now, role, canHandOver: status?.Unable is null, settings.AutoProtect.Choices(alive)));
             open |= entry.SwitchedOff || !entry.Departure.IsOver;
         }
         if (open)
@@ -86,6 +87,11 @@ public sealed partial class NodeActor
             case DepartureAction.Leave:
                 SayThatItLeaves(entry);
                 entry.Replica!.Leave();
+                OnceSettled(entry, entry.Departure!.Settled);
+                break;
+            case DepartureAction.Unprotect:
+                Say($"{entry.Vm}: its backup on {entry.View!.Status.Peer} could not go live, and is given up: {entry.View.Status.Unable}");
+                entry.Replica!.Unprotect();
                 OnceSettled(entry, entry.Departure!.Settled);
                 break;
             case DepartureAction.SwitchOff:

@@ -14,6 +14,11 @@ namespace FtAkka.Nodes;
 /// <summary>Copies that other nodes offer: taken, or refused with the reason. Whatever an offer says, it harms no VM of this node.</summary>
 public sealed partial class NodeActor
 {
+    private sealed record OfferProved(CloneOffer Offer, VmProfile Profile, string? Refusal);
+
+    /// <summary>Offers for which it is being proved that their VM could go live here.</summary>
+    private readonly SortedDictionary<string, CloneOffer> offered = new(StringComparer.Ordinal);
+
     private void Take(CloneOffer offer)
     {
         if (!VmProfile.IsName(offer.Vm))
@@ -22,9 +27,14 @@ public sealed partial class NodeActor
             log.Warning("{0} offers a copy of a VM with a name that no VM may have: {1}", PeerText.OneLine(offer.Node), PeerText.OneLine(offer.Vm));
             return;
         }
+        Judge(offer, Consider);
+    }
+
+    private void Judge(CloneOffer offer, Action<CloneOffer> judge)
+    {
         try
         {
-            Consider(offer);
+            judge(offer);
         }
         catch (NodeRefusedException refused)
         {
@@ -37,26 +47,67 @@ public sealed partial class NodeActor
         }
     }
 
-    /// <summary>Another node offers a copy of a VM.</summary>
+    private static ChannelSession SessionOf(CloneOffer offer) => new(offer.Generation, offer.Attempt);
+
+    /// <summary>Another node offers a copy of a VM. It may come again while it is being judged.</summary>
     private void Consider(CloneOffer offer)
     {
-        var session = new ChannelSession(offer.Generation, offer.Attempt);
-        if (entries.TryGetValue(offer.Vm, out NodeEntry? present) && present.End is null)
+        if (IsPresent(offer) || (offered.TryGetValue(offer.Vm, out CloneOffer? same) && SessionOf(same) == SessionOf(offer)))
         {
-            if (present.Session == session)
-            {
-                present.Replica?.Received(offer);
-                return;
-            }
-            throw new NodeRefusedException($"{settings.Name} has a replica of {offer.Vm} already.");
+            return;
         }
         VmProfile profile = Check(offer);
         Admit(profile);
+        offered[offer.Vm] = offer;
+        settings.Devices.ProveBackup(profile, refusal => self.Tell(new OfferProved(offer, profile, refusal)));
+    }
+
+    private void OnOfferProved(OfferProved proved)
+    {
+        if (offered.GetValueOrDefault(proved.Offer.Vm) != proved.Offer)
+        {
+            return;
+        }
+        offered.Remove(proved.Offer.Vm);
+        Judge(proved.Offer, offer =>
+        {
+            if (proved.Refusal is { } refusal)
+            {
+                throw new NodeRefusedException($"{settings.Name} could not go live with {offer.Vm}: {refusal}");
+            }
+            Accept(offer, proved.Profile);
+        });
+    }
+
+    /// <exception cref="NodeRefusedException">There is another replica of the VM here.</exception>
+    private bool IsPresent(CloneOffer offer)
+    {
+        if (!entries.TryGetValue(offer.Vm, out NodeEntry? present) || present.End is not null)
+        {
+            return false;
+        }
+        if (present.Session != SessionOf(offer))
+        {
+            throw new NodeRefusedException($"{settings.Name} has a replica of {offer.Vm} already.");
+        }
+        present.Replica?.Received(offer);
+        return true;
+    }
+
+    private void Accept(CloneOffer offer, VmProfile profile)
+    {
+        if (IsPresent(offer))
+        {
+            return;
+        }
+        // Time has passed since it was judged.
+        Check(offer);
+        ChannelSession session = SessionOf(offer);
         Prepared prepared = Prepare(profile, session, new MachineOptions { Config = profile.Machine, Kernel = default }, offer);
         ImmutableArray<DeviceDefinition> ownDisks;
         try
         {
-            ownDisks = settings.Devices.OpenOwnDisks(profile);
+            ownDisks = settings.Devices.OpenOwnDisks(profile, offer.Generation);
         }
         catch (IOException refused)
         {

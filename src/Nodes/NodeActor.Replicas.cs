@@ -37,7 +37,8 @@ public sealed partial class NodeActor
         var entry = new NodeEntry
         {
             Vm = profile.Name,
-            MemoryBytes = profile.MemoryBytes,
+            Profile = profile,
+            NextProof = Now + settings.ProofInterval,
             Console = new ConsoleScrollback(),
             Session = session,
             Reprotection = new Reprotection(settings.AutoProtect),
@@ -62,7 +63,7 @@ public sealed partial class NodeActor
         ulong taken = 0;
         foreach (NodeEntry entry in entries.Values.Where(entry => entry.End is null))
         {
-            taken += entry.MemoryBytes;
+            taken += entry.Profile.MemoryBytes;
         }
         if (taken > settings.MemoryBytesMax || profile.MemoryBytes > settings.MemoryBytesMax - taken)
         {
@@ -130,10 +131,10 @@ public sealed partial class NodeActor
                 }
                 var fence = new Fence(() => replica.MayAct);
                 replica.FenceMoved = fence.Moved;
-                return settings.Devices.Open(profile, fence, entry.Console);
+                return settings.Devices.Open(profile, replica.View.Status.Generation, fence, entry.Console);
             },
             Created = replica => entry.Replica = replica,
-            Synced = () => settings.Devices.OwnDisksComplete(profile),
+            Synced = () => settings.Devices.OwnDisksComplete(profile, entry.Session.Generation),
             Dropped = what => self.Tell(new Dropped(entry, what)),
             Ended = end =>
             {

@@ -9,15 +9,21 @@ namespace FtAkka.Nodes;
 /// <summary>Starts of VMs. A VM that the arbiter does not know to have ended is asked for on every other node before: one that is there is not started again.</summary>
 public sealed partial class NodeActor
 {
-    /// <summary>A start that waits for what other nodes say of the VM.</summary>
-    private sealed class PendingStart(NodeProtocol.Start request, IActorRef asker, OwnershipRecord record, TimeSpan until)
+    /// <summary>A start that waits for what other nodes say of the VM, and then for what this host says of its devices.</summary>
+    private sealed class PendingStart(NodeProtocol.Start request, IActorRef asker, OwnershipRecord? record, TimeSpan until)
     {
         public NodeProtocol.Start Request { get; } = request;
 
         public IActorRef Asker { get; } = asker;
 
-        /// <summary>The newest owner that the arbiter knows.</summary>
-        public OwnershipRecord Record { get; } = record;
+        /// <summary>The newest owner that the arbiter knows; null if it knows none.</summary>
+        public OwnershipRecord? Record { get; } = record;
+
+        /// <summary>No node is asked any more: the devices are looked at.</summary>
+        public bool IsBeingProved { get; set; }
+
+        /// <summary>What the operator is told besides that it runs.</summary>
+        public string Note { get; set; } = "";
 
         /// <summary>Who has not answered then counts as out of reach.</summary>
         public TimeSpan Until { get; } = until;
@@ -27,6 +33,8 @@ public sealed partial class NodeActor
         /// <summary>What was asked of the VM behind the start, and by whom.</summary>
         public List<(object Question, IActorRef Asker)> Behind { get; } = [];
     }
+
+    private sealed record StartProved(PendingStart Pending, VmProfile Profile, string? Refusal);
 
     private const int BehindMax = 64;
 
@@ -47,17 +55,17 @@ public sealed partial class NodeActor
         }
     }
 
-    /// <summary>Starts the VM, or begins to ask for it.</summary>
-    private object Consider(NodeProtocol.Start request, IActorRef asker)
+    /// <summary>Begins to ask for the VM, or to look at what it needs.</summary>
+    private PendingStart Consider(NodeProtocol.Start request, IActorRef asker)
     {
         RequireFree(request);
         string vm = request.Profile.Name;
         OwnershipRecord? record = NewestRecord(vm);
+        var pending = new PendingStart(request, asker, record, Now + AskPatience);
         if (record is null || AtArbiter(vm, () => arbiter.HasEnded(vm, record.Generation)))
         {
-            return StartNow(request, record);
+            return Prove(pending);
         }
-        var pending = new PendingStart(request, asker, record, Now + AskPatience);
         if (peers.Count == 0)
         {
             return Decide(pending);
@@ -103,7 +111,7 @@ public sealed partial class NodeActor
     /// <summary>Who has not answered is asked again, or given up. Looked at with every heartbeat.</summary>
     private void LookAfterStarts()
     {
-        foreach (PendingStart pending in starting.Values.ToArray())
+        foreach (PendingStart pending in starting.Values.Where(pending => !pending.IsBeingProved).ToArray())
         {
             if (Now >= pending.Until)
             {
@@ -148,7 +156,7 @@ public sealed partial class NodeActor
 
     private void Hear(VmAnswer answer)
     {
-        if (!peers.ContainsKey(answer.NodeName) || !starting.TryGetValue(answer.Vm, out PendingStart? pending))
+        if (!peers.ContainsKey(answer.NodeName) || !starting.TryGetValue(answer.Vm, out PendingStart? pending) || pending.IsBeingProved)
         {
             return;
         }
@@ -159,22 +167,29 @@ public sealed partial class NodeActor
         }
     }
 
-    /// <summary>Starts the VM or refuses, by what is known now.</summary>
-    private void Settle(PendingStart pending)
+    /// <summary>Goes on with the start or refuses, by what is known now.</summary>
+    private void Settle(PendingStart pending) => GoOn(pending, () => Decide(pending));
+
+    private void GoOn(PendingStart pending, Func<object> step)
     {
         starting.Remove(pending.Request.Profile.Name);
-        pending.Asker.Tell(AnswerOf(() => Decide(pending)));
+        object answer = AnswerOf(step);
+        if (answer is PendingStart)
+        {
+            return;
+        }
+        pending.Asker.Tell(answer);
         foreach ((object question, IActorRef asker) in pending.Behind)
         {
             Self.Tell(question, asker);
         }
     }
 
-    private string Decide(PendingStart pending)
+    private PendingStart Decide(PendingStart pending)
     {
         RequireFree(pending.Request);
         string vm = pending.Request.Profile.Name;
-        OwnershipRecord record = pending.Record;
+        OwnershipRecord record = pending.Record!;
         foreach ((string node, VmAnswer answer) in pending.Answers)
         {
             if (ReplicaRoles.IsLive(answer.Role))
@@ -193,10 +208,40 @@ public sealed partial class NodeActor
             throw new NodeRefusedException($"The arbiter knows {record.Node} as the owner of {vm} (generation {record.Generation}, since {record.TakenAt}), and not that it "
                 + $"ended in order; {record.Node} cannot be asked, {SilenceOf(record.Node)}. If it is certain that the VM runs nowhere, start it with --take-over.");
         }
-        string started = StartNow(pending.Request, record);
-        return isGuess
-            ? $"{started}; the arbiter knew {record.Node} as its owner (generation {record.Generation}, since {record.TakenAt}), which could not be asked, {SilenceOf(record.Node)}"
-            : started;
+        pending.Note = isGuess
+            ? $"; the arbiter knew {record.Node} as its owner (generation {record.Generation}, since {record.TakenAt}), which could not be asked, {SilenceOf(record.Node)}"
+            : "";
+        return Prove(pending);
+    }
+
+    /// <summary>Begins to look whether this host has what the VM needs.</summary>
+    private PendingStart Prove(PendingStart pending)
+    {
+        VmProfile profile = pending.Request.Profile;
+        if (pending.Record is { } record && !pending.Request.AcceptOldDisk && record.Node != settings.Name && profile.Disks.Any(disk => disk.Separate))
+        {
+            throw new NodeRefusedException($"{profile.Name} ran on {record.Node} last (generation {record.Generation}, since {record.TakenAt}), which has the newest images of its disks that are "
+                + $"not shared: those of {settings.Name} are older, or may be. Start it on {record.Node}; or here with --accept-old-disk, and what was written since is lost.");
+        }
+        pending.IsBeingProved = true;
+        starting[profile.Name] = pending;
+        settings.Devices.ProveStart(profile, (named, refusal) => self.Tell(new StartProved(pending, named, refusal)));
+        return pending;
+    }
+
+    private void OnStartProved(StartProved proved)
+    {
+        PendingStart pending = proved.Pending;
+        if (starting.GetValueOrDefault(pending.Request.Profile.Name) == pending)
+        {
+            GoOn(pending, () =>
+            {
+                RequireFree(pending.Request);
+                return proved.Refusal is { } refusal
+                    ? throw new NodeRefusedException($"{pending.Request.Profile.Name} cannot start on {settings.Name}: {refusal}")
+                    : StartNow(pending.Request with { Profile = proved.Profile }, pending.Record) + pending.Note;
+            });
+        }
     }
 
     private string SilenceOf(string node) =>
@@ -208,11 +253,6 @@ public sealed partial class NodeActor
     private string StartNow(NodeProtocol.Start request, OwnershipRecord? record)
     {
         VmProfile profile = request.Profile;
-        if (record is not null && !request.TakeOver && record.Node != settings.Name && profile.Disks.Any(disk => disk.Separate))
-        {
-            throw new NodeRefusedException($"{profile.Name} ran on {record.Node} last, and has disks of which each node has its own copy: the copy of {settings.Name} may be older. "
-                + $"Start it on {record.Node}; or, if the copy here is known to be the newest, with --take-over.");
-        }
         Prepared prepared = Prepare(profile, default, new MachineOptions { Config = profile.Machine, Kernel = request.Kernel, Initrd = request.Initrd }, offer: null, request.Backup);
         ulong generation = (record?.Generation ?? 0) + 1;
         try

@@ -64,6 +64,9 @@ public sealed partial class NodeActor : ReceiveActor, IWithTimers
         Receive<ReplicaEnded>(OnEnded);
         Receive<NeverBegan>(OnNeverBegan);
         Receive<Dropped>(OnDropped);
+        Receive<StartProved>(OnStartProved);
+        Receive<OfferProved>(OnOfferProved);
+        Receive<BackupProved>(OnBackupProved);
         Receive<ReplicaProtocol.Settled>(OnSettled);
         Receive<AskedAgain>(message => Self.Tell(message.Question, message.Asker));
         Receive<NodeProtocol.Leave>(_ => Leave());
@@ -153,6 +156,7 @@ public sealed partial class NodeActor : ReceiveActor, IWithTimers
     {
         LookAfterStarts();
         AnswerWhatIsDone();
+        ProveBackups();
         if (IsLeaving)
         {
             GoOnLeaving();

@@ -21,8 +21,17 @@ internal sealed class NodeEntry
     /// <summary>When and where it gets a new backup.</summary>
     public required Reprotection Reprotection { get; init; }
 
-    /// <summary>RAM of its guest.</summary>
-    public required ulong MemoryBytes { get; init; }
+    /// <summary>What the VM is.</summary>
+    public required VmProfile Profile { get; init; }
+
+    /// <summary>Of a backup: from when on it is to be proved again that it could go live.</summary>
+    public required TimeSpan NextProof { get; set; }
+
+    /// <summary>That is being proved.</summary>
+    public bool IsBeingProved { get; set; }
+
+    /// <summary>Why it could not go live, as the last proof has found; null if it could.</summary>
+    public string? Unable { get; set; }
 
     /// <summary>Its machine until its actor has it.</summary>
     public required PreparedMachine Machine { get; init; }

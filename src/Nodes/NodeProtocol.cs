@@ -15,7 +15,8 @@ public static class NodeProtocol
     /// <param name="Initrd">Initial RAM disk; empty for none.</param>
     /// <param name="Backup">Node that gets its backup, or null.</param>
     /// <param name="TakeOver">Although the arbiter knows an owner that did not end in order.</param>
-    public sealed record Start(VmProfile Profile, ReadOnlyMemory<byte> Kernel, ReadOnlyMemory<byte> Initrd, string? Backup, bool TakeOver);
+    /// <param name="AcceptOldDisk">Although another node has newer images of its disks that are not shared.</param>
+    public sealed record Start(VmProfile Profile, ReadOnlyMemory<byte> Kernel, ReadOnlyMemory<byte> Initrd, string? Backup, bool TakeOver, bool AcceptOldDisk = false);
 
     /// <summary>Make a backup on a node.</summary>
     public sealed record Protect(string Vm, string Node);

@@ -7,6 +7,7 @@ using FtAkka.Cpu;
 using FtAkka.Machine;
 using FtAkka.Machine.Virtio.Block;
 using FtAkka.Machine.Virtio.Net;
+using FtAkka.Nodes.Labels;
 using FtAkka.Replication.Protection;
 
 namespace FtAkka.Nodes;
@@ -41,7 +42,8 @@ public sealed record VmProfile
     /// <param name="CapacitySectors">Size in sectors of 512 bytes.</param>
     /// <param name="Separate">Each node has its own copy.</param>
     /// <param name="BackupReads">The backup reads from its own copy.</param>
-    public sealed record Disk(string Path, bool ReadOnly, ulong CapacitySectors, bool Separate = false, bool BackupReads = false);
+    /// <param name="Image">Its identity (<see cref="DiskLabel.Image"/>); null of a disk that the guest may only read, and before a node has looked at it.</param>
+    public sealed record Disk(string Path, bool ReadOnly, ulong CapacitySectors, bool Separate = false, bool BackupReads = false, string? Image = null);
 
     /// <summary>A network card.</summary>
     public sealed record Nic(NicTarget Target, string? Name, bool Listen, string Mac, ushort Mtu);
@@ -157,6 +159,10 @@ public sealed record VmProfile
             if (disk.CapacitySectors is 0 or > DiskSectorsMax)
             {
                 return $"Disk {i} has {disk.CapacitySectors} sectors; it must have at least one, and at most {DiskSectorsMax}.";
+            }
+            if (disk.Image is { } image && !DiskLabel.IsIdentity(image))
+            {
+                return $"Disk {i} has an identity that is not of 32 hexadecimal digits.";
             }
         }
         return null;

@@ -16,7 +16,7 @@ public sealed class DepartureTests
     /// <summary>Looks at a time in seconds since the stop began; what was asked for has reached the replica then.</summary>
     private static DepartureStep Look(Departure departure, double at, ReplicaRole? role, params string[] alive)
     {
-        DepartureStep step = departure.Look(TimeSpan.FromSeconds(100 + at), role, alive);
+        DepartureStep step = departure.Look(TimeSpan.FromSeconds(100 + at), role, canHandOver: true, alive);
         departure.Settled();
         return step;
     }
@@ -81,10 +81,22 @@ public sealed class DepartureTests
     {
         Departure departure = Begin();
         TimeSpan now = TimeSpan.FromSeconds(100);
-        Assert.Equal(DepartureAction.Copy, departure.Look(now, ReplicaRole.Solo, Peers).Action);
-        Assert.Equal(Wait, departure.Look(now, ReplicaRole.Solo, Peers));
+        Assert.Equal(DepartureAction.Copy, departure.Look(now, ReplicaRole.Solo, canHandOver: true, Peers).Action);
+        Assert.Equal(Wait, departure.Look(now, ReplicaRole.Solo, canHandOver: true, Peers));
         departure.Settled();
-        Assert.Equal(new DepartureStep(DepartureAction.Copy, "C"), departure.Look(now, ReplicaRole.Solo, Peers));
+        Assert.Equal(new DepartureStep(DepartureAction.Copy, "C"), departure.Look(now, ReplicaRole.Solo, canHandOver: true, Peers));
+    }
+
+    [Fact]
+    public void Backup_that_could_not_go_live_gets_no_VM_handed_over_and_another_peer_does()
+    {
+        Departure departure = Begin();
+        TimeSpan now = TimeSpan.FromSeconds(100);
+        Assert.Equal(DepartureAction.Unprotect, departure.Look(now, ReplicaRole.ProtectedPrimary, canHandOver: false, Peers).Action);
+        departure.Settled();
+        Assert.Equal(Wait, departure.Look(now, ReplicaRole.ProtectedPrimary, canHandOver: false, Peers));
+        Assert.Equal(new DepartureStep(DepartureAction.Copy, "C"), Look(departure, 1, ReplicaRole.Solo, "C"));
+        Assert.Equal(Leave, Look(departure, 2, ReplicaRole.ProtectedPrimary, "C"));
     }
 
     [Theory]

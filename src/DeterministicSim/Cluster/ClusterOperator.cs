@@ -118,7 +118,7 @@ internal sealed class ClusterOperator(ClusterWorld world)
             world.Lan.Reset();
         }
         world.Checks.Restart();
-        chosen.Node!.Tell(new NodeProtocol.Start(world.Profile, ClusterWorld.KernelImage, default, Backup: null, TakeOver: true), ActorRefs.NoSender);
+        chosen.Node!.Tell(new NodeProtocol.Start(world.Profile, ClusterWorld.KernelImage, default, Backup: null, TakeOver: true, AcceptOldDisk: true), ActorRefs.NoSender);
     }
 
     /// <summary>A VM may be lost only with the process that owned it.</summary>

@@ -20,7 +20,13 @@ internal sealed class SimulatedDevices(ClusterWorld world, SimulatedHost host, l
     }
 
     /// <inheritdoc/>
-    public ImmutableArray<DeviceDefinition> Open(VmProfile profile, Fence fence, ConsoleScrollback console)
+    public void ProveStart(VmProfile profile, Action<VmProfile, string?> answer) => answer(profile, null);
+
+    /// <inheritdoc/>
+    public void ProveBackup(VmProfile profile, Action<string?> answer) => answer(null);
+
+    /// <inheritdoc/>
+    public ImmutableArray<DeviceDefinition> Open(VmProfile profile, ulong generation, Fence fence, ConsoleScrollback console)
     {
         fence = world.Mutant.Fence(fence);
         var devices = ImmutableArray.CreateBuilder<DeviceDefinition>();
@@ -50,7 +56,7 @@ internal sealed class SimulatedDevices(ClusterWorld world, SimulatedHost host, l
     }
 
     /// <inheritdoc/>
-    public ImmutableArray<DeviceDefinition> OpenOwnDisks(VmProfile profile)
+    public ImmutableArray<DeviceDefinition> OpenOwnDisks(VmProfile profile, ulong generation)
     {
         var devices = ImmutableArray.CreateBuilder<DeviceDefinition>();
         for (int i = 0; i < profile.Disks.Length; i++)
@@ -65,7 +71,7 @@ internal sealed class SimulatedDevices(ClusterWorld world, SimulatedHost host, l
     }
 
     /// <inheritdoc/>
-    public void OwnDisksComplete(VmProfile profile)
+    public void OwnDisksComplete(VmProfile profile, ulong generation)
     {
     }
 }

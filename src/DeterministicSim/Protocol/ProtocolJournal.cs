@@ -121,6 +121,7 @@ internal sealed class ProtocolJournal(bool keepAll)
         CloneFinish finish => $"clone finish {finish.Sequence} at icount {finish.Icount}",
         CloneProgress progress => $"clone progress {progress.NextSequence}",
         CloneAssembled => "clone assembled",
+        BackupFitness fitness => fitness.Refusal.Length > 0 ? $"backup could not go live: {fitness.Refusal}" : "backup could go live",
         ConsoleOutput console => $"console {console.StreamOffset}+{console.Bytes.Length}",
         NetTransmit => "frame",
         DiskRequested disk => $"disk {disk.Request.Kind} {disk.Request.Id} of sector {disk.Request.Sector}",

@@ -54,14 +54,7 @@ public sealed class TapLink : IFrameLink
     public static TapLink Open(string name, Fence? fence = null)
     {
         ArgumentException.ThrowIfNullOrEmpty(name);
-        if (Encoding.ASCII.GetByteCount(name) >= InterfaceNameBytes)
-        {
-            throw new IOException($"The interface name '{name}' is longer than {InterfaceNameBytes - 1} characters.");
-        }
-        if (!LinuxCalls.HasInterface(name))
-        {
-            throw new IOException($"There is no TAP interface '{name}'. {HowToMake(name)}");
-        }
+        RequireInterface(name);
         SafeFileHandle device = OpenCloneDevice(name);
         try
         {
@@ -79,6 +72,30 @@ public sealed class TapLink : IFrameLink
         {
             device.Dispose();
             throw;
+        }
+    }
+
+    /// <summary>
+    /// Looks whether <see cref="Open"/> has what it needs, and leaves the interface alone: opening it would bring it up and, when it is closed again, down, which a bridge
+    /// tells its whole network.
+    /// </summary>
+    /// <exception cref="IOException">There is no such interface, or this process may use none; the message says what helps.</exception>
+    public static void Require(string name)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(name);
+        RequireInterface(name);
+        OpenCloneDevice(name).Dispose();
+    }
+
+    private static void RequireInterface(string name)
+    {
+        if (Encoding.ASCII.GetByteCount(name) >= InterfaceNameBytes)
+        {
+            throw new IOException($"The interface name '{name}' is longer than {InterfaceNameBytes - 1} characters.");
+        }
+        if (!LinuxCalls.HasInterface(name))
+        {
+            throw new IOException($"There is no TAP interface '{name}'. {HowToMake(name)}");
         }
     }
 

@@ -69,6 +69,10 @@ public sealed class ReplicaHandle
         }
     }
 
+    /// <summary>Backup: this host has found out whether the replica could go live.</summary>
+    /// <param name="refusal">Why not; null if it could.</param>
+    public void HostProved(string? refusal) => Tell(new ReplicaInput.HostProved(refusal));
+
     /// <summary>A message of the peer's replica.</summary>
     public void Received(IChannelMessage message)
     {

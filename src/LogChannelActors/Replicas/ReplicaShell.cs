@@ -155,6 +155,8 @@ internal sealed class ReplicaShell(ReplicaShellOptions options, ReplicaCore core
                 Release(release.Outputs);
                 break;
             case ReplicaEffect.OpenDevices open:
+                // Whoever opens them looks at the generation.
+                Handle.Publish(core, Now);
                 stage.OpenDevices(open.Position);
                 break;
             case ReplicaEffect.Announce:

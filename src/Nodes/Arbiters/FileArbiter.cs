@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Runtime.InteropServices;
 using System.Text;
 using FtAkka.Nodes.HostFiles;
 using FtAkka.Replication.Protection;
@@ -19,8 +18,6 @@ public sealed class FileArbiter(string directory, string? cluster = null) : INod
     /// <summary>Questions that wait for a storage that hangs. What is asked beyond them is answered at once: it is out of reach.</summary>
     public const int QuestionsMax = 256;
 
-    private const int OpenDirectory = 0x10000 | 0x80000;   // O_RDONLY | O_DIRECTORY | O_CLOEXEC
-    private const int AlreadyThere = 17;                   // EEXIST
     private const string OwnerSuffix = ".owner";
     private const string EndedSuffix = ".ended";
 
@@ -48,7 +45,7 @@ public sealed class FileArbiter(string directory, string? cluster = null) : INod
             OwnershipVerdict verdict = OwnershipRules.Judge(Newest(claim.Replica.Vm), claim);
             if (verdict == OwnershipVerdict.Owned)
             {
-                SyncDirectory();
+                DurableFile.SyncFolder(directory);
             }
             return verdict;
         }
@@ -114,8 +111,8 @@ public sealed class FileArbiter(string directory, string? cluster = null) : INod
     public void NoteEnd(string vm, ulong generation)
     {
         RequireDirectory();
-        Publish(vm, PathOf(vm, generation, EndedSuffix), Encoding.UTF8.GetBytes($"{vm} ended in order, {DateTimeOffset.UtcNow.ToString("O", CultureInfo.InvariantCulture)}\n"));
-        SyncDirectory();
+        DurableFile.TryCreate(PathOf(vm, generation, EndedSuffix), Encoding.UTF8.GetBytes($"{vm} ended in order, {DateTimeOffset.UtcNow.ToString("O", CultureInfo.InvariantCulture)}\n"));
+        DurableFile.SyncFolder(directory);
     }
 
     /// <summary>Storage may hang: each question has a thread of its own.</summary>
@@ -170,70 +167,10 @@ public sealed class FileArbiter(string directory, string? cluster = null) : INod
     {
         var record = new OwnershipRecord(claim.Replica.Vm, claim.Generation, claim.Replica.Node, claim.Replica.Incarnation,
             DateTimeOffset.UtcNow.ToString("O", CultureInfo.InvariantCulture));
-        Publish(claim.Replica.Vm, PathOf(claim.Replica.Vm, claim.Generation, OwnerSuffix), OwnershipRecordText.Write(record));
-    }
-
-    /// <summary>Gives a name to a file that is whole and durable already; one that has the name keeps it.</summary>
-    private void Publish(string vm, string path, byte[] content)
-    {
-        string temporary = Path.Combine(directory, $".{vm}.{Guid.NewGuid():N}.tmp");
-        try
-        {
-            using (var file = new FileStream(temporary, FileMode.CreateNew, FileAccess.Write))
-            {
-                file.Write(content);
-                file.Flush(flushToDisk: true);
-            }
-            if (Link(temporary, path) != 0 && Marshal.GetLastPInvokeError() != AlreadyThere)
-            {
-                throw LastError($"Cannot create {path}");
-            }
-        }
-        finally
-        {
-            File.Delete(temporary);
-        }
-    }
-
-    private void SyncDirectory()
-    {
-        int file = Open(directory, OpenDirectory);
-        if (file < 0)
-        {
-            throw LastError($"Cannot open {directory}");
-        }
-        int result = Sync(file);
-        IOException? failure = result == 0 ? null : LastError($"Cannot make {directory} durable");
-        _ = Close(file);
-        if (failure is not null)
-        {
-            throw failure;
-        }
+        DurableFile.TryCreate(PathOf(claim.Replica.Vm, claim.Generation, OwnerSuffix), OwnershipRecordText.Write(record));
     }
 
     private string PathOf(string vm, ulong generation, string suffix) => Path.Combine(directory, NameOf(vm, generation, suffix));
 
     private static string NameOf(string vm, ulong generation, string suffix) => string.Create(CultureInfo.InvariantCulture, $"{vm}.{generation}{suffix}");
-
-    private static IOException LastError(string what)
-    {
-        int error = Marshal.GetLastPInvokeError();
-        return new IOException($"{what}: {Marshal.GetPInvokeErrorMessage(error)} (errno {error}).");
-    }
-
-    [DllImport("libc", EntryPoint = "link", SetLastError = true)]
-    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
-    private static extern int Link([MarshalAs(UnmanagedType.LPUTF8Str)] string existing, [MarshalAs(UnmanagedType.LPUTF8Str)] string created);
-
-    [DllImport("libc", EntryPoint = "open", SetLastError = true)]
-    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
-    private static extern int Open([MarshalAs(UnmanagedType.LPUTF8Str)] string path, int flags);
-
-    [DllImport("libc", EntryPoint = "fsync", SetLastError = true)]
-    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
-    private static extern int Sync(int file);
-
-    [DllImport("libc", EntryPoint = "close", SetLastError = true)]
-    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
-    private static extern int Close(int file);
 }

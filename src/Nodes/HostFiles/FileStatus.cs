@@ -17,6 +17,12 @@ public sealed record FileStatus(string Kind, uint Owner, UnixFileMode Mode, long
     /// <summary><see cref="Kind"/> of a folder.</summary>
     public const string Folder = "a folder";
 
+    /// <summary><see cref="Kind"/> of a disk or a part of one.</summary>
+    public const string BlockDevice = "a block device";
+
+    /// <summary><see cref="Kind"/> of a name for another path.</summary>
+    public const string SymbolicLink = "a symbolic link";
+
     // struct statx: its size, and where the fields are that are read here.
     private const int StatusBytes = 256, OwnerOffset = 20, ModeOffset = 28, SizeOffset = 40;
 
@@ -30,12 +36,12 @@ public sealed record FileStatus(string Kind, uint Owner, UnixFileMode Mode, long
     /// <summary>Whether it is a regular file.</summary>
     public bool IsRegular => Kind == Regular;
 
-    /// <summary>What a path names; a symbolic link is not followed. Null if nothing is there.</summary>
+    /// <summary>What a path names, and where a symbolic link is not followed, the link. Null if nothing is there.</summary>
     /// <exception cref="IOException">That cannot be found out.</exception>
-    public static FileStatus? Of(string path)
+    public static FileStatus? Of(string path, bool followLinks = false)
     {
         byte[] status = new byte[StatusBytes];
-        if (StatusAtPath(WorkingFolder, path, NotThroughLinks, Fields, status) == 0)
+        if (StatusAtPath(WorkingFolder, path, followLinks ? 0 : NotThroughLinks, Fields, status) == 0)
         {
             return Read(status);
         }
@@ -62,11 +68,11 @@ public sealed record FileStatus(string Kind, uint Owner, UnixFileMode Mode, long
         {
             0x8000 => Regular,
             0x4000 => Folder,
-            0xa000 => "a symbolic link",
+            0xa000 => SymbolicLink,
             0x1000 => "a FIFO",
             0xc000 => "a socket",
             0x2000 => "a character device",
-            0x6000 => "a block device",
+            0x6000 => BlockDevice,
             _ => "a file of an unknown kind",
         };
         return new FileStatus(kind, BinaryPrimitives.ReadUInt32LittleEndian(status.AsSpan(OwnerOffset)), (UnixFileMode)(mode & ModeBits),

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using FtAkka.Replication.Protection;
 
 namespace FtAkka.Replication.Messages;
 
@@ -79,6 +80,22 @@ public sealed record DivergenceWitness(ulong Generation, ulong Attempt, ulong Ls
 
     /// <inheritdoc/>
     public int ContentBytes => (Registers.Length * 3) + Pages.Length;
+}
+
+/// <summary>Backup → primary, again and again: whether it could go live on its host. Not answered.</summary>
+/// <param name="Generation">See <see cref="IChannelMessage"/>.</param>
+/// <param name="Attempt">See <see cref="IChannelMessage"/>.</param>
+/// <param name="Refusal">Empty if it could; otherwise why not, in at most <see cref="ChannelClosed.TextMax"/> characters.</param>
+public sealed record BackupFitness(ulong Generation, ulong Attempt, string Refusal) : IChannelMessage
+{
+    /// <inheritdoc/>
+    public int ContentBytes => Refusal.Length * 3;
+
+    /// <summary>The message of a session.</summary>
+    /// <param name="session">The session.</param>
+    /// <param name="refusal">Why it could not go live; null if it could. A longer text is cut.</param>
+    internal static BackupFitness Of(ChannelSession session, string? refusal) =>
+        new(session.Generation, session.Attempt, refusal is null ? "" : refusal[..Math.Min(refusal.Length, ChannelClosed.TextMax)]);
 }
 
 /// <summary>Primary → backup: the machine is stopped, everything up to the entry has left; take over. Answered by <see cref="ChannelClosed"/>.</summary>

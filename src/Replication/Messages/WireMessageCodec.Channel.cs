@@ -114,6 +114,18 @@ public static partial class WireMessageCodec
         return ReadText(ref reader, ChannelClosed.TextMax) is { } refusal ? new CloneAnswer(generation, attempt, refusal) : null;
     }
 
+    private static void WriteBackupFitness(ref MessagePackWriter writer, BackupFitness message)
+    {
+        WriteSession(ref writer, message);
+        writer.Write(message.Refusal);
+    }
+
+    private static BackupFitness? ReadBackupFitness(ref MessagePackReader reader)
+    {
+        ulong generation = reader.ReadUInt64(), attempt = reader.ReadUInt64();
+        return ReadText(ref reader, ChannelClosed.TextMax) is { } refusal ? new BackupFitness(generation, attempt, refusal) : null;
+    }
+
     private static void WriteClonePages(ref MessagePackWriter writer, ClonePages message)
     {
         WriteSession(ref writer, message);

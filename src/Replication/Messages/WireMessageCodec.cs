@@ -98,6 +98,7 @@ public static partial class WireMessageCodec
         Row<VmQuestion>("vq", 2, WriteVmQuestion, ReadVmQuestion),
         Row<VmAnswer>("va", 4, WriteVmAnswer, ReadVmAnswer),
         Row<SettingsTold>("st", 2, WriteSettingsTold, ReadSettingsTold),
+        Row<BackupFitness>("bf", 3, WriteBackupFitness, ReadBackupFitness),
         Row<MessagePiece>(PieceManifest, 6, WriteMessagePiece, ReadMessagePiece),
     ];
 

@@ -32,6 +32,7 @@ internal sealed class BackupSide : IReplicaSide
     private bool _primaryEnded;
     private EndPayload? _end;
     private Lsn _endedAt;
+    private string? _unable;
 
     /// <param name="core">The replica.</param>
     /// <param name="setup">What it works with.</param>
@@ -74,6 +75,11 @@ internal sealed class BackupSide : IReplicaSide
             case ReplicaInput.OwnDiskFailed failed:
                 _core.Close(ChannelCloseReason.Gone, $"a disk of {_core.Id.Node} failed: {failed.What}");
                 _core.Halt(HaltReason.DiskFailed, $"this replica's own disk is no copy any more: {failed.What}");
+                break;
+            case ReplicaInput.HostProved proved when _core.Role is ReplicaRole.Backup or ReplicaRole.BackupSyncing:
+                _unable = proved.Refusal;
+                // Said every time: a message may get lost.
+                _core.Send(_offer.Node, BackupFitness.Of(_core.Session, _unable));
                 break;
             case ReplicaInput.Diverged diverged:
                 Diverge(diverged.Divergence, diverged.Witness);
@@ -352,8 +358,9 @@ internal sealed class BackupSide : IReplicaSide
     /// <inheritdoc/>
     public ReplicaStatus Describe(Instant now, ReplicaStatus common) => _gate.Describe(common) with
     {
-        Protected = _core.Role == ReplicaRole.Backup,
-        CanTakeOver = _core.Role == ReplicaRole.Backup,
+        Protected = _core.Role == ReplicaRole.Backup && _unable is null,
+        CanTakeOver = _core.Role == ReplicaRole.Backup && _unable is null,
+        Unable = _unable,
         LogEnd = _log?.LastReceived ?? Lsn.None,
         Acknowledged = _log?.LastReceived ?? Lsn.None,
         Executed = _log?.LastExecuted ?? Lsn.None,

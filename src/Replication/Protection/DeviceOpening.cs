@@ -36,7 +36,12 @@ internal sealed class DeviceOpening(ReplicaCore core, LogPosition position, Immu
             core.Halt(HaltReason.DevicesRefused, $"The devices cannot be opened: {why}");
             return;
         }
-        core.Report($"the devices cannot be opened, trying again: {why}");
+        string error = $"the devices cannot be opened: {why}";
+        if (error != core.LastError)
+        {
+            core.LastError = error;
+            core.Report($"{error}; trying again");
+        }
         _again = now + TryAgainAfter;
     }
 

@@ -30,6 +30,7 @@ internal sealed class LiveSide : IReplicaSide
     private Instant _nextCheck;
     private string? _protectWhenRunning;
     private (DropCause Cause, string Why) _drop;
+    private string? _unable;
 
     private LiveSide(ReplicaCore core, ReplicaSetup setup, OutputGate gate, LogPosition position, ImmutableArray<PendingRequest>? pending)
     {
@@ -126,7 +127,7 @@ internal sealed class LiveSide : IReplicaSide
             case ReplicaInput.Unprotect when _link is not null:
                 ClaimNext(now, DropCause.Unprotected, "unprotected");
                 break;
-            case ReplicaInput.PlannedFailover when _link is { IsProtected: true } link && _end is null && !_core.Arbiter.IsClaiming:
+            case ReplicaInput.PlannedFailover when _link is { IsProtected: true } link && _unable is null && _end is null && !_core.Arbiter.IsClaiming:
                 link.BeginHandOver();
                 break;
             case ReplicaInput.Leave when _clone is { } clone:
@@ -167,6 +168,9 @@ internal sealed class LiveSide : IReplicaSide
             case DivergenceWitness witness:
                 HearWitness(witness);
                 break;
+            case BackupFitness fitness:
+                HearFitness(fitness);
+                break;
             case ChannelClosed closed when _clone is { } clone:
                 AbandonClone(clone, $"{clone.Peer} gave up: {closed.Text}");
                 return;
@@ -198,6 +202,16 @@ internal sealed class LiveSide : IReplicaSide
         }
     }
 
+    /// <summary>The backup's host has looked whether the replica could go live there. Of one that could not, a person must know.</summary>
+    private void HearFitness(BackupFitness message)
+    {
+        string? unable = message.Refusal.Length > 0 ? message.Refusal : null;
+        if (unable == _unable)
+            return;
+        _unable = unable;
+        _core.Report(unable is null ? $"the backup on {_core.Peer} could go live again" : $"not protected: the backup on {_core.Peer} could not go live: {unable}");
+    }
+
     /// <summary>The backup says what it had where it diverged; it closes next.</summary>
     private void HearWitness(DivergenceWitness message)
     {
@@ -212,7 +226,7 @@ internal sealed class LiveSide : IReplicaSide
     /// <summary>The paper's order (2.2, 3.4): addresses, pending disk requests, outputs that may not have left; then the machine runs.</summary>
     private void Run(Instant now, ReplicaInput.MachineReady ready)
     {
-        (_runs, _pageCount) = (true, ready.PageCount);
+        (_runs, _pageCount, _core.LastError) = (true, ready.PageCount, null);
         _ledger.Use(ready.Devices);
         if (_opening.Pending is { } pending)
         {
@@ -307,6 +321,7 @@ internal sealed class LiveSide : IReplicaSide
     private void EndSession(LogTransmitter transmitter)
     {
         _logBytesSentBefore += transmitter.BytesSent;
+        _unable = null;
         _core.CloseSession();
     }
 
@@ -471,7 +486,7 @@ internal sealed class LiveSide : IReplicaSide
     /// <summary>The backup goes on with its replay while it is not yet sure that this host is dead: the longer of the two counts.</summary>
     private TimeSpan? OutageExpected(Instant now)
     {
-        if (_link is not { IsProtected: true } link)
+        if (_link is not { IsProtected: true } link || _unable is not null)
             return null;
         var drain = link.Lag.Drain(now);
         return (drain > _options.FailureTimeout ? drain : _options.FailureTimeout) + GoLiveExpected;
@@ -482,9 +497,10 @@ internal sealed class LiveSide : IReplicaSide
     /// <inheritdoc/>
     public ReplicaStatus Describe(Instant now, ReplicaStatus common) => _gate.Describe(common) with
     {
-        Protected = _link is { IsProtected: true, Lag.IsNear: true },
-        CanTakeOver = _link is { IsProtected: true },
+        Protected = _link is { IsProtected: true, Lag.IsNear: true } && _unable is null,
+        CanTakeOver = _link is { IsProtected: true } && _unable is null,
         Runs = _runs,
+        Unable = _unable,
         LogEnd = _lastLsn,
         Acknowledged = Log?.Acknowledged ?? Lsn.None,
         Executed = _link?.BackupExecuted ?? Lsn.None,

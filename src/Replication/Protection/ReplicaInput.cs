@@ -58,6 +58,10 @@ public abstract record ReplicaInput
     /// <summary>Live, answers <see cref="ReplicaEffect.OpenDevices"/>: a device cannot be opened now.</summary>
     public sealed record DevicesRefused(string Why) : ReplicaInput;
 
+    /// <summary>Backup: its host has found out whether the replica could go live. Given again and again.</summary>
+    /// <param name="Refusal">Why it could not; null if it could.</param>
+    public sealed record HostProved(string? Refusal) : ReplicaInput;
+
     /// <summary>Live: the machine has run or taken inputs. Every output is covered by an <see cref="OutputMarkPayload"/> among the entries.</summary>
     public sealed record Recorded(IReadOnlyList<LogEntry> Entries, IReadOnlyList<MachineEffect> Outputs, ulong Icount) : ReplicaInput;
 

@@ -21,6 +21,9 @@ public sealed record ReplicaStatus
     /// <summary>A live replica's devices are open, and its machine runs, or has run.</summary>
     public bool Runs { get; init; }
 
+    /// <summary>Why the backup could not go live on its host, as that has found; null if it could, and where there is no backup.</summary>
+    public string? Unable { get; init; }
+
     /// <summary>Newest entry recorded (primary) or received (backup).</summary>
     public Lsn LogEnd { get; init; }
 

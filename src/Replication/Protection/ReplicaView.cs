@@ -11,7 +11,7 @@ namespace FtAkka.Replication.Protection;
 /// <param name="Reconnects">How often messages of the peer's node were lost on the way, and the log was resumed.</param>
 /// <param name="LastClone">The last copy to a backup, if there was one.</param>
 /// <param name="Clock">The moment, by the clock of <paramref name="Times"/>.</param>
-/// <param name="LastError">Why a copy failed or a backup was lost, for people; null while there is a backup that can take over, and where nothing has failed.</param>
+/// <param name="LastError">Why a copy failed, a backup was lost or devices cannot be opened, for people; null while there is a backup that can take over, and where nothing has failed.</param>
 public sealed record ReplicaView(ReplicaStatus Status, FailoverTimes Times, ulong DigestsChecked, ulong LastDigestIcount, double LogBitsPerSecond, int Reconnects,
     CloneView? LastClone, TimeSpan Clock, string? LastError);
 

@@ -30,9 +30,10 @@ internal static class ControlFormat
 /// <param name="File">start: the VM's file.</param>
 /// <param name="Node">start, protect: node of the backup.</param>
 /// <param name="TakeOver">start: although the arbiter knows another owner.</param>
+/// <param name="AcceptOldDisk">start: although another node has newer images of its disks.</param>
 /// <param name="Offset">console: position of the first byte wanted.</param>
 internal sealed record ControlRequest(
-    string Op, string? Vm = null, string? File = null, string? Node = null, bool TakeOver = false, ulong Offset = 0);
+    string Op, string? Vm = null, string? File = null, string? Node = null, bool TakeOver = false, bool AcceptOldDisk = false, ulong Offset = 0);
 
 /// <summary>A node's answer.</summary>
 /// <param name="Error">Why it was refused; null if it was not.</param>
@@ -75,7 +76,12 @@ internal sealed record ReplicaStatusLine
 
     /// <summary>What people read behind the role.</summary>
     [JsonIgnore]
-    public string ProtectionText => Protected ? ", protected" : CanTakeOver ? ", not protected while its backup is behind" : "";
+    public string ProtectionText => Protected ? ", protected"
+        : Unable is not null ? ", not protected: its backup could not go live"
+        : CanTakeOver ? ", not protected while its backup is behind" : "";
+
+    /// <summary>Why the backup could not go live on its host; null if it could.</summary>
+    public string? Unable { get; init; }
 
     /// <summary>Instructions retired.</summary>
     public ulong Icount { get; init; }
@@ -199,6 +205,7 @@ internal sealed record ReplicaStatusLine
             Peer = status.Peer,
             Protected = status.Protected,
             CanTakeOver = status.CanTakeOver,
+            Unable = status.Unable,
             Icount = status.Icount,
             LagMs = Math.Round(status.Lag.TotalMilliseconds, 3),
             OutageExpectedMs = status.OutageExpected is { } outage ? Math.Round(outage.TotalMilliseconds) : null,

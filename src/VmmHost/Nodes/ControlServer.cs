@@ -135,7 +135,7 @@ internal sealed class ControlServer : IDisposable
         object? message = request switch
         {
             { Op: "list" } => new NodeProtocol.List(),
-            { Op: "start", File: { } file } => VmStart.Read(file, request.Node, request.TakeOver, diskDirectory),
+            { Op: "start", File: { } file } => VmStart.Read(file, request.Node, request.TakeOver, diskDirectory, request.AcceptOldDisk),
             { Op: "protect", Vm: { } vm, Node: { } backup } => new NodeProtocol.Protect(vm, backup),
             { Op: "unprotect", Vm: { } vm } => new NodeProtocol.Unprotect(vm),
             { Op: "failover", Vm: { } vm } => new NodeProtocol.Failover(vm),

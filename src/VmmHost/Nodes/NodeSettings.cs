@@ -7,6 +7,7 @@ using FtAkka.LogChannelActors.Replicas;
 using FtAkka.LogChannelActors.Remoting;
 using FtAkka.Nodes;
 using FtAkka.Nodes.Arbiters;
+using FtAkka.Nodes.Labels;
 using FtAkka.Replication.Protection;
 using FtAkka.Replication.Protection.Clone;
 using FtAkka.VmmHost.Cli;
@@ -31,6 +32,12 @@ internal sealed record NodeSettings
 
     /// <summary>Below this, most of a guest's work would be the digests'.</summary>
     private const long DigestIntervalMin = 100_000;
+
+    /// <summary>A proof writes to the storage of each disk, and makes it durable.</summary>
+    private static readonly TimeSpan ProofIntervalMin = TimeSpan.FromSeconds(0.1);
+
+    /// <summary>So long a VM may be called protected that is not.</summary>
+    private static readonly TimeSpan ProofIntervalMax = TimeSpan.FromMinutes(1);
 
     /// <summary>Name of the node; stands in its certificate.</summary>
     public required string Name { get; init; }
@@ -77,6 +84,9 @@ internal sealed record NodeSettings
     /// <summary>How long an orderly stop lets VMs without a backup be copied to a peer.</summary>
     public required TimeSpan StopCopyTimeout { get; init; }
 
+    /// <summary>How long after one proof that a backup could go live here the next begins.</summary>
+    public required TimeSpan ProofInterval { get; init; }
+
     /// <summary>Instructions between the digests by which a backup is compared with its primary.</summary>
     public required ulong DigestInterval { get; init; }
 
@@ -113,6 +123,7 @@ internal sealed record NodeSettings
         {
             throw new CommandFailedException($"The node {Name} does not start: {refused.Message}", refused);
         }
+        var arbiter = new FileArbiter(SharedDirectory, cluster);
         return new NodeOptions
         {
             Name = Name,
@@ -128,8 +139,9 @@ internal sealed record NodeSettings
             DigestInterval = DigestInterval,
             EvidenceLogBytes = DivergenceLogBytes,
             KeepEvidence = report => new EvidenceFolder(DivergenceDirectory, DivergenceReportsMax).Keep(report, line => log?.Log(LogLevel.Warning, default, line, null, (text, _) => text)),
-            Arbiter = new FileArbiter(SharedDirectory, cluster),
-            Devices = new HostDevices(DiskDirectory, new AllowedPaths(AllowedPaths)),
+            ProofInterval = ProofInterval,
+            Arbiter = arbiter,
+            Devices = new HostDevices(DiskDirectory, new AllowedPaths(AllowedPaths), new DiskLabels(Name, cluster, SharedDirectory, arbiter)),
         };
     }
 
@@ -185,6 +197,7 @@ internal sealed record NodeSettings
             AutoProtect = ReadAutoProtect(given, file),
             HandOverTimeout = given.GetTimeSpan("ftakka.ft.hand-over-timeout", TimeSpan.FromSeconds(10)),
             StopCopyTimeout = given.GetTimeSpan("ftakka.ft.stop-copy-timeout", TimeSpan.FromSeconds(60)),
+            ProofInterval = ReadProofInterval(given, file),
             DigestInterval = ReadDigestInterval(given, file),
             CloneRate = given.GetByteSize("ftakka.ft.clone-rate", 0) ?? 0,
             DivergenceDirectory = Path.Combine(folder, given.GetString("ftakka.node.divergence-directory", "divergences")),
@@ -249,6 +262,13 @@ internal sealed record NodeSettings
             return (ulong)GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
         }
         return given.GetByteSize(Key) is { } bytes and > 0 ? (ulong)bytes : throw new CommandFailedException($"{file}: {Key} is '{given.GetString(Key)}': a size is meant, such as 16g.");
+    }
+
+    private static TimeSpan ReadProofInterval(Config given, string file)
+    {
+        TimeSpan read = given.GetTimeSpan("ftakka.ft.proof-interval", TimeSpan.FromSeconds(2));
+        return read >= ProofIntervalMin && read <= ProofIntervalMax ? read
+            : throw new CommandFailedException($"{file}: ftakka.ft.proof-interval is {read.TotalSeconds} s: from {ProofIntervalMin.TotalSeconds} s to {ProofIntervalMax.TotalSeconds} s are allowed.");
     }
 
     private static ulong ReadDigestInterval(Config given, string file)

@@ -42,10 +42,12 @@ public sealed class VmStartCommand : ICommandModule
         var backup = new Option<string?>("--backup") { Description = "Node that gets its backup at once.", HelpName = "NODE" };
         Option<bool> wait = VmCommandOptions.Wait();
         var takeOver = new Option<bool>("--take-over") { Description = "Start although the arbiter knows an owner that did not end in order, and that cannot be asked. Only when it is certain that the VM runs nowhere." };
-        var command = new Command("start", "Start a VM on a node.") { file, on, backup, wait, takeOver };
+        var acceptOldDisk = new Option<bool>("--accept-old-disk") { Description = "Start although another node has newer images of the disks that are not shared. What was written since is lost." };
+        var command = new Command("start", "Start a VM on a node.") { file, on, backup, wait, takeOver, acceptOldDisk };
         command.SetAction(async (parsed, cancelled) =>
         {
-            var request = new ControlRequest("start", File: System.IO.Path.GetFullPath(parsed.GetValue(file)!), Node: parsed.GetValue(backup), TakeOver: parsed.GetValue(takeOver));
+            var request = new ControlRequest("start", File: System.IO.Path.GetFullPath(parsed.GetValue(file)!), Node: parsed.GetValue(backup), TakeOver: parsed.GetValue(takeOver),
+                AcceptOldDisk: parsed.GetValue(acceptOldDisk));
             string socket = NodeSettings.DefaultSocket(parsed.GetValue(on)!);
             ControlAnswer answer = await ControlClient.AskAsync(socket, request, cancelled).ConfigureAwait(false);
             terminal.Output.WriteLine(answer.Text);

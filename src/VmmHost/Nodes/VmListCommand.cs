@@ -129,6 +129,10 @@ public sealed class VmStatusCommand : ICommandModule
         {
             parts.Add($"own disks: {line.DiskState}");
         }
+        if (line.Unable is not null)
+        {
+            parts.Add($"the backup could not go live: {line.Unable}");
+        }
         if (line.LastError is not null)
         {
             parts.Add($"last error: {line.LastError}");

@@ -14,8 +14,9 @@ internal static class VmStart
     /// <param name="backup">Node that gets its backup, or null.</param>
     /// <param name="takeOver">Although the arbiter knows an owner that did not end in order.</param>
     /// <param name="diskDirectory">The node's folder for disks that are not shared; empty: none of their paths is relative.</param>
+    /// <param name="acceptOldDisk">Although another node has newer images of its disks that are not shared.</param>
     /// <exception cref="CommandFailedException">Something is missing or refused.</exception>
-    public static NodeProtocol.Start Read(string file, string? backup, bool takeOver, string diskDirectory = "")
+    public static NodeProtocol.Start Read(string file, string? backup, bool takeOver, string diskDirectory = "", bool acceptOldDisk = false)
     {
         try
         {
@@ -23,7 +24,7 @@ internal static class VmStart
             spec = FetchedKernel.Complete(spec, GuestFolder.Default)
                 ?? throw new CommandFailedException("No kernel is given in the VM's file. Give one (kernel = ...), or let './ftakka guest fetch' get Debian's.");
             VmProfile profile = HostDevices.ProfileOf(spec, diskDirectory);
-            return new NodeProtocol.Start(profile, VmComposition.Read("kernel", spec.Kernel!), spec.Initrd is { } initrd ? VmComposition.Read("initrd", initrd) : default(ReadOnlyMemory<byte>), backup, takeOver);
+            return new NodeProtocol.Start(profile, VmComposition.Read("kernel", spec.Kernel!), spec.Initrd is { } initrd ? VmComposition.Read("initrd", initrd) : default(ReadOnlyMemory<byte>), backup, takeOver, acceptOldDisk);
         }
         catch (Exception refused) when (refused is SpecException or IOException or UnauthorizedAccessException)
         {

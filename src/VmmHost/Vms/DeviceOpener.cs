@@ -42,8 +42,10 @@ internal sealed class DeviceOpener(Fence fence) : IDisposable
     }
 
     /// <summary>A disk whose image all nodes reach: the arbiter decides who writes, and what is written outlives this host.</summary>
-    public RawDiskImage OpenSharedDisk(int index, string path, bool readOnly) =>
-        OpenDisk(index, new RawDiskOptions(path) { ReadOnly = readOnly, Exclusive = false, Fence = fence, WriteThrough = true });
+    public RawDiskImage OpenSharedDisk(int index, string path, bool readOnly) => OpenDisk(index, SharedDisk(path, readOnly) with { Fence = fence });
+
+    /// <summary>How a disk is opened whose image all nodes reach.</summary>
+    public static RawDiskOptions SharedDisk(string path, bool readOnly) => new(path) { ReadOnly = readOnly, Exclusive = false, WriteThrough = true };
 
     /// <summary>A network card.</summary>
     public void OpenNic(int index, VmProfile.Nic nic)

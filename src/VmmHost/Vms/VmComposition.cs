@@ -14,6 +14,7 @@ using FtAkka.Machine.Digest;
 using FtAkka.Machine.Events;
 using FtAkka.Nodes;
 using FtAkka.Nodes.HostFiles;
+using FtAkka.Nodes.Labels;
 using FtAkka.VmmHost.Cli;
 using FtAkka.VmmHost.VmFiles;
 
@@ -137,8 +138,14 @@ internal sealed class VmComposition : IDisposable
 
     private VmProfile.Disk OpenDisk(DiskSpec disk, int index)
     {
-        RawDiskImage image = Opening($"disk {disk.Path}", () => opener.OpenDisk(
-            index, new RawDiskOptions(disk.Path) { ReadOnly = disk.ReadOnly, RefuseOtherFormats = disk.Format is null }));
+        RawDiskImage image = Opening($"disk {disk.Path}", () =>
+        {
+            if (!disk.ReadOnly)
+            {
+                DiskLabels.RequireNone(disk.Path);
+            }
+            return opener.OpenDisk(index, new RawDiskOptions(disk.Path) { ReadOnly = disk.ReadOnly, RefuseOtherFormats = disk.Format is null });
+        });
         return new VmProfile.Disk(disk.Path, disk.ReadOnly, image.CapacitySectors);
     }
 

@@ -47,7 +47,7 @@ public sealed class PromiseTests
         return true;
     }
 
-    [KnownToFail(Issue.Promises, "A VM is called protected while its backup's host cannot open the disk; after a take-over the backup tries 1,200 times in silence, and the VM is gone.", Shows = "called protected")]
+    [Fact]
     public async Task Backup_whose_host_cannot_open_the_disk_is_refused()
     {
         await using Cluster cluster = await WithDiskAsync("disk.raw");
@@ -70,7 +70,7 @@ public sealed class PromiseTests
         Assert.False(promised, "the VM is called protected, and B cannot open its disk");
     }
 
-    [KnownToFail(Issue.Promises, "A backup whose host loses the disk later stays a backup, and the VM is called protected.", Shows = "still called protected")]
+    [Fact]
     public async Task Backup_whose_host_loses_the_disk_takes_the_promise_back()
     {
         await using Cluster cluster = await WithDiskAsync("disk.raw");
@@ -93,7 +93,7 @@ public sealed class PromiseTests
         await cluster.StartVmAsync("A", Console);
     }
 
-    [KnownToFail(Issue.Promises, "--take-over also switches off the check of own disks: 90 of 120 records were lost with an older image, and then the newer one was overwritten by a copy of it.", Shows = "NodeProtocol+Done")]
+    [Fact]
     public async Task Older_image_of_an_own_disk_is_refused_even_with_take_over()
     {
         await using var cluster = new Cluster(["A", "B"]);
@@ -171,10 +171,10 @@ public sealed class PromiseTests
         Assert.True(answered, "the node does not answer");
     }
 
-    [KnownToFail(Issue.Promises, "The same image under another VM's name is taken on the same node, and both write.", Shows = "NodeProtocol+Done")]
+    [Fact]
     public Task Image_of_another_VM_is_refused_on_the_same_node() => RequireImageRefusedAsync("A");
 
-    [KnownToFail(Issue.Promises, "The same image under another VM's name is taken on another node, and both write.", Shows = "NodeProtocol+Done")]
+    [Fact]
     public Task Image_of_another_VM_is_refused_on_another_node() => RequireImageRefusedAsync("B");
 
     private static async Task RequireImageRefusedAsync(string node)

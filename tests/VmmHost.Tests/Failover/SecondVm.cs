@@ -69,13 +69,17 @@ internal sealed class CountedDevices(INodeDevices devices) : INodeDevices
 
     public void Admit(VmProfile profile) => devices.Admit(profile);
 
-    public ImmutableArray<DeviceDefinition> Open(VmProfile profile, Fence fence, ConsoleScrollback console)
+    public void ProveStart(VmProfile profile, Action<VmProfile, string?> answer) => devices.ProveStart(profile, answer);
+
+    public void ProveBackup(VmProfile profile, Action<string?> answer) => devices.ProveBackup(profile, answer);
+
+    public ImmutableArray<DeviceDefinition> Open(VmProfile profile, ulong generation, Fence fence, ConsoleScrollback console)
     {
         Interlocked.Increment(ref opened);
-        return devices.Open(profile, fence, console);
+        return devices.Open(profile, generation, fence, console);
     }
 
-    public ImmutableArray<DeviceDefinition> OpenOwnDisks(VmProfile profile) => devices.OpenOwnDisks(profile);
+    public ImmutableArray<DeviceDefinition> OpenOwnDisks(VmProfile profile, ulong generation) => devices.OpenOwnDisks(profile, generation);
 
-    public void OwnDisksComplete(VmProfile profile) => devices.OwnDisksComplete(profile);
+    public void OwnDisksComplete(VmProfile profile, ulong generation) => devices.OwnDisksComplete(profile, generation);
 }

@@ -2,6 +2,8 @@ using FtAkka.DeviceActors.Consoles;
 using FtAkka.DeviceActors.Disks;
 using FtAkka.DeviceActors.Fencing;
 using FtAkka.Nodes;
+using FtAkka.Nodes.Arbiters;
+using FtAkka.Nodes.Labels;
 using FtAkka.TinyGuests;
 using FtAkka.VmmHost.Nodes;
 
@@ -118,9 +120,11 @@ public sealed class SeparateDiskTests
 
         var refused = Assert.IsType<NodeProtocol.Refused>(await cluster.AskAsync("B", start));
         Assert.Contains("ran on A last", refused.Why, StringComparison.Ordinal);
-        Assert.Contains("--take-over", refused.Why, StringComparison.Ordinal);
+        Assert.Contains("--accept-old-disk", refused.Why, StringComparison.Ordinal);
 
-        await cluster.DoAsync("B", start with { TakeOver = true });
+        // A start is not told to overwrite a disk by being told to take a VM over.
+        Assert.IsType<NodeProtocol.Refused>(await cluster.AskAsync("B", start with { TakeOver = true }));
+        await cluster.DoAsync("B", start with { AcceptOldDisk = true });
     }
 }
 
@@ -146,7 +150,9 @@ public sealed class OwnDiskRefusalTests : IDisposable
         image.SetLength(bytes);
     }
 
-    private string Refusal() => Assert.Throws<IOException>(() => new HostDevices(folder.FullName, new AllowedPaths([])).OpenOwnDisks(Profile)).Message;
+    private HostDevices Devices => new(folder.FullName, new AllowedPaths([]), new DiskLabels("B", "cluster", folder.FullName, new FileArbiter(folder.FullName)));
+
+    private string Refusal() => Assert.Throws<IOException>(() => Devices.OpenOwnDisks(Profile, 1)).Message;
 
     [Fact]
     public void Missing_image_is_named_with_the_command_that_makes_it() =>
@@ -169,15 +175,27 @@ public sealed class OwnDiskRefusalTests : IDisposable
     }
 
     [Fact]
+    public void Copy_does_not_overwrite_what_is_newer_than_its_source()
+    {
+        Make(1 << 20);
+        foreach (VmProfile.Disk disk in Profile.Disks)
+        {
+            new DiskLabels("B", "cluster", folder.FullName, new FileArbiter(folder.FullName)).NoteOwn("vm", Image, disk.Image, generation: 3, copy: false);
+        }
+        Assert.Throws<IOException>(() => Devices.OpenOwnDisks(Profile, 2));
+        Assert.False(File.Exists(Image + ".incomplete"));
+    }
+
+    [Fact]
     public void Half_of_a_copy_is_not_started_from_until_it_is_complete()
     {
         Make(1 << 20);
-        var devices = new HostDevices(folder.FullName, new AllowedPaths([]));
+        HostDevices devices = Devices;
         File.WriteAllText(Image + ".incomplete", "");
-        IOException refused = Assert.Throws<IOException>(() => devices.Open(Profile, Fence.None, new ConsoleScrollback()));
+        IOException refused = Assert.Throws<IOException>(() => devices.Open(Profile, 1, Fence.None, new ConsoleScrollback()));
         Assert.Contains("half of a copy", refused.Message, StringComparison.Ordinal);
 
-        devices.OwnDisksComplete(Profile);
+        devices.OwnDisksComplete(Profile, 1);
 
         Assert.False(File.Exists(Image + ".incomplete"));
     }

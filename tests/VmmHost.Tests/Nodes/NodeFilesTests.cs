@@ -2,6 +2,8 @@ using System.Diagnostics;
 using System.Security.Cryptography.X509Certificates;
 using Akka.Actor;
 using FtAkka.LogChannelActors.Remoting;
+using FtAkka.Nodes.Arbiters;
+using FtAkka.Nodes.Labels;
 using FtAkka.Replication.Log;
 using FtAkka.Replication.Protection;
 using FtAkka.VmmHost.Cli;
@@ -193,6 +195,31 @@ public sealed class NodeFilesTests : IDisposable
         File.CreateSymbolicLink(link, made);
         var refusal = Assert.Throws<CommandFailedException>(() => new ControlServer(Path.Combine(link, "A.sock"), "A", ActorRefs.Nobody, folder));
         Assert.Contains(link, refusal.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Interval_of_proofs_is_a_setting_within_limits()
+    {
+        ClusterFiles files = MakeCluster("cluster");
+        string file = files.ConfigOf(files.Nodes[0]);
+        Assert.Equal(TimeSpan.FromSeconds(2), Read(files).ToOptions().ProofInterval);
+        File.AppendAllText(file, "\nftakka.ft.proof-interval = 500ms\n");
+        Assert.Equal(TimeSpan.FromMilliseconds(500), Read(files).ToOptions().ProofInterval);
+        File.AppendAllText(file, "\nftakka.ft.proof-interval = 0s\n");
+        Assert.Contains("ftakka.ft.proof-interval", Assert.Throws<CommandFailedException>(() => Read(files)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Image_of_a_clusters_VM_is_not_written_to_by_a_VM_outside()
+    {
+        string image = InFolder("disk.raw"), kernel = InFolder("kernel");
+        File.WriteAllBytes(image, new byte[4096]);
+        File.WriteAllText(kernel, "none");
+        new DiskLabels("A", "cluster", folder, new FileArbiter(folder)).Take("web", image, separate: false);
+        (int exit, string said) = Run(["run", "--kernel", kernel, "--disk", image]);
+        Assert.NotEqual(0, exit);
+        Assert.Contains("belongs to the VM web of a cluster", said, StringComparison.Ordinal);
+        Assert.DoesNotContain("belongs to the VM", Run(["run", "--kernel", kernel, "--disk", $"{image},readonly"]).Said, StringComparison.Ordinal);
     }
 
     /// <summary>Runs the program to its end. What it said is cut: the trace of a deep stack is long.</summary>
