@@ -27,7 +27,8 @@ public enum DepartureAction
 /// <summary>A step of a <see cref="Departure"/>.</summary>
 /// <param name="Action">What is to be done.</param>
 /// <param name="Node">Of a copy: the peer that gets it.</param>
-public readonly record struct DepartureStep(DepartureAction Action, string? Node = null);
+/// <param name="InVain">A peer that was tried before has not taken the VM.</param>
+public readonly record struct DepartureStep(DepartureAction Action, string? Node = null, bool InVain = false);
 
 /// <summary>
 /// How one replica leaves a node that stops in order. A VM with a backup is handed over to it. A live VM without one is copied first, to one peer after the other,
@@ -76,14 +77,15 @@ public sealed class Departure(TimeSpan began, TimeSpan handOverTimeout, TimeSpan
     private DepartureStep LookAlone(TimeSpan now, IReadOnlyList<string> alive)
     {
         leaves = null;
+        bool inVain = tried.Count > 0;
         if (now >= copyUntil || alive.FirstOrDefault(node => !tried.Contains(node)) is not { } next)
         {
             isOver = true;
-            return new DepartureStep(DepartureAction.SwitchOff);
+            return new DepartureStep(DepartureAction.SwitchOff, InVain: inVain);
         }
         tried.Add(next);
         asked = true;
-        return new DepartureStep(DepartureAction.Copy, next);
+        return new DepartureStep(DepartureAction.Copy, next, inVain);
     }
 
     /// <summary>Says once in each role that the replica is to leave, and waits then.</summary>

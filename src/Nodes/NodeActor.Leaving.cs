@@ -76,10 +76,13 @@ public sealed partial class NodeActor
 
     private void Perform(NodeEntry entry, DepartureStep step)
     {
+        if (step.InVain && entry.View?.LastError is { } why)
+        {
+            Say($"{entry.Vm}: {why}");
+        }
         switch (step.Action)
         {
             case DepartureAction.Copy:
-                SayWhyNotTaken(entry);
                 Say($"{entry.Vm}: has no backup, and is copied to {step.Node} first");
                 entry.Replica!.Protect(step.Node!);
                 OnceSettled(entry, entry.Departure!.Settled);
@@ -95,7 +98,6 @@ public sealed partial class NodeActor
                 OnceSettled(entry, entry.Departure!.Settled);
                 break;
             case DepartureAction.SwitchOff:
-                SayWhyNotTaken(entry);
                 Say($"{entry.Vm}: has no backup and is switched off, as if by its plug; 'ftakka vm start' starts it anew");
                 entry.SwitchedOff = true;
                 Context.Stop(entry.Actor);
@@ -106,14 +108,6 @@ public sealed partial class NodeActor
             case DepartureAction.Wait:
             default:
                 break;
-        }
-    }
-
-    private void SayWhyNotTaken(NodeEntry entry)
-    {
-        if (entry.View?.LastError is { } why)
-        {
-            Say($"{entry.Vm}: {why}");
         }
     }
 

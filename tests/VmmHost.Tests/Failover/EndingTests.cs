@@ -27,7 +27,9 @@ public sealed class EndingTests
         cluster.Start("A");
         cluster.Start("B", options => options with { MemoryBytesMax = 0 });
         await cluster.StartVmAsync("A", "workload=counter count=100000 period=3000000");
-        await cluster.UntilAsync("A", line => line.Role == "solo", "live");
+        // A peer that was not heard is not asked.
+        await cluster.DoAsync("A", new NodeProtocol.Protect(Cluster.Vm, "B"));
+        await cluster.UntilAsync("A", line => line is { Role: "solo", LastError: not null }, "refused by B");
 
         var left = (NodeProtocol.Left)await cluster.AskAsync("A", new NodeProtocol.Leave());
         Assert.Contains(left.What, line => line.Contains("no memory", StringComparison.Ordinal));
