@@ -68,6 +68,7 @@ internal sealed class ClusterWorld : IDisposable
         _sharedDisk = new StoredDisk(DiskSectors);
         Mutant = Mutant.Of(options.Mutation, this);
         Outside = new OutsideWorld(this, scenario.Guest.CommandLine);
+        Demanded = Outside.IsDemanding && scenario.Guest.Disk ? new DemandedDisk(this, Outside.JournalSeed, (uint)DiskSectors) : null;
         Lan = new SimulatedLan(this, GuestMac);
         Checks = new ClusterChecks(this);
         Digests = new PlantedDigests(this);
@@ -102,6 +103,9 @@ internal sealed class ClusterWorld : IDisposable
     public SimulatedLan Lan { get; }
 
     public OutsideWorld Outside { get; }
+
+    /// <summary>What is known of the demanding guest's disk; null where the guest is another.</summary>
+    public DemandedDisk? Demanded { get; }
 
     public ClusterChecks Checks { get; }
 
@@ -150,8 +154,9 @@ internal sealed class ClusterWorld : IDisposable
 
     public static bool IsAlive(SimulatedHost host, long incarnation) => host.System is not null && host.Incarnation == incarnation;
 
-    public bool Owns(TrackedReplica replica) =>
-        Records.Newest?.Names(new ReplicaIdentity(Vm, replica.Host.Name, replica.Incarnation)) == true;
+    public bool Owns(TrackedReplica replica) => IsOwner(replica.Host, replica.Incarnation);
+
+    public bool IsOwner(SimulatedHost host, long incarnation) => Records.Newest?.Names(new ReplicaIdentity(Vm, host.Name, incarnation)) == true;
 
     /// <summary>A host's process begins.</summary>
     public void Start(SimulatedHost host)
