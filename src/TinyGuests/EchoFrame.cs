@@ -26,6 +26,7 @@ public static class EchoFrame
     internal const int FrameBytesMin = 60;
     internal const uint RequestMark = 0x5152_5446; // "FTRQ"
     internal const uint ResponseMark = 0x5352_5446; // "FTRS"
+    internal const uint ReportMark = 0x5052_5446; // "FTRP"
 
     /// <summary>A request to the guest, padded to the least frame size.</summary>
     public static byte[] Request(ReadOnlySpan<byte> guestMac, ReadOnlySpan<byte> ownMac, ulong sequence, ReadOnlySpan<byte> payload)

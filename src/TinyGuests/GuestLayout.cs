@@ -12,7 +12,7 @@ public static class GuestLayout
     /// <summary>Most bytes that code and constants may take.</summary>
     public const uint CodeBytesMax = 0x2_0000;
 
-    /// <summary>End of the guest's memory use.</summary>
+    /// <summary>End of the guest's memory use; only the demanding workload has its data behind it.</summary>
     public const uint ImageEnd = 0x2b_0000;
 
     /// <summary>The guest's own page tables map the first 4 GiB; the paging workload uses addresses from here on.</summary>
@@ -70,9 +70,21 @@ public static class GuestLayout
     internal const uint ReceiveQueue = 0x23_5000;
     internal const uint TransmitQueue = 0x23_6000;
     internal const uint FakeBootParameters = 0x23_7000;
+    internal const uint DemandQueue = 0x23_8000;
+    internal const uint EntropyQueue = 0x23_9000;
+    internal const uint DemandRequests = 0x23_a000;
+    internal const uint DemandHeaders = 0x23_a400;
+    internal const uint DemandStatuses = 0x23_a800;
+    internal const uint EntropyBuffer = 0x23_a900;
+    internal const uint DemandTables = 0x23_b000;
     internal const uint ReceiveBuffers = 0x24_0000;
     internal const uint TransmitBuffer = 0x24_8000;
+    internal const uint ReportBuffer = 0x24_9000;
     internal const uint WorkPages = 0x25_0000;
     internal const uint CopySource = 0x29_0000;
     internal const uint CopyTarget = 0x2a_0000;
+
+    // Behind the image: nothing but the demanding workload's data, up to 0x36_0000.
+    internal const uint DemandSmallBuffers = 0x2c_0000;
+    internal const uint DemandWideBuffers = 0x2e_0000;
 }

@@ -22,6 +22,9 @@ internal sealed partial class TinyKernel
     private Label _compute;
     private Label _all;
     private Label _random;
+    private Label _demanding;
+    private Label _demandServe;
+    private Label _putDescriptor;
 
     private void CreateWorkloadLabels()
     {
@@ -37,6 +40,9 @@ internal sealed partial class TinyKernel
         _compute = asm.CreateLabel();
         _all = asm.CreateLabel();
         _random = asm.CreateLabel();
+        _demanding = asm.CreateLabel();
+        _demandServe = asm.CreateLabel();
+        _putDescriptor = asm.CreateLabel();
     }
 
     private void AssembleWorkloads()
@@ -49,9 +55,10 @@ internal sealed partial class TinyKernel
         AssembleEcho();
         AssembleService();
         AssembleCompute();
+        AssembleDemanding();
     }
 
-    /// <summary>Compares the first eight letters of the value of <c>workload=</c>; without one it is hello.</summary>
+    /// <summary>Compares the value of <c>workload=</c>; without one it is hello.</summary>
     private void AssembleChoice()
     {
         asm.Label(ref _runWorkload);
@@ -67,7 +74,7 @@ internal sealed partial class TinyKernel
         (string Name, Label Routine)[] workloads =
         [
             ("hello", _hello), ("counter", _counter), ("console", _console), ("journal", _journal), ("echo", _echo),
-            ("compute", _compute), ("service", _service), ("all", _all),
+            ("compute", _compute), ("service", _service), ("all", _all), ("demanding", _demanding),
         ];
         foreach ((string name, Label routine) in workloads)
         {

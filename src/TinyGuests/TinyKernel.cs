@@ -34,6 +34,14 @@ internal sealed partial class TinyKernel
     private const uint EchoFrameBytes = GuestLayout.Variables + 0x88;
     private const uint ServicePeriod = GuestLayout.Variables + 0x90;
     private const uint ServiceRecords = GuestLayout.Variables + 0x98;
+    private const uint EntropyWindow = GuestLayout.Variables + 0xa0;
+    private const uint DemandRounds = GuestLayout.Variables + 0xa8;
+    private const uint DemandCapacity = GuestLayout.Variables + 0xb0;
+    private const uint DemandCount = GuestLayout.Variables + 0xb8;
+    private const uint DemandHot = GuestLayout.Variables + 0xc0;
+    private const uint DemandTime = GuestLayout.Variables + 0xc8;
+    private const uint DemandSeen = GuestLayout.Variables + 0xd0;
+    private const uint DemandWaits = GuestLayout.Variables + 0xd8;
 
     private readonly Assembler asm = new(64);
     private readonly List<(Label Label, byte[] Bytes)> _constants = [];

@@ -72,6 +72,11 @@ internal sealed class TinyGuestDriver(GuestMachine machine, byte[] disk, Func<Im
             return new DiskCompletion(request.Id, DiskStatus.Ok, [.. range]);
         }
 
+        if (request.Kind == DiskRequestKind.WriteZeroes)
+        {
+            range.Clear();
+        }
+
         request.Data.AsSpan().CopyTo(range);
         return new DiskCompletion(request.Id, DiskStatus.Ok, []);
     }

@@ -71,7 +71,14 @@ internal sealed class ClusterChecks(ClusterWorld world)
             _issued[request.Id] = (host.Name, incarnation);
             RequireBackup(host, incarnation, outputs => outputs.DiskActs(request.Id), $"{request.Kind} {request.Id} of the disk");
         }
-        if (request.Kind == DiskRequestKind.Write && request.Id < DiskBlocks.FirstRequestId && !request.Data.AsSpan().SequenceEqual(Record(request.Sector)))
+        if (world.Demanded is { } demanded)
+        {
+            if (request.Id < DiskBlocks.FirstRequestId)
+            {
+                demanded.Issued(host, request);
+            }
+        }
+        else if (request.Kind == DiskRequestKind.Write && request.Id < DiskBlocks.FirstRequestId && !request.Data.AsSpan().SequenceEqual(Record(request.Sector)))
         {
             world.Fail("disk-content", $"{host.Name} writes to sector {request.Sector} what one failure-free guest does not");
         }
@@ -102,6 +109,11 @@ internal sealed class ClusterChecks(ClusterWorld world)
     /// <summary>The console's reader has a whole line.</summary>
     public void ConsoleLine(SimulatedHost host, string line)
     {
+        if (world.Demanded is { } demanded)
+        {
+            demanded.Line(host, line);
+            return;
+        }
         string[] words = line.Split(' ');
         if (words is ["journal", var number, _]
             && ulong.TryParse(number, NumberStyles.HexNumber, CultureInfo.InvariantCulture, out ulong record)
@@ -114,6 +126,7 @@ internal sealed class ClusterChecks(ClusterWorld world)
     /// <summary>A replica goes live with its host's own copy of the disk: what the guest has called durable, wherever it ran, must be there.</summary>
     public void GoesLiveOn(SimulatedHost host)
     {
+        world.Demanded?.GoesLiveOn(host);
         foreach (ulong record in _durable)
         {
             if (!CheckDurable(host, record))

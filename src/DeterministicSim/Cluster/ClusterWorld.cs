@@ -68,12 +68,14 @@ internal sealed class ClusterWorld : IDisposable
         _sharedDisk = new StoredDisk(DiskSectors);
         Mutant = Mutant.Of(options.Mutation, this);
         Outside = new OutsideWorld(this, scenario.Guest.CommandLine);
+        Demanded = Outside.IsDemanding && scenario.Guest.Disk ? new DemandedDisk(this, Outside.JournalSeed, (uint)DiskSectors) : null;
         Lan = new SimulatedLan(this, GuestMac);
         Checks = new ClusterChecks(this);
         Digests = new PlantedDigests(this);
         Recording = options.Recording is null ? null : new VmRecording(Profile, Kernel, DigestInterval);
         Faults = new FaultInjector(this, plan);
         Moments = new MomentWatch(this);
+        States = new StateWatch(this);
         Operator = new ClusterOperator(this);
         simulation.WatchMessages(Watch);
         simulation.WatchLog(Log);
@@ -103,6 +105,9 @@ internal sealed class ClusterWorld : IDisposable
 
     public OutsideWorld Outside { get; }
 
+    /// <summary>What is known of the demanding guest's disk; null where the guest is another.</summary>
+    public DemandedDisk? Demanded { get; }
+
     public ClusterChecks Checks { get; }
 
     /// <summary>The VM's log, where it was asked for.</summary>
@@ -113,6 +118,8 @@ internal sealed class ClusterWorld : IDisposable
     public PlantedDigests Digests { get; }
 
     public MomentWatch Moments { get; }
+
+    public StateWatch States { get; }
 
     public ClusterOperator Operator { get; }
 
@@ -150,8 +157,9 @@ internal sealed class ClusterWorld : IDisposable
 
     public static bool IsAlive(SimulatedHost host, long incarnation) => host.System is not null && host.Incarnation == incarnation;
 
-    public bool Owns(TrackedReplica replica) =>
-        Records.Newest?.Names(new ReplicaIdentity(Vm, replica.Host.Name, replica.Incarnation)) == true;
+    public bool Owns(TrackedReplica replica) => IsOwner(replica.Host, replica.Incarnation);
+
+    public bool IsOwner(SimulatedHost host, long incarnation) => Records.Newest?.Names(new ReplicaIdentity(Vm, host.Name, incarnation)) == true;
 
     /// <summary>A host's process begins.</summary>
     public void Start(SimulatedHost host)
@@ -185,6 +193,7 @@ internal sealed class ClusterWorld : IDisposable
             return;
         }
         Tell(host.Name, TimelineKind.Fault, "crashes");
+        States.Crashing(host);
         host.System = null;
         host.IsPaused = false;
         Simulation.Crash(system);
@@ -313,7 +322,11 @@ internal sealed class ClusterWorld : IDisposable
             Shell = definition.Shell with
             {
                 Port = port,
-                Setup = definition.Shell.Setup with { Protection = Faults.Limit(definition.Shell.Setup.Protection) },
+                Setup = definition.Shell.Setup with
+                {
+                    Protection = Faults.Limit(definition.Shell.Setup.Protection),
+                    CloneLimits = Faults.Limit(definition.Shell.Setup.CloneLimits),
+                },
                 Stepped = (input, effects) =>
                 {
                     if (contract.Stepped(input, effects) is { } broken)
@@ -321,6 +334,7 @@ internal sealed class ClusterWorld : IDisposable
                         Fail(Invariant.PerformerContract, $"{host.Name}: {broken}");
                     }
                     marks.Stepped(input, effects);
+                    States.Stepped(host, tracked?.Status.Role ?? ReplicaRole.Solo, effects);
                     Moments.Stepped(host, effects);
                 },
                 Recorded = Recording is null ? null : Recording.Recorded,

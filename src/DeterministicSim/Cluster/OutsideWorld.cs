@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using FtAkka.DeterministicSim.Protocol;
 using FtAkka.DeterministicSim.Reports;
 using FtAkka.DeviceActors.Consoles;
 using FtAkka.TinyGuests;
@@ -15,6 +16,7 @@ internal sealed class OutsideWorld
     private readonly ClusterWorld _world;
     private readonly GuestText _text;
     private readonly StringBuilder _line = new();
+    private readonly List<byte> _seen = [];
 
     public OutsideWorld(ClusterWorld world, string commandLine)
     {
@@ -24,6 +26,9 @@ internal sealed class OutsideWorld
 
     /// <summary>Seed of the guest's journal.</summary>
     public ulong JournalSeed => _text.Seed;
+
+    /// <summary>The guest is the demanding one: what it prints depends on its inputs, and <see cref="DemandedDisk"/> follows it.</summary>
+    public bool IsDemanding => _text.IsDemanding;
 
     /// <summary>Position in the console's stream.</summary>
     public ulong Position { get; private set; }
@@ -39,6 +44,8 @@ internal sealed class OutsideWorld
     {
         Position = 0;
         _line.Clear();
+        _seen.Clear();
+        _world.Demanded?.Restart();
         _text.Restart(records);
     }
 
@@ -59,11 +66,28 @@ internal sealed class OutsideWorld
         }
     }
 
+    /// <summary>A live replica's console shows bytes, some of them perhaps again.</summary>
+    public void Shown(SimulatedHost host, ulong offset, ReadOnlySpan<byte> bytes)
+    {
+        for (int i = 0; i < bytes.Length && offset + (ulong)i < (ulong)_seen.Count; i++)
+        {
+            if (_seen[(int)offset + i] != bytes[i])
+            {
+                _world.Fail(Invariant.SameOutput, $"byte {offset + (ulong)i} of the console was '{(char)_seen[(int)offset + i]}' and is '{(char)bytes[i]}' from {host.Name}");
+                return;
+            }
+        }
+    }
+
     private void Take(SimulatedHost host, byte[] bytes)
     {
+        if (IsDemanding)
+        {
+            _seen.AddRange(bytes);
+        }
         foreach (byte value in bytes)
         {
-            int expected = _text.At(Position);
+            int expected = IsDemanding ? value : _text.At(Position);
             if (expected != value)
             {
                 _world.Fail("console", string.Create(CultureInfo.InvariantCulture,
@@ -123,11 +147,13 @@ internal sealed class GuestText
 
     public bool HasNic { get; }
 
+    public bool IsDemanding => _workload == "demanding";
+
     /// <summary>Bytes of the whole text; null if it has no end, or one that is not known here.</summary>
     public long? Length => EndsSilently ? null : _text.Length;
 
     /// <summary>The last line of the echo depends on the client.</summary>
-    private bool EndsSilently => _workload is "echo" || (_workload is "all" && HasNic);
+    private bool EndsSilently => _workload is "echo" or "demanding" || (_workload is "all" && HasNic);
 
     public void Restart(int records) => _text = GuestReference.Text(_guest, records, Compose);
 
@@ -141,6 +167,7 @@ internal sealed class GuestText
         "compute" => TinyGuest.ComputeText(Seed, _rounds),
         "journal" => TinyGuest.JournalText(Seed, _records, present),
         "echo" => "echo ready\n",
+        "demanding" => "",
         "service" => TinyGuest.ServiceText(Seed, _records, present),
         "all" => TinyGuest.HelloText + TinyGuest.ComputeText(Seed, _rounds) + TinyGuest.CounterText(_count)
             + (_disk ? TinyGuest.JournalText(Seed, _records, present) : "") + (HasNic ? "echo ready\n" : ""),

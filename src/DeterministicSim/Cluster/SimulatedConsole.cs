@@ -19,6 +19,7 @@ internal sealed class SimulatedConsole(ClusterWorld world, SimulatedHost host, l
         if (ClusterWorld.IsAlive(host, incarnation))
         {
             world.Checks.ConsoleAct(host, incarnation, offset + (ulong)bytes.Length);
+            world.Outside.Shown(host, offset, bytes.Span);
             scrollback.Append(offset, bytes.Span);
             world.Outside.ReadConsole(host, scrollback);
         }

@@ -41,7 +41,7 @@ internal sealed class SimulatedDevices(ClusterWorld world, SimulatedHost host, l
             var link = new FencedFrames(world.Lan.Open(host, incarnation), fence);
             devices.Add(new DeviceDefinition(DeviceKind.Nic, i, NicActor.Props(link), new NicDialect(i, [.. Convert.FromHexString(profile.Nics[i].Mac)])));
         }
-        if (world.HasOwnDisks)
+        if (world.HasOwnDisks || world.Demanded is not null)
         {
             world.Checks.GoesLiveOn(host);
         }

@@ -59,6 +59,7 @@ internal sealed class SimulatedDisk(ClusterWorld world, SimulatedHost host, long
 
     private readonly SortedDictionary<long, DiskRequest> _underWay = [];
     private long _next;
+    private bool _closed;
 
     public SimulatedHost Host => host;
 
@@ -104,7 +105,11 @@ internal sealed class SimulatedDisk(ClusterWorld world, SimulatedHost host, long
     }
 
     /// <inheritdoc/>
-    public void Dispose() => world.DiskClosed(this);
+    public void Dispose()
+    {
+        _closed = true;
+        world.DiskClosed(this);
+    }
 
     /// <summary>The host has crashed: what was under way is gone, there, or there in part.</summary>
     public void Crash()
@@ -119,6 +124,7 @@ internal sealed class SimulatedDisk(ClusterWorld world, SimulatedHost host, long
             if (torn && (!lost || world.Random.Below(2) == 0))
             {
                 // Power fails between two bytes: the storage has the beginning.
+                Landed(request);
                 Stored.Write(request.Sector, request.Data.AsSpan()[..(1 + world.Random.Below(request.Data.Length - 1))]);
                 world.Effect(FaultKind.DiskTornWrite, host.Name);
             }
@@ -128,6 +134,7 @@ internal sealed class SimulatedDisk(ClusterWorld world, SimulatedHost host, long
             }
             else if (world.Random.Below(2) == 0)
             {
+                Landed(request);
                 Stored.Write(request.Sector, request.Data.AsSpan());
             }
         }
@@ -147,18 +154,28 @@ internal sealed class SimulatedDisk(ClusterWorld world, SimulatedHost host, long
             case DiskRequestKind.Write when world.Faults.Strikes(FaultKind.DiskFull, host):
                 return new DiskOutcome(new DiskCompletion(request.Id, DiskStatus.IoError, []), "The simulated disk is full.");
             case DiskRequestKind.Write:
+                Landed(request);
                 Stored.Write(request.Sector, request.Data.AsSpan());
                 world.Checks.DiskWritten(request);
                 return Ok(request, []);
             case DiskRequestKind.WriteZeroes when world.Faults.Strikes(FaultKind.DiskFull, host):
                 return new DiskOutcome(new DiskCompletion(request.Id, DiskStatus.IoError, []), "The simulated disk is full.");
             case DiskRequestKind.WriteZeroes:
+                Landed(request);
                 Stored.Write(request.Sector, new byte[request.LengthBytes]);
                 return Ok(request, []);
             case DiskRequestKind.Flush:
                 return Ok(request, []);
             default:
                 return new DiskOutcome(new DiskCompletion(request.Id, DiskStatus.Unsupported, []), "The simulated disk does not do that.");
+        }
+    }
+
+    private void Landed(DiskRequest request)
+    {
+        if (world.Demanded is { } demanded && !world.HasOwnDisks && (_closed || !world.IsOwner(host, incarnation)))
+        {
+            demanded.LandedLate(host, request);
         }
     }
 

@@ -24,6 +24,7 @@ internal sealed class SimulatedLan(ClusterWorld world, byte[] guestMac)
     private readonly SimulatedRandom _random = SimulatedRandom.Stream(world.Simulation.Seed, "client");
     private EchoReference _reference = new(guestMac);
     private readonly List<byte[]> _answers = [];
+    private readonly List<ulong> _states = [new EchoReference(guestMac).State];
     private readonly List<SimulatedLink> _open = [];
     private SimulatedLink? _learnt;
     private byte[]? _request;
@@ -62,6 +63,9 @@ internal sealed class SimulatedLan(ClusterWorld world, byte[] guestMac)
         }
     }
 
+    /// <summary>The state from which the guest goes on behind so many answers; null if there were not so many requests.</summary>
+    public ulong? StateBehind(uint answers) => answers < _states.Count ? _states[(int)answers] : null;
+
     /// <summary>The client begins.</summary>
     public void Start()
     {
@@ -73,6 +77,7 @@ internal sealed class SimulatedLan(ClusterWorld world, byte[] guestMac)
     public void Reset()
     {
         (_reference, _request, _expected, _sequence) = (new EchoReference(guestMac), null, null, 0);
+        _states.RemoveRange(1, _states.Count - 1);
         _epoch++;
         Start();
     }
@@ -90,6 +95,7 @@ internal sealed class SimulatedLan(ClusterWorld world, byte[] guestMac)
         }
         _request = EchoFrame.Request(guestMac, ClientMac, ++_sequence, payload);
         _expected = _reference.Answer(_request);
+        _states.Add(_reference.State);
         Send(_sequence, epoch);
     }
 
@@ -123,6 +129,11 @@ internal sealed class SimulatedLan(ClusterWorld world, byte[] guestMac)
         if (bytes.Length < 14 || ((bytes[12] << 8) | bytes[13]) != EchoFrame.EtherType)
         {
             return;   // an announcement of the address
+        }
+        if (world.Demanded is { } demanded && DemandingReference.HashOf(bytes) is { } hash)
+        {
+            demanded.Frame(hash);
+            return;
         }
         if (_expected is { } expected && bytes.SequenceEqual(expected))
         {
@@ -195,7 +206,7 @@ internal sealed class SimulatedLink(ClusterWorld world, SimulatedLan lan, Simula
     /// <summary>A frame reaches the host.</summary>
     public void Arrive(ImmutableArray<byte> frame)
     {
-        if (!ClusterWorld.IsAlive(host, incarnation) || _arrived.Count >= QueuedMax)
+        if (!ClusterWorld.IsAlive(host, incarnation) || _arrived.Count >= world.Faults.LimitFrames(QueuedMax))
         {
             return;
         }
