@@ -39,4 +39,14 @@ public sealed class RegressionTests
         SimulationReport report = new ProtocolRunner().Run(scenario, seed, new RunOptions());
         Assert.True(report.Violation is null, $"{file}, seed {seed}: {report.Violation}");
     }
+
+    /// <summary>The bug, put in again: the first seed shows it.</summary>
+    [Theory]
+    [InlineData("held-replay-goes-live.scenario", "lasting-hold", "liveness")]
+    public void Bug_is_seen_when_it_is_back(string file, string mutation, string invariant)
+    {
+        Scenario scenario = ScenarioParser.Parse(File.ReadAllText(Path.Combine(AppContext.BaseDirectory, file)), file);
+        SimulationReport report = new ClusterRunner().Run(scenario, 1, new RunOptions { Mutation = mutation });
+        Assert.Equal(invariant, report.Violation?.Invariant);
+    }
 }

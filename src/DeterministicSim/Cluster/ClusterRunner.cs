@@ -133,6 +133,7 @@ public sealed class ClusterRunner : IScenarioRunner
         Plan = plan,
         Effects = world.Effects.ToImmutableSortedDictionary(),
         MomentsReached = world.Moments.Reached.ToImmutableSortedDictionary(),
+        StatesReached = world.States.Reached.ToImmutableSortedDictionary(),
         CrashedAt = world.Moments.Crashes.ToImmutableSortedDictionary(),
         Connections = world.Connections.ToImmutableSortedDictionary(),
         Generations = world.Records.Newest?.Generation ?? 0,

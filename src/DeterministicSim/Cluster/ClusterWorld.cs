@@ -75,6 +75,7 @@ internal sealed class ClusterWorld : IDisposable
         Recording = options.Recording is null ? null : new VmRecording(Profile, Kernel, DigestInterval);
         Faults = new FaultInjector(this, plan);
         Moments = new MomentWatch(this);
+        States = new StateWatch(this);
         Operator = new ClusterOperator(this);
         simulation.WatchMessages(Watch);
         simulation.WatchLog(Log);
@@ -117,6 +118,8 @@ internal sealed class ClusterWorld : IDisposable
     public PlantedDigests Digests { get; }
 
     public MomentWatch Moments { get; }
+
+    public StateWatch States { get; }
 
     public ClusterOperator Operator { get; }
 
@@ -190,6 +193,7 @@ internal sealed class ClusterWorld : IDisposable
             return;
         }
         Tell(host.Name, TimelineKind.Fault, "crashes");
+        States.Crashing(host);
         host.System = null;
         host.IsPaused = false;
         Simulation.Crash(system);
@@ -318,7 +322,11 @@ internal sealed class ClusterWorld : IDisposable
             Shell = definition.Shell with
             {
                 Port = port,
-                Setup = definition.Shell.Setup with { Protection = Faults.Limit(definition.Shell.Setup.Protection) },
+                Setup = definition.Shell.Setup with
+                {
+                    Protection = Faults.Limit(definition.Shell.Setup.Protection),
+                    CloneLimits = Faults.Limit(definition.Shell.Setup.CloneLimits),
+                },
                 Stepped = (input, effects) =>
                 {
                     if (contract.Stepped(input, effects) is { } broken)
@@ -326,6 +334,7 @@ internal sealed class ClusterWorld : IDisposable
                         Fail(Invariant.PerformerContract, $"{host.Name}: {broken}");
                     }
                     marks.Stepped(input, effects);
+                    States.Stepped(host, tracked?.Status.Role ?? ReplicaRole.Solo, effects);
                     Moments.Stepped(host, effects);
                 },
                 Recorded = Recording is null ? null : Recording.Recorded,

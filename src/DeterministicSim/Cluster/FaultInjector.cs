@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using FtAkka.DeterministicSim.Scenarios;
 using FtAkka.Replication.Protection;
+using FtAkka.Replication.Protection.Clone;
 using FtAkka.DeterministicSim.Network;
 
 namespace FtAkka.DeterministicSim.Cluster;
@@ -44,12 +45,15 @@ internal sealed class FaultInjector
     private readonly List<Active> _active = [];
     private readonly List<Fault> _armed = [];
     private readonly List<Pending> _pending = [];
+    private readonly SmallLimits? _small;
     private bool _over;
 
     public FaultInjector(ClusterWorld world, ImmutableArray<Fault> plan)
     {
         (_world, _plan) = (world, plan);
         BuffersAreSmall = plan.Any(fault => fault.Kind == FaultKind.LogBufferFull);
+        _small = plan.FirstOrDefault(fault => fault.Kind == FaultKind.SmallLimits) is { } small ? new SmallLimits(FaultCatalog.Of(FaultKind.SmallLimits).MagnitudeOf(small)) : null;
+        LogBytesMax = Limit(world.Protection).LogBytesMax;
         foreach (Fault fault in plan)
         {
             if (fault.At > TimeSpan.Zero)
@@ -120,9 +124,22 @@ internal sealed class FaultInjector
     /// <summary>Whether buffers of the log and of outputs are as small as a fault asks: for the whole run, since a replica has its limits from the beginning.</summary>
     public bool BuffersAreSmall { get; }
 
+    /// <summary>Whether limits of many kinds are small, for the whole run.</summary>
+    public bool LimitsAreSmall => _small is not null;
+
+    /// <summary>Bytes that a replica's log may hold.</summary>
+    public long LogBytesMax { get; }
+
+    /// <summary>Limits of a copy.</summary>
+    public CloneOptions Limit(CloneOptions copy) => _small?.Of(copy) ?? copy;
+
+    /// <summary>Frames that a host's end of the guest's network keeps.</summary>
+    public int LimitFrames(int usual) => _small?.FramesOr(usual) ?? usual;
+
     /// <summary>Limits of a replica.</summary>
     public ProtectionOptions Limit(ProtectionOptions protection)
     {
+        protection = _small?.Of(protection) ?? protection;
         if (!BuffersAreSmall)
         {
             return protection;
@@ -162,17 +179,14 @@ internal sealed class FaultInjector
     {
         foreach (Fault fault in _armed.Where(fault => fault.Moment == moment).ToArray())
         {
-            if (fault.Kind == FaultKind.HostCrash && Meant(fault.Target, moment, host))
+            if (fault.Kind is FaultKind.HostCrash or FaultKind.HostPause && Meant(fault.Target, moment, host) is { } meant)
             {
                 _armed.Remove(fault);
-                _world.Moments.CrashedAt(moment);
-                Strike(new Active(fault, host.Name, ""));
-                return;
-            }
-            if (fault.Kind == FaultKind.HostPause && Meant(fault.Target, moment, host))
-            {
-                _armed.Remove(fault);
-                Strike(new Active(fault, host.Name, ""));
+                if (fault.Kind == FaultKind.HostCrash)
+                {
+                    _world.Moments.CrashedAt(moment);
+                }
+                Strike(new Active(fault, meant.Name, ""));
                 return;
             }
         }
@@ -334,7 +348,7 @@ internal sealed class FaultInjector
                     }
                 });
                 return;
-            case FaultKind.HostCrash or FaultKind.HostPause or FaultKind.ClockSkew or FaultKind.LogBufferFull:
+            case FaultKind.HostCrash or FaultKind.HostPause or FaultKind.ClockSkew or FaultKind.LogBufferFull or FaultKind.SmallLimits:
                 return;
             case FaultKind.ClockJump:
                 host!.Clock.Jump(TimeSpan.FromMicroseconds(fault.Magnitude == 0 ? 500_000 : fault.Magnitude));
@@ -464,14 +478,25 @@ internal sealed class FaultInjector
         _ => target,
     };
 
-    /// <summary>A moment names a host itself; a fault for a role strikes if the host has it then, or is about to.</summary>
-    private bool Meant(string target, NamedMoment moment, SimulatedHost host) => target switch
+    /// <summary>
+    /// A moment names a host itself; a fault for a role strikes if the host has it then, or is about to. A moment of a copy is one of two hosts. Null if it is nobody's.
+    /// </summary>
+    private SimulatedHost? Meant(string target, NamedMoment moment, SimulatedHost host)
     {
-        // A replica that goes live is both.
-        "primary" => _world.Primary?.Host == host || IsGoingLive(moment),
-        "backup" => _world.Backup?.Host == host || IsGoingLive(moment),
-        _ => target == host.Name,
-    };
+        if (moment is NamedMoment.CloneRound or NamedMoment.FinalSwitch or NamedMoment.Reprotection
+            && _world.States.CopyTarget(host) is { } copied && (target == FaultCatalog.Backup || target == copied.Name))
+        {
+            return copied;
+        }
+        bool meant = target switch
+        {
+            // A replica that goes live is both.
+            FaultCatalog.Primary => _world.Primary?.Host == host || IsGoingLive(moment),
+            FaultCatalog.Backup => _world.Backup?.Host == host || IsGoingLive(moment),
+            _ => target == host.Name,
+        };
+        return meant ? host : null;
+    }
 
     private static bool IsGoingLive(NamedMoment moment) =>
         moment is NamedMoment.Drain or NamedMoment.BetweenTestAndSetAndAnnouncement or NamedMoment.Reissue;

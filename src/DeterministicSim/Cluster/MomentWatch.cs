@@ -17,6 +17,7 @@ namespace FtAkka.DeterministicSim.Cluster;
 internal sealed class MomentWatch(ClusterWorld world)
 {
     private readonly SortedSet<string> _handingOver = new(StringComparer.Ordinal);
+    private SimulatedHost? _switching;
 
     /// <summary>How often each was reached.</summary>
     public SortedDictionary<NamedMoment, long> Reached { get; } = [];
@@ -37,6 +38,7 @@ internal sealed class MomentWatch(ClusterWorld world)
                 break;
             case ReplayProtocol.Hold hold when host.Replica is { } replica:
                 Found(replica, receiver);
+                replica.IsHeld = hold.On;
                 if (hold.On)
                 {
                     SmallBufferIsFull(host);
@@ -72,6 +74,10 @@ internal sealed class MomentWatch(ClusterWorld world)
         {
             world.Effect(FaultKind.LogBufferFull, host.Name);
         }
+        if (world.Faults.LimitsAreSmall)
+        {
+            world.Effect(FaultKind.SmallLimits, host.Name);
+        }
     }
 
     /// <summary>A replica sends to its peer.</summary>
@@ -91,7 +97,16 @@ internal sealed class MomentWatch(ClusterWorld world)
                 break;
             case CloneFinish finish:
                 world.Recording?.Copied(finish.LastLsn);
-                Reach(NamedMoment.FinalSwitch, host);
+                // At either end of the switch: before the target has what was sent last, or when it has all.
+                _switching = world.Random.Below(2) == 0 ? host : null;
+                if (_switching is null)
+                {
+                    Reach(NamedMoment.FinalSwitch, host);
+                }
+                break;
+            case CloneAssembled when _switching is { } source:
+                _switching = null;
+                Reach(NamedMoment.FinalSwitch, source);
                 break;
             case LogAck ack when world.Primary is { } primary && primary != replica && primary.Status is { HeldOutputs: > 0 } status
                 && ack.ReceivedLsn > status.Acknowledged.Value:
@@ -152,6 +167,10 @@ internal sealed class MomentWatch(ClusterWorld world)
         }
         if (changed.To == ReplicaRole.GoingLive)
         {
+            if (host.Replica is { IsHeld: true } held)
+            {
+                world.Mutant.GoesLiveHeld(held);
+            }
             Reach(NamedMoment.Drain, host);
         }
     }
@@ -190,6 +209,7 @@ internal sealed class WatchedPort(ClusterWorld world, SimulatedHost host, IRepli
         TrackedReplica? from = replica();
         message = world.Mutant.Sending(from, message);
         port.Send(node, message);
+        world.States.Sent(host, node, message);
         world.Moments.Sent(host, from, node, message);
     }
 }

@@ -24,6 +24,8 @@ internal class Mutant(ClusterWorld world)
         ["ignored-digest"] = world => new IgnoredDigest(world),
         ["forgotten-own-write"] = world => new ForgottenOwnWrite(world),
         ["stale-own-read"] = world => new StaleOwnRead(world),
+        ["lasting-hold"] = world => new LastingHold(world),
+        ["short-write"] = world => new ShortWrite(world),
         ["unfinished-resync"] = world => new UnfinishedResync(world),
     };
 
@@ -45,6 +47,11 @@ internal class Mutant(ClusterWorld world)
 
     /// <summary>A backup's own copy of a disk.</summary>
     public virtual IDiskBackend OwnDisk(IDiskBackend storage) => storage;
+
+    /// <summary>A replica whose replay is held goes live.</summary>
+    public virtual void GoesLiveHeld(TrackedReplica replica)
+    {
+    }
 
     /// <summary>What a replica sends.</summary>
     public virtual IChannelMessage Sending(TrackedReplica? from, IChannelMessage message) =>

@@ -1,5 +1,8 @@
+using System.Collections.Immutable;
+using Akka.Actor;
 using FtAkka.DeviceActors.Disks;
 using FtAkka.DeviceActors.Fencing;
+using FtAkka.LogChannelActors.Replicas;
 using FtAkka.Machine.Digest;
 using FtAkka.Machine.Events;
 using FtAkka.Machine.Virtio.Block;
@@ -145,6 +148,40 @@ internal sealed class StaleOwnRead(ClusterWorld world) : Mutant(world)
             DiskOutcome outcome = await storage.ExecuteAsync(request).ConfigureAwait(true);
             return request is { Kind: DiskRequestKind.Read, Id: < DiskBlocks.FirstRequestId } && request.Id % 16 < 4
                 ? outcome with { Completion = outcome.Completion with { Data = [.. new byte[outcome.Completion.Data.Length]] } } : outcome;
+        }
+
+        public void Dispose() => storage.Dispose();
+    }
+}
+
+/// <summary>Replay that is held when the primary falls silent stays so.</summary>
+internal sealed class LastingHold(ClusterWorld world) : Mutant(world)
+{
+    public override void GoesLiveHeld(TrackedReplica replica) => replica.Replay?.Tell(new ReplayProtocol.SetPace(0), ActorRefs.NoSender);
+}
+
+/// <summary>Of a long write no more than 64 KiB reach the storage, which says that all did.</summary>
+internal sealed class ShortWrite(ClusterWorld world) : Mutant(world)
+{
+    public override IDiskBackend Disk(IDiskBackend storage, SimulatedHost host) => new Short(World, storage, host);
+
+    private sealed class Short(ClusterWorld world, IDiskBackend storage, SimulatedHost host) : IDiskBackend
+    {
+        public ulong CapacitySectors => storage.CapacitySectors;
+
+        public bool ReadOnly => storage.ReadOnly;
+
+        public async Task<DiskOutcome> ExecuteAsync(DiskRequest request)
+        {
+            if (request.Kind != DiskRequestKind.Write || request.LengthBytes <= DiskBlocks.BlockBytes)
+            {
+                return await storage.ExecuteAsync(request).ConfigureAwait(true);
+            }
+            ulong behind = request.Sector + DiskBlocks.BlockSectors;
+            ImmutableArray<byte> before = world.DiskOf(host).Read(behind, request.LengthBytes - DiskBlocks.BlockBytes);
+            DiskOutcome outcome = await storage.ExecuteAsync(request).ConfigureAwait(true);
+            world.DiskOf(host).Write(behind, before.AsSpan());
+            return outcome;
         }
 
         public void Dispose() => storage.Dispose();

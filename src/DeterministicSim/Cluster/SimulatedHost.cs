@@ -29,6 +29,9 @@ internal sealed class TrackedReplica(SimulatedHost host, long incarnation, Repli
     /// <summary>The actor that replays, once there is one.</summary>
     public IActorRef? Replay { get; set; }
 
+    /// <summary>Its replay was told to stand.</summary>
+    public bool IsHeld { get; set; }
+
     /// <summary>Its limit in instructions per millisecond, where one was set from outside.</summary>
     public ulong? Pace { get; set; }
 

@@ -206,7 +206,7 @@ internal sealed class SimulatedLink(ClusterWorld world, SimulatedLan lan, Simula
     /// <summary>A frame reaches the host.</summary>
     public void Arrive(ImmutableArray<byte> frame)
     {
-        if (!ClusterWorld.IsAlive(host, incarnation) || _arrived.Count >= QueuedMax)
+        if (!ClusterWorld.IsAlive(host, incarnation) || _arrived.Count >= world.Faults.LimitFrames(QueuedMax))
         {
             return;
         }

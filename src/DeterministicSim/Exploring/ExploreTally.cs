@@ -29,6 +29,9 @@ public sealed record ExploreTally
     /// <summary>How often each moment was reached.</summary>
     public ImmutableSortedDictionary<NamedMoment, long> MomentsReached { get; init; } = ImmutableSortedDictionary<NamedMoment, long>.Empty;
 
+    /// <summary>How often each state of replicas was entered.</summary>
+    public ImmutableSortedDictionary<RunState, long> StatesReached { get; init; } = ImmutableSortedDictionary<RunState, long>.Empty;
+
     /// <summary>How often a host was crashed at each moment.</summary>
     public ImmutableSortedDictionary<NamedMoment, long> CrashedAt { get; init; } = ImmutableSortedDictionary<NamedMoment, long>.Empty;
 
@@ -58,6 +61,7 @@ public sealed record ExploreTally
             Failures = report.Violation is { } violation ? [new FailedSeed(report.Seed, violation)] : [],
             Effects = report.Effects,
             MomentsReached = report.MomentsReached,
+            StatesReached = report.StatesReached,
             CrashedAt = report.CrashedAt,
             Connections = report.Connections,
             Generations = (long)report.Generations,
@@ -78,6 +82,7 @@ public sealed record ExploreTally
             Failures = other.Failures.IsEmpty ? Failures : [.. Failures.Concat(other.Failures).OrderBy(failure => failure.Seed)],
             Effects = Sum(Effects, other.Effects),
             MomentsReached = Sum(MomentsReached, other.MomentsReached),
+            StatesReached = Sum(StatesReached, other.StatesReached),
             CrashedAt = Sum(CrashedAt, other.CrashedAt),
             Connections = Sum(Connections, other.Connections),
             Generations = Generations + other.Generations,

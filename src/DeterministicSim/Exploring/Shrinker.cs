@@ -59,7 +59,7 @@ public sealed class Shrinker(IScenarioRunner runner, RunOptions options, Action<
     /// <summary>A shorter run's faults: those that strike in it, and those that hold from the beginning whenever they are due.</summary>
     private static ImmutableArray<Fault> Within(TimeSpan duration, ImmutableArray<Fault> plan) =>
     [
-        .. plan.Where(fault => fault.At <= duration || fault.Kind is FaultKind.ClockSkew or FaultKind.LogBufferFull)
+        .. plan.Where(fault => fault.At <= duration || fault.Kind is FaultKind.ClockSkew or FaultKind.LogBufferFull or FaultKind.SmallLimits)
             .Select(fault => fault.At <= duration ? fault : fault with { At = TimeSpan.Zero }),
     ];
 

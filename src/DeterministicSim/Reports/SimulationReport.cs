@@ -73,6 +73,9 @@ public sealed record SimulationReport
     /// <summary>How often each named moment was reached.</summary>
     public required ImmutableSortedDictionary<NamedMoment, long> MomentsReached { get; init; }
 
+    /// <summary>How often each state of replicas was entered; nothing where nobody looks.</summary>
+    public ImmutableSortedDictionary<RunState, long> StatesReached { get; init; } = ImmutableSortedDictionary<RunState, long>.Empty;
+
     /// <summary>How often a host was crashed at each named moment.</summary>
     public required ImmutableSortedDictionary<NamedMoment, long> CrashedAt { get; init; }
 

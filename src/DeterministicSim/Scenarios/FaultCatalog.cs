@@ -64,6 +64,9 @@ public static class FaultCatalog
     /// <summary>Bytes.</summary>
     public const string Bytes = "bytes";
 
+    /// <summary>A number that something is drawn from.</summary>
+    public const string Draws = "draws";
+
     private const long Second = 1_000_000;
 
     private static readonly ImmutableSortedDictionary<FaultKind, FaultShape> Shapes = new FaultShape[]
@@ -92,6 +95,7 @@ public static class FaultCatalog
         new(FaultKind.LogBufferFull, FaultScope.Cluster, FaultLength.Optional, Bytes, 64, 1L << 30, 1024),
         new(FaultKind.DigestWrong, FaultScope.Cluster, FaultLength.Instant),
         new(FaultKind.ConnectionReset, FaultScope.Link, FaultLength.Instant),
+        new(FaultKind.SmallLimits, FaultScope.Cluster, FaultLength.Optional, Draws, 1, 1_000_000, 1),
     }.ToImmutableSortedDictionary(shape => shape.Kind, shape => shape);
 
     /// <summary>Target of a fault that concerns whoever runs the VM for the outside when it strikes.</summary>

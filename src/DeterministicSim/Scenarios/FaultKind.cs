@@ -74,6 +74,9 @@ public enum FaultKind
 
     /// <summary>A host's connections to another end, and the other is not told: it learns when it sends, or by silence.</summary>
     ConnectionReset,
+
+    /// <summary>About half of the limits of log, outputs, batches, copies and the card's queue are small. Magnitude: a number that draws which, and how small.</summary>
+    SmallLimits,
 }
 
 /// <summary>Moments of the protocol at which a host may be crashed, wherever in time they fall.</summary>

@@ -111,6 +111,10 @@ public sealed class SimExploreCommand : ICommandModule
     {
         ExploreTally tally = result.Tally;
         SimText.WriteTables(output, tally, kind => choice.Runner != ScenarioRunners.Protocol || ProtocolRunner.Knows(kind));
+        if (choice.Runner != ScenarioRunners.Protocol)
+        {
+            SimText.WriteStates(output, tally);
+        }
         output.WriteLine(SimText.Line(
             $"{tally.Seeds} seeds, {tally.Failures.Length} failed; {SimText.Seconds(tally.VirtualTime)} s of virtual time in {SimText.Seconds(result.RealTime)} s: {tally.Seeds / result.RealTime.TotalSeconds:F1} seeds/s, {tally.VirtualTime / result.RealTime:F0} times real time"));
         if (result.Interrupted)
@@ -154,6 +158,7 @@ public sealed class SimExploreCommand : ICommandModule
                 VirtualPerReal = Math.Round(tally.VirtualTime / result.RealTime, 3),
                 tally.Effects,
                 tally.MomentsReached,
+                tally.StatesReached,
                 tally.CrashedAt,
                 tally.Connections,
                 tally.Generations,

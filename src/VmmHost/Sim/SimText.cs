@@ -23,6 +23,7 @@ internal static class SimText
         output.WriteLine(Line($"every invariant held; {report.Generations} generations, {report.Instructions} instructions, {report.Plan.Length} faults"));
         output.WriteLine(Counts("effects", report.Effects));
         output.WriteLine(Counts("moments", report.MomentsReached));
+        output.WriteLine(Counts("states", report.StatesReached));
         output.WriteLine(Counts("crashes at moments", report.CrashedAt));
         output.WriteLine(Counts("connections", report.Connections));
         output.WriteLine($"trace hash {report.TraceHash}");
@@ -73,6 +74,19 @@ internal static class SimText
                 output.WriteLine(Line($"  {ScenarioNames.Of(what),-40} {tally.Connections.GetValueOrDefault(what)}"));
             }
         }
+    }
+
+    /// <summary>States of replicas that an exploration has reached, and those that it has not.</summary>
+    public static void WriteStates(TextWriter output, ExploreTally tally)
+    {
+        output.WriteLine($"{"state",-42} entered");
+        foreach (RunState state in Enum.GetValues<RunState>())
+        {
+            output.WriteLine(Line($"  {ScenarioNames.Of(state),-40} {tally.StatesReached.GetValueOrDefault(state)}"));
+        }
+        RunState[] missing = [.. RunStates.MustReach.Where(state => tally.StatesReached.GetValueOrDefault(state) == 0)];
+        output.WriteLine(missing.Length == 0 ? "every state that must be reached was"
+            : $"not reached, and should be before this says much: {string.Join(", ", missing.Select(ScenarioNames.Of))}");
     }
 
     public static string Seconds(TimeSpan time) => time.TotalSeconds.ToString("F3", CultureInfo.InvariantCulture);

@@ -26,6 +26,9 @@ public sealed class MutationTests
     [MemberData(nameof(Mutations))]
     public void Planted_mistake_is_seen(string mutation, ulong seeds, string[] by) => Seen("mixed-faults", mutation, seeds, by);
 
+    [Fact]
+    public void Planted_mistake_that_only_a_demanding_guest_meets_is_seen() => Seen("demanding-mixed", "short-write", 10, ["disk-content", "durability"]);
+
     [Theory]
     [InlineData("own-disks-mixed", "forgotten-own-write", 20, "durability")]
     [InlineData("own-disks-mixed", "unfinished-resync", 20, "durability")]
