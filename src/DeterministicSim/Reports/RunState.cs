@@ -66,7 +66,7 @@ public enum RunState
 /// <summary>What an exploration must have seen before it says much.</summary>
 public static class RunStates
 {
-    /// <summary>States that any hundred seeds of <c>demanding-mixed</c> reach, or the scenario does not test what it is there for.</summary>
+    /// <summary>States that 150 seeds of <c>demanding-mixed</c> reach, or the scenario does not test what it is there for.</summary>
     public static ImmutableArray<RunState> MustReach { get; } =
     [
         RunState.LogFull, RunState.OutputsFull, RunState.ReplayHeld, RunState.BothGatesFull, RunState.EntryBeyondBuffer, RunState.RequestsAtTakeOver, RunState.CrashInHandOver,
