@@ -25,6 +25,7 @@ internal class Mutant(ClusterWorld world)
         ["forgotten-own-write"] = world => new ForgottenOwnWrite(world),
         ["stale-own-read"] = world => new StaleOwnRead(world),
         ["unfinished-resync"] = world => new UnfinishedResync(world),
+        ["false-promise"] = world => new FalsePromise(world),
     };
 
     /// <summary>The mistakes that can be planted.</summary>

@@ -74,6 +74,9 @@ public enum FaultKind
 
     /// <summary>A host's connections to another end, and the other is not told: it learns when it sends, or by silence.</summary>
     ConnectionReset,
+
+    /// <summary>A host cannot open the VM's disk, as where nothing is mounted. What has it open already has it.</summary>
+    DiskNotThere,
 }
 
 /// <summary>Moments of the protocol at which a host may be crashed, wherever in time they fall.</summary>
