@@ -17,6 +17,9 @@ internal sealed class ClusterChecks(ClusterWorld world)
     /// <summary>A replica may exceed a limit by what one quantum of its machine makes.</summary>
     private static readonly TimeSpan TellingLag = TimeSpan.FromMilliseconds(30);
 
+    /// <summary>Three proofs, each of which may be late or get lost on the way.</summary>
+    private static readonly TimeSpan PromiseMost = TimeSpan.FromSeconds(6);
+
     private const int SlackEntries = 4096;
     private const long SlackBytes = 4 << 20;
 
@@ -182,6 +185,10 @@ internal sealed class ClusterChecks(ClusterWorld world)
                 || status.OutputBytes > limits.OutputBytesMax + SlackBytes || status.HeldOutputs > limits.OutputsMax + SlackEntries)
             {
                 world.Fail("bounded", $"{host.Name} keeps {status.LogEntries} log entries of {status.LogBytes} bytes and {status.HeldOutputs} outputs of {status.OutputBytes} bytes");
+            }
+            if (status is { Role: ReplicaRole.ProtectedPrimary, Protected: true } && world.Backup is { } backup && world.Faults.LastsFor(FaultKind.DiskNotThere, backup.Host) is { } lasts && lasts > PromiseMost)
+            {
+                world.Fail("promise", string.Create(CultureInfo.InvariantCulture, $"{host.Name} says that the VM is protected, and {backup.Host.Name} has not had its disk for {lasts.TotalSeconds:F1} s"));
             }
             if (status.Role == ReplicaRole.ProtectedPrimary && status.Lag > TellingLag && world.Faults.IsOn(FaultKind.BackupSlow, null))
             {

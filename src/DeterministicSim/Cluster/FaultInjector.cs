@@ -28,6 +28,9 @@ internal sealed class FaultInjector
     {
         /// <summary>A flapping partition cuts now and then.</summary>
         public bool IsCut { get; set; } = true;
+
+        /// <summary>When it struck.</summary>
+        public TimeSpan Since { get; set; }
     }
 
     private sealed class Pending(Active active, int messages, bool atWrite)
@@ -96,6 +99,9 @@ internal sealed class FaultInjector
     }
 
     public bool IsOn(FaultKind kind, SimulatedHost? host) => Find(kind, host) is not null;
+
+    /// <summary>How long a fault has been there; null if it is not.</summary>
+    public TimeSpan? LastsFor(FaultKind kind, SimulatedHost host) => Find(kind, host) is { } active ? _world.Now - active.Since : null;
 
     /// <summary>Whether a fault strikes at this very act; if so, it is counted.</summary>
     public bool Strikes(FaultKind kind, SimulatedHost host)
@@ -364,6 +370,7 @@ internal sealed class FaultInjector
                 break;
         }
         _world.Tell(active.Target, Reports.TimelineKind.Fault, $"{fault.Kind} begins");
+        active.Since = _world.Now;
         _active.Add(active);
         Apply();
         if (fault.Kind == FaultKind.ClockDrift)

@@ -27,6 +27,7 @@ internal class Mutant(ClusterWorld world)
         ["lasting-hold"] = world => new LastingHold(world),
         ["short-write"] = world => new ShortWrite(world),
         ["unfinished-resync"] = world => new UnfinishedResync(world),
+        ["false-promise"] = world => new FalsePromise(world),
     };
 
     /// <summary>The mistakes that can be planted.</summary>

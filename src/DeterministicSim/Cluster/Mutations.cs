@@ -118,6 +118,13 @@ internal sealed class IgnoredDigest(ClusterWorld world) : Mutant(world)
     protected override MachineDigest Wrong(MachineDigest digest) => digest;
 }
 
+/// <summary>A backup says that it could go live, whatever its host has found.</summary>
+internal sealed class FalsePromise(ClusterWorld world) : Mutant(world)
+{
+    public override IChannelMessage Sending(TrackedReplica? from, IChannelMessage message) =>
+        message is BackupFitness fitness ? fitness with { Refusal = "" } : base.Sending(from, message);
+}
+
 /// <summary>A backup leaves out one in sixteen of the guest's writes to its own disk, and says that it was done.</summary>
 internal sealed class ForgottenOwnWrite(ClusterWorld world) : Mutant(world)
 {

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using FtAkka.Actors.Machines;
 using FtAkka.Actors.Vms;
+using FtAkka.DeterministicSim.Scenarios;
 using FtAkka.DeviceActors.Consoles;
 using FtAkka.DeviceActors.Disks;
 using FtAkka.DeviceActors.Fencing;
@@ -20,14 +21,21 @@ internal sealed class SimulatedDevices(ClusterWorld world, SimulatedHost host, l
     }
 
     /// <inheritdoc/>
-    public void ProveStart(VmProfile profile, Action<VmProfile, string?> answer) => answer(profile, null);
+    public void ProveStart(VmProfile profile, Action<VmProfile, string?> answer) => answer(profile, Missing(profile));
 
     /// <inheritdoc/>
-    public void ProveBackup(VmProfile profile, Action<string?> answer) => answer(null);
+    public void ProveBackup(VmProfile profile, Action<string?> answer) => answer(Missing(profile));
+
+    private string? Missing(VmProfile profile) =>
+        profile.Disks.Length > 0 && world.Faults.Strikes(FaultKind.DiskNotThere, host) ? "The simulated disk is not there." : null;
 
     /// <inheritdoc/>
     public ImmutableArray<DeviceDefinition> Open(VmProfile profile, ulong generation, Fence fence, ConsoleScrollback console)
     {
+        if (Missing(profile) is { } missing)
+        {
+            throw new IOException(missing);
+        }
         fence = world.Mutant.Fence(fence);
         var devices = ImmutableArray.CreateBuilder<DeviceDefinition>();
         for (int i = 0; i < profile.Disks.Length; i++)

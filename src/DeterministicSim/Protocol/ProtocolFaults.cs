@@ -41,7 +41,8 @@ internal sealed class ProtocolFaults
     public int ReplayEntries { get; private set; } = ReplayEntriesUsual;
 
     /// <summary>The kinds that mean something without a machine, disks and actors around the protocol.</summary>
-    public static bool Knows(FaultKind kind) => kind is not (FaultKind.DiskTornWrite or FaultKind.DiskLostWrite or FaultKind.ClockJump or FaultKind.ConnectionReset or FaultKind.SmallLimits);
+    public static bool Knows(FaultKind kind) => kind is not (FaultKind.DiskTornWrite or FaultKind.DiskLostWrite or FaultKind.ClockJump or FaultKind.ConnectionReset or FaultKind.SmallLimits
+        or FaultKind.DiskNotThere);
 
     public void Begin()
     {

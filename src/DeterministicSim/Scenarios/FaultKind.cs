@@ -77,6 +77,9 @@ public enum FaultKind
 
     /// <summary>About half of the limits of log, outputs, batches, copies and the card's queue are small. Magnitude: a number that draws which, and how small.</summary>
     SmallLimits,
+
+    /// <summary>A host cannot open the VM's disk, as where nothing is mounted. What has it open already has it.</summary>
+    DiskNotThere,
 }
 
 /// <summary>Moments of the protocol at which a host may be crashed, wherever in time they fall.</summary>

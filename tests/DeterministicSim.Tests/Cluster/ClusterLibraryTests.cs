@@ -31,6 +31,13 @@ public sealed class ClusterLibraryTests
         Assert.True(report.Effects[FaultKind.DiskFull] > 0);
     }
 
+    /// <summary>The protocol alone opens no disks, so that the scenarios themselves cannot say that it took effect.</summary>
+    [Theory]
+    [InlineData("disk-not-there")]
+    [InlineData("disk-not-there-then-primary")]
+    public void Disk_that_cannot_be_opened_is_missed(string name) =>
+        Assert.True(new ClusterRunner().Run(ScenarioLibrary.Get(name), 1, new RunOptions()).Effects[FaultKind.DiskNotThere] > 0);
+
     /// <summary>Scenarios are told apart by how they are written, so what was read must be written again.</summary>
     [Fact]
     public void Own_disks_are_in_the_text_of_a_scenario()

@@ -36,6 +36,9 @@ public sealed class MutationTests
     [InlineData("own-reads-mixed", "stale-own-read", 10, "digests")]
     public void Planted_mistake_with_own_disks_is_seen(string scenario, string mutation, ulong seeds, string by) => Seen(scenario, mutation, seeds, [by]);
 
+    [Fact]
+    public void False_promise_is_seen() => Seen("disk-not-there", "false-promise", 1, ["promise"]);
+
     private static void Seen(string name, string mutation, ulong seeds, string[] by)
     {
         Scenario scenario = ScenarioLibrary.Get(name);

@@ -74,6 +74,35 @@ public sealed class PromiseTests() : TestKit("akka.test.single-expect-default = 
     });
 
     [Fact]
+    public void Backup_whose_host_misses_the_disk_takes_the_promise_back_and_gives_it_again() => SimulatedCluster.Run(Quiet with { Guest = Quiet.Guest with { Disk = true } }, Seed, cluster =>
+    {
+        cluster.RunUntilProtected();
+        string first = cluster.Primary!, second = cluster.Backup!;
+        cluster.Inject(new Fault(FaultKind.DiskNotThere, default, second, Duration: TimeSpan.FromSeconds(6)));
+        Assert.True(cluster.RunUntil(() => !cluster.IsProtected, TimeSpan.FromSeconds(3)), "still called protected");
+        Assert.Equal("The simulated disk is not there.", cluster.StatusOf(first)!.Unable);
+        Assert.Equal("The simulated disk is not there.", cluster.StatusOf(second)!.Unable);
+        Assert.IsType<NodeProtocol.Refused>(Answer(cluster, first, new NodeProtocol.Failover(ClusterWorld.Vm)));
+        Assert.True(cluster.RunUntil(() => cluster.IsProtected, Long), "never called protected again");
+        Assert.Equal((first, second, 1ul), (cluster.Primary, cluster.Backup, cluster.Generation));
+    });
+
+    [Fact]
+    public void Copy_to_a_host_that_misses_the_disk_is_refused_with_the_reason() => SimulatedCluster.Run(Quiet with { Guest = Quiet.Guest with { Disk = true } }, Seed, cluster =>
+    {
+        cluster.RunUntilProtected();
+        string first = cluster.Primary!, third = Quiet.Hosts.First(host => host != cluster.Primary && host != cluster.Backup);
+        Answer(cluster, first, new NodeProtocol.Unprotect(ClusterWorld.Vm));
+        Assert.True(cluster.RunUntil(() => cluster.StatusOf(first) is { Role: ReplicaRole.Solo }, Long));
+        cluster.Inject(new Fault(FaultKind.DiskNotThere, default, third, Duration: Long));
+        Answer(cluster, first, new NodeProtocol.Protect(ClusterWorld.Vm, third));
+        cluster.RunFor(TimeSpan.FromSeconds(2));
+        ReplicaLine line = Assert.Single(Assert.IsType<NodeProtocol.Replicas>(Answer(cluster, first, new NodeProtocol.List())).Lines);
+        Assert.Equal(ReplicaRole.Solo, line.View!.Status.Role);
+        Assert.Contains("The simulated disk is not there.", line.View.LastError, StringComparison.Ordinal);
+    });
+
+    [Fact]
     public void Failure_of_a_copy_stands_in_the_status() => SimulatedCluster.Run(Quiet, Seed, cluster =>
     {
         cluster.RunUntilProtected();
