@@ -28,7 +28,8 @@ public sealed class PromiseTests
         cluster.Start("A");
         cluster.Start("B");
         await cluster.StartVmAsync("A", Console, cluster.Path(path));
-        await cluster.UntilAsync("A", line => line.Role == "solo", "live");
+        // It counts as live a moment before its devices are open.
+        await cluster.UntilAsync("A", line => line is { Role: "solo", Icount: > 0 }, "live, its disk open");
         return cluster;
     }
 
