@@ -2,6 +2,7 @@ using Akka.Actor;
 using Akka.Event;
 using Akka.Remote;
 using FtAkka.LogChannelActors.Replicas;
+using FtAkka.Nodes.Arbiters;
 using FtAkka.Replication.Messages;
 
 namespace FtAkka.Nodes;

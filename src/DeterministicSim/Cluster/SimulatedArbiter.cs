@@ -1,6 +1,7 @@
 using FtAkka.LogChannelActors.Replicas;
 using FtAkka.DeterministicSim.Scenarios;
 using FtAkka.Nodes;
+using FtAkka.Nodes.Arbiters;
 using FtAkka.Replication.Protection;
 
 namespace FtAkka.DeterministicSim.Cluster;

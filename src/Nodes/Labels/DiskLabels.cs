@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
+using FtAkka.Nodes.Arbiters;
 using FtAkka.Nodes.HostFiles;
 using FtAkka.Replication.Protection;
 

@@ -1,5 +1,6 @@
 using Akka.Actor;
 using FtAkka.Nodes;
+using FtAkka.Nodes.Arbiters;
 using FtAkka.Replication.Protection;
 
 namespace FtAkka.VmmHost.Tests.Failover;
