@@ -14,10 +14,11 @@ public sealed partial class NodeActor
     private readonly List<string> left = [];
     private readonly List<IActorRef> leaveAskers = [];
     private TimeSpan leaveUntil;
+    private bool leaving;
 
     private static TimeSpan Now => Context.System.Scheduler.HighResMonotonicClock;
 
-    private bool IsLeaving => leaveAskers.Count > 0;
+    private bool IsLeaving => leaving;
 
     private static bool IsLive(ReplicaView? view) => view is not null && ReplicaRoles.IsLive(view.Status.Role);
 
@@ -25,10 +26,11 @@ public sealed partial class NodeActor
     private void Leave()
     {
         leaveAskers.Add(Sender);
-        if (leaveAskers.Count > 1)
+        if (leaving)
         {
             return;
         }
+        leaving = true;
         leaveUntil = Now + settings.HandOverTimeout;
         // None of them begins any more.
         foreach (PendingStart pending in starting.Values.ToArray())
@@ -59,9 +61,13 @@ public sealed partial class NodeActor
         GoOnLeaving();
     }
 
-    /// <summary>Looked at with every heartbeat.</summary>
+    /// <summary>Looked at with every heartbeat, until everybody who asked has been answered: once.</summary>
     private void GoOnLeaving()
     {
+        if (leaveAskers.Count == 0)
+        {
+            return;
+        }
         bool late = Now >= leaveUntil;
         bool open = false;
         foreach (NodeEntry entry in entries.Values.Where(entry => entry.End is null))
@@ -86,7 +92,7 @@ public sealed partial class NodeActor
         {
             asker.Tell(new NodeProtocol.Left([.. left]));
         }
-        leaveUntil = TimeSpan.MaxValue;
+        leaveAskers.Clear();
     }
 
     private void Say(string what)
