@@ -70,6 +70,8 @@ internal sealed class ClusterWorld : IDisposable
         Outside = new OutsideWorld(this, scenario.Guest.CommandLine);
         Lan = new SimulatedLan(this, GuestMac);
         Checks = new ClusterChecks(this);
+        Calm = new CalmWatch(this);
+        GuestTime = new GuestTimeCheck(this);
         Digests = new PlantedDigests(this);
         Recording = options.Recording is null ? null : new VmRecording(Profile, Kernel, DigestInterval);
         Faults = new FaultInjector(this, plan);
@@ -104,6 +106,10 @@ internal sealed class ClusterWorld : IDisposable
     public OutsideWorld Outside { get; }
 
     public ClusterChecks Checks { get; }
+
+    public CalmWatch Calm { get; }
+
+    public GuestTimeCheck GuestTime { get; }
 
     /// <summary>The VM's log, where it was asked for.</summary>
     public VmRecording? Recording { get; }
@@ -146,6 +152,14 @@ internal sealed class ClusterWorld : IDisposable
     public TrackedReplica? Backup => Hosts.Select(host => host.Replica).FirstOrDefault(replica =>
         replica?.Status.Role is ReplicaRole.BackupSyncing or ReplicaRole.Backup or ReplicaRole.GoingLive);
 
+    /// <summary>The host that an operator means: a name or a role, which is empty for the primary. Null if nobody is that now.</summary>
+    public SimulatedHost? Nearest(string name) => name switch
+    {
+        "" or FaultCatalog.Primary => Primary?.Host,
+        FaultCatalog.Backup => Backup?.Host,
+        _ => Host(name),
+    };
+
     public SimulatedHost Host(string name) => Hosts.First(host => host.Name == name);
 
     public static bool IsAlive(SimulatedHost host, long incarnation) => host.System is not null && host.Incarnation == incarnation;
@@ -157,6 +171,7 @@ internal sealed class ClusterWorld : IDisposable
     public void Start(SimulatedHost host)
     {
         Faults.BeforeStart(host);
+        Calm.Disturbed();
         host.Incarnation++;
         host.IsPaused = false;
         host.System = Simulation.Start(host.Name, NodeConfig, NodeOptions.SystemName, host.Clock);
@@ -177,14 +192,15 @@ internal sealed class ClusterWorld : IDisposable
         Tell(host.Name, TimelineKind.Operator, "starts");
     }
 
-    /// <summary>A host loses its memory and its power.</summary>
-    public void Crash(SimulatedHost host)
+    /// <summary>A host loses its memory and its power, or its process ends.</summary>
+    public void Crash(SimulatedHost host, string how = "crashes")
     {
         if (host.System is not { } system)
         {
             return;
         }
-        Tell(host.Name, TimelineKind.Fault, "crashes");
+        Tell(host.Name, TimelineKind.Fault, how);
+        Calm.Disturbed();
         host.System = null;
         host.IsPaused = false;
         Simulation.Crash(system);
@@ -201,6 +217,7 @@ internal sealed class ClusterWorld : IDisposable
         if (host.IsRunning)
         {
             Tell(host.Name, TimelineKind.Fault, "stands still");
+            Calm.Disturbed();
             host.IsPaused = true;
             Simulation.Pause(host.System!);
         }
@@ -211,9 +228,21 @@ internal sealed class ClusterWorld : IDisposable
         if (host.IsPaused)
         {
             Tell(host.Name, TimelineKind.Fault, "goes on");
+            Calm.Disturbed();
             host.IsPaused = false;
             Simulation.Resume(host.System!);
         }
+    }
+
+    /// <summary>A guest begins anew on a host, on the disk as it is: whoever looks from outside begins anew with it.</summary>
+    private void Boot(SimulatedHost host)
+    {
+        Outside.Restart(Profile.Disks.Length > 0 ? JournalRecord.CountGood(DiskOf(host).Content, Outside.JournalSeed) : 0);
+        if (Profile.Nics.Length > 0)
+        {
+            Lan.Reset();
+        }
+        Checks.Restart();
     }
 
     public IDiskBackend OpenDisk(SimulatedHost host, long incarnation)
@@ -226,8 +255,14 @@ internal sealed class ClusterWorld : IDisposable
     public void DiskClosed(SimulatedDisk disk) => _openDisks.Remove(disk);
 
     /// <summary>The arbiter has a new record.</summary>
-    public void RecordCreated(SimulatedHost host, OwnershipClaim claim)
+    public void RecordCreated(SimulatedHost host, OwnershipClaim claim, OwnershipRecord? before, bool starts)
     {
+        Calm.RecordCreated(claim, before, starts);
+        if (starts && before is not null)
+        {
+            Operator.Verbs.Starts(host, before);
+            Boot(host);
+        }
         if (KeepsTimeline)
         {
             Tell(host.Name, TimelineKind.Role, string.Create(CultureInfo.InvariantCulture, $"owns generation {claim.Generation} by the arbiter"));
@@ -307,13 +342,14 @@ internal sealed class ClusterWorld : IDisposable
         GuestMachine? made = null;
         var contract = new PerformerContract();
         OutputMarks marks = Checks.Outputs.Watch();
+        var steps = new StepChecks(this, host);
         var port = new WatchedPort(this, host, definition.Shell.Port, () => tracked);
         return definition with
         {
             Shell = definition.Shell with
             {
                 Port = port,
-                Setup = definition.Shell.Setup with { Protection = Faults.Limit(definition.Shell.Setup.Protection) },
+                Setup = definition.Shell.Setup with { Protection = Mutant.Limits(Faults.Limit(definition.Shell.Setup.Protection)) },
                 Stepped = (input, effects) =>
                 {
                     if (contract.Stepped(input, effects) is { } broken)
@@ -321,6 +357,7 @@ internal sealed class ClusterWorld : IDisposable
                         Fail(Invariant.PerformerContract, $"{host.Name}: {broken}");
                     }
                     marks.Stepped(input, effects);
+                    steps.Stepped(input, effects);
                     Moments.Stepped(host, effects);
                 },
                 Recorded = Recording is null ? null : Recording.Recorded,
@@ -349,8 +386,10 @@ internal sealed class ClusterWorld : IDisposable
             Created = handle =>
             {
                 definition.Created(handle);
-                tracked = new TrackedReplica(host, incarnation, handle, marks) { Machine = made };
+                tracked = new TrackedReplica(host, incarnation, handle, marks, steps) { Machine = made };
+                Checks.ReplicaBegins(host);
                 host.Replicas.Add(tracked);
+                Mutant.Created(host, definition);
             },
             Ended = end =>
             {

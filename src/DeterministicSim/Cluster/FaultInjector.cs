@@ -68,6 +68,9 @@ internal sealed class FaultInjector
         }
     }
 
+    /// <summary>Faults and careless operators have stopped.</summary>
+    public bool IsOver => _over;
+
     /// <summary>A wrong digest is wanted in the log.</summary>
     public bool DigestDue { get; set; }
 
@@ -90,6 +93,11 @@ internal sealed class FaultInjector
             }
         }
     }
+
+    /// <summary>Something is on that may make a host or a connection look dead. What only a crash would show, and clocks within their limits, may not.</summary>
+    public bool DisturbNow => _active.Exists(active => Disturbs(active.Fault.Kind));
+
+    private static bool Disturbs(FaultKind kind) => kind is not (FaultKind.DiskTornWrite or FaultKind.DiskLostWrite or FaultKind.ClockDrift);
 
     public bool IsOn(FaultKind kind, SimulatedHost? host) => Find(kind, host) is not null;
 
@@ -344,6 +352,7 @@ internal sealed class FaultInjector
                 DigestDue = true;
                 return;
             case FaultKind.ConnectionReset:
+                _world.Calm.Disturbed();
                 _world.Simulation.Network.ResetOneSide(active.Target, active.Other);
                 return;
             default:
@@ -351,6 +360,7 @@ internal sealed class FaultInjector
         }
         _world.Tell(active.Target, Reports.TimelineKind.Fault, $"{fault.Kind} begins");
         _active.Add(active);
+        NoteDisturbance(active);
         Apply();
         if (fault.Kind == FaultKind.ClockDrift)
         {
@@ -374,11 +384,22 @@ internal sealed class FaultInjector
             return;
         }
         _world.Tell(active.Target, Reports.TimelineKind.Fault, $"{active.Fault.Kind} ends");
+        NoteDisturbance(active);
         if (active.Fault.Kind == FaultKind.ClockDrift)
         {
             _world.Host(active.Target).Clock.Drift(_world.Now, 0);
         }
         Apply();
+    }
+
+    private void NoteDisturbance(Active active)
+    {
+        if (Disturbs(active.Fault.Kind))
+        {
+            // A question to the arbiter that is lost is asked again only then.
+            bool losesQuestions = active.Fault.Kind is FaultKind.ArbiterUnreachable or FaultKind.ArbiterSlow;
+            _world.Calm.Disturbed(losesQuestions ? _world.Protection.ArbiterAnswerMax : TimeSpan.Zero);
+        }
     }
 
     private void Flap(Active active)

@@ -83,8 +83,15 @@ internal sealed class MomentWatch(ClusterWorld world)
         }
         switch (message)
         {
-            case CloneOffer offer when offer.Generation > 1 || offer.Attempt > 1:
-                Reach(NamedMoment.Reprotection, host);
+            case CloneOffer offer:
+                world.Checks.Offered(host);
+                if (offer.Generation > 1 || offer.Attempt > 1)
+                {
+                    Reach(NamedMoment.Reprotection, host);
+                }
+                break;
+            case FailoverYield yield:
+                world.Calm.Yielded(yield.Generation);
                 break;
             case ClonePages:
                 Reach(NamedMoment.CloneRound, host);
@@ -114,6 +121,7 @@ internal sealed class MomentWatch(ClusterWorld world)
     /// <summary>A replica that has gone live has its devices.</summary>
     public void DevicesOpened(SimulatedHost host)
     {
+        world.Mutant.DevicesOpened(host);
         if (world.Profile.Disks.Length > 0 && world.Records.Newest is { Generation: > 1 })
         {
             _handingOver.Add(host.Name);
@@ -189,7 +197,10 @@ internal sealed class WatchedPort(ClusterWorld world, SimulatedHost host, IRepli
         }
         TrackedReplica? from = replica();
         message = world.Mutant.Sending(from, message);
-        port.Send(node, message);
-        world.Moments.Sent(host, from, node, message);
+        for (int copy = world.Mutant.CopiesOf(message); copy > 0; copy--)
+        {
+            port.Send(node, message);
+            world.Moments.Sent(host, from, node, message);
+        }
     }
 }

@@ -127,9 +127,19 @@ internal sealed partial class ProtocolCluster
         {
             EveryQuantum(host);
         }
-        foreach (ScriptedAction action in Scenario.Actions)
+        foreach (ScriptedAction action in OperatorPlanner.Plan(Scenario, Seed))
         {
-            ScheduleWorld(action.At.Ticks, () => Operate(action, action.At.Ticks + (OperatorPatience.Ticks)));
+            ScheduleWorld(action.At.Ticks, () =>
+            {
+                if (action.Once)
+                {
+                    OperateOnce(action);
+                }
+                else
+                {
+                    Operate(action, action.At.Ticks + (OperatorPatience.Ticks));
+                }
+            });
         }
         ScheduleWorld(20 * Millisecond, Protect);
         ScheduleWorld(_faultsEnd, Faults.End);

@@ -140,7 +140,7 @@ public sealed class PromiseTests() : TestKit("akka.test.single-expect-default = 
         }
     });
 
-    [KnownToFail(Issue.Promises, "A VM without a backup is switched off by a stop of its node in order, though a peer could take a copy.", Shows = "vm-lost")]
+    [KnownToFail(Issue.Promises, "A VM without a backup is switched off by a stop of its node in order, though a peer could take a copy.", Shows = "no peer took the VM")]
     public void Stop_of_a_node_gives_a_lone_VM_to_a_peer_that_can_take_it() => SimulatedCluster.Run(Quiet, Seed, cluster =>
     {
         cluster.RunUntilProtected();
