@@ -249,6 +249,7 @@ internal sealed class ClusterChecks(ClusterWorld world)
     private void Act(SimulatedHost host, long incarnation, string what)
     {
         Acts++;
+        host.Replicas.FindLast(replica => replica.Incarnation == incarnation)?.Steps.Seen($"acts on the outside: {what}");
         if (world.Records.Newest is not { } owner || !owner.Names(new ReplicaIdentity(ClusterWorld.Vm, host.Name, incarnation)))
         {
             world.Fail("one-actor", $"{host.Name} (process {incarnation}) acts on the outside ({what}), and the VM belongs to {world.Records.Newest}");

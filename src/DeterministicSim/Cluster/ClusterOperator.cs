@@ -135,7 +135,7 @@ internal sealed class ClusterOperator(ClusterWorld world)
     private void CheckLoss()
     {
         if (world.Records.Newest is { } owner && ClusterWorld.IsAlive(world.Host(owner.Node), owner.Incarnation)
-            && world.Host(owner.Node).Replicas.FindLast(replica => replica.Incarnation == owner.Incarnation) is { End: { Reason: not HaltReason.MachineEnded } end } && !world.Records.HasEnded(owner.Generation))
+            && world.Host(owner.Node).Replicas.FindLast(replica => replica.Incarnation == owner.Incarnation) is { End: { Reason: not HaltReason.MachineEnded } end, Steps.HasThrown: false } && !world.Records.HasEnded(owner.Generation))
         {
             world.Fail("vm-lost", $"{owner.Node} owns the VM, runs, and has given it up: {end.Reason}: {end.What}");
         }

@@ -359,6 +359,7 @@ internal sealed class ClusterWorld : IDisposable
                     marks.Stepped(input, effects);
                     steps.Stepped(input, effects);
                     Moments.Stepped(host, effects);
+                    steps.Throw();
                 },
                 Recorded = Recording is null ? null : Recording.Recorded,
                 InBackground = work =>
@@ -418,7 +419,7 @@ internal sealed class ClusterWorld : IDisposable
         {
             Tell("", TimelineKind.Log, $"{entry.LogSource}: {entry.Message}");
         }
-        if (entry.LogLevel() == LogLevel.ErrorLevel && !IsEndOfConnection(entry))
+        if (entry.LogLevel() == LogLevel.ErrorLevel && !IsEndOfConnection(entry) && entry.Cause is not PlantedException)
         {
             Fail("no-failure", $"{entry.LogSource}: {entry.Message} {entry.Cause}");
         }

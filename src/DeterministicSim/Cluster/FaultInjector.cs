@@ -44,6 +44,7 @@ internal sealed class FaultInjector
     private readonly List<Active> _active = [];
     private readonly List<Fault> _armed = [];
     private readonly List<Pending> _pending = [];
+    private readonly SortedSet<string> _throwing = new(StringComparer.Ordinal);
     private bool _over;
 
     public FaultInjector(ClusterWorld world, ImmutableArray<Fault> plan)
@@ -80,6 +81,7 @@ internal sealed class FaultInjector
         _over = true;
         _armed.Clear();
         _pending.Clear();
+        _throwing.Clear();
         foreach (Active active in _active.ToArray())
         {
             End(active);
@@ -143,6 +145,9 @@ internal sealed class FaultInjector
             OutputsMax = (int)Math.Clamp(bytes / BytesPerOutput, 1, protection.OutputsMax),
         };
     }
+
+    /// <summary>Whether the step that a host's replica is in must fail.</summary>
+    public bool MustThrow(SimulatedHost host) => _throwing.Count > 0 && _throwing.Remove(host.Name);
 
     /// <summary>Speed of a backup that is made now, in per cent.</summary>
     public int BackupPercent => Find(FaultKind.BackupSlow, null) is { } active ? (int)(active.Fault.Magnitude > 0 ? active.Fault.Magnitude : 10) : 100;
@@ -350,6 +355,11 @@ internal sealed class FaultInjector
                 return;
             case FaultKind.DigestWrong:
                 DigestDue = true;
+                return;
+            case FaultKind.ShellThrows when host!.Replica is not null:
+                _throwing.Add(host.Name);
+                return;
+            case FaultKind.ShellThrows:
                 return;
             case FaultKind.ConnectionReset:
                 _world.Calm.Disturbed();

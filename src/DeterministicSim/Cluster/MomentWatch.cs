@@ -196,6 +196,7 @@ internal sealed class WatchedPort(ClusterWorld world, SimulatedHost host, IRepli
             return;
         }
         TrackedReplica? from = replica();
+        from?.Steps.Seen($"sends a {message.GetType().Name}");
         message = world.Mutant.Sending(from, message);
         for (int copy = world.Mutant.CopiesOf(message); copy > 0; copy--)
         {

@@ -1,3 +1,5 @@
+using Akka.Actor;
+using FtAkka.DeterministicSim.Scenarios;
 using FtAkka.Machine.Digest;
 using FtAkka.Replication.Log;
 using FtAkka.Replication.Messages;
@@ -10,6 +12,11 @@ namespace FtAkka.DeterministicSim.Cluster;
 internal sealed class StepChecks(ClusterWorld world, SimulatedHost host)
 {
     private (ChannelSession Session, MachineDigest Digest)? _captured;
+
+    private static readonly TimeSpan EndsWithin = TimeSpan.FromMilliseconds(100);
+
+    /// <summary>A step of this replica has failed, as a fault wanted: nothing of it may be seen any more.</summary>
+    public bool HasThrown { get; private set; }
 
     /// <summary>The entry at which this replica's replay left the recording; none if it has not.</summary>
     public Lsn DivergedAt { get; private set; }
@@ -56,6 +63,40 @@ internal sealed class StepChecks(ClusterWorld world, SimulatedHost host)
                 default:
                     break;
             }
+        }
+    }
+
+    /// <summary>Fails where a fault wants it: what this step decided is not performed, as when it had thrown itself.</summary>
+    public void Throw()
+    {
+        if (HasThrown || !world.Faults.MustThrow(host))
+        {
+            return;
+        }
+        HasThrown = true;
+        world.Effect(FaultKind.ShellThrows, host.Name);
+        world.Calm.Disturbed();
+        if (host.System is { } system)
+        {
+            world.Simulation.Schedule(system, EndsWithin, () => RequireEnd(system));
+        }
+        throw new PlantedException(host.Name);
+    }
+
+    private void RequireEnd(ActorSystem system)
+    {
+        if (host.System == system && host.Replicas.Exists(replica => replica.Steps == this && replica.Exists))
+        {
+            world.Fail("silent", $"a step of the replica on {host.Name} has failed, and it has not ended");
+        }
+    }
+
+    /// <summary>Something of the replica is seen from outside.</summary>
+    public void Seen(string what)
+    {
+        if (HasThrown)
+        {
+            world.Fail("silent", $"a step of the replica on {host.Name} has failed, and it {what}");
         }
     }
 

@@ -243,7 +243,7 @@ internal sealed partial class ProtocolCluster
         Survey();
     }
 
-    private bool Owns(ProtocolHost host) => host.Up && World.Newest is { } newest && newest.Node == host.Name && newest.Incarnation == host.Incarnation;
+    private bool Owns(ProtocolHost host) => host.Up && !host.HasFailed && World.Newest is { } newest && newest.Node == host.Name && newest.Incarnation == host.Incarnation;
 
     /// <summary>
     /// Whether anybody is left who owns the VM or may take it over. If not, two failures have lost it, as the failure model says; unless what was under

@@ -92,6 +92,7 @@ public static class FaultCatalog
         new(FaultKind.LogBufferFull, FaultScope.Cluster, FaultLength.Optional, Bytes, 64, 1L << 30, 1024),
         new(FaultKind.DigestWrong, FaultScope.Cluster, FaultLength.Instant),
         new(FaultKind.ConnectionReset, FaultScope.Link, FaultLength.Instant),
+        new(FaultKind.ShellThrows, FaultScope.Host, FaultLength.Instant),
     }.ToImmutableSortedDictionary(shape => shape.Kind, shape => shape);
 
     /// <summary>Target of a fault that concerns whoever runs the VM for the outside when it strikes.</summary>

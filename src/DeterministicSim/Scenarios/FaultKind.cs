@@ -74,6 +74,9 @@ public enum FaultKind
 
     /// <summary>A host's connections to another end, and the other is not told: it learns when it sends, or by silence.</summary>
     ConnectionReset,
+
+    /// <summary>The monitor fails in the next step of a host's replica: the replica must fall silent and end.</summary>
+    ShellThrows,
 }
 
 /// <summary>Moments of the protocol at which a host may be crashed, wherever in time they fall.</summary>
