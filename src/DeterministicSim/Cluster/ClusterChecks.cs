@@ -20,11 +20,23 @@ internal sealed class ClusterChecks(ClusterWorld world)
     /// <summary>Three proofs, each of which may be late or get lost on the way.</summary>
     private static readonly TimeSpan PromiseMost = TimeSpan.FromSeconds(6);
 
+    /// <summary>
+    /// Offers of copies in a second: a node waits half a second before it offers again, and longer each time, an offer without an answer is repeated twice a second, and
+    /// an operator may be impatient.
+    /// </summary>
+    private const int OffersPerSecondMost = 8;
+
+    /// <summary>How long a primary may have been told to stop for its backup's lag, and go on.</summary>
+    private static readonly TimeSpan SlackLag = TimeSpan.FromMilliseconds(100);
+
+    private const ulong SlackInstructions = 20_000;
     private const int SlackEntries = 4096;
     private const long SlackBytes = 4 << 20;
 
     private readonly SortedDictionary<ulong, (string Host, long Incarnation)> _issued = [];
     private readonly SortedSet<ulong> _durable = [];
+    private readonly Queue<TimeSpan> _offers = new();
+    private readonly SortedDictionary<string, (TrackedReplica Replica, ulong Icount)> _tooFarAhead = new(StringComparer.Ordinal);
     private TimeSpan? _endedAt;
 
     /// <summary>The output rule, at the boundary to the outside.</summary>
@@ -50,6 +62,7 @@ internal sealed class ClusterChecks(ClusterWorld world)
     {
         _issued.Clear();
         _durable.Clear();
+        _endedAt = null;
     }
 
     /// <summary>Whether another replica has issued this very request.</summary>
@@ -149,6 +162,29 @@ internal sealed class ClusterChecks(ClusterWorld world)
         return there;
     }
 
+    /// <summary>A host makes a replica.</summary>
+    public void ReplicaBegins(SimulatedHost host)
+    {
+        if (host.Replicas.Exists(other => other.Exists))
+        {
+            world.Fail("one-replica", $"{host.Name} makes a replica of the VM, and has one: {host.Replicas.FindLast(other => other.Exists)!.Status.Role}");
+        }
+    }
+
+    /// <summary>A primary offers a copy.</summary>
+    public void Offered(SimulatedHost host)
+    {
+        _offers.Enqueue(world.Now);
+        while (world.Now - _offers.Peek() > TimeSpan.FromSeconds(1))
+        {
+            _offers.Dequeue();
+        }
+        if (_offers.Count > OffersPerSecondMost)
+        {
+            world.Fail("bounded", $"{host.Name} has made the last of {_offers.Count} offers of a copy within a second, and {OffersPerSecondMost} are the most");
+        }
+    }
+
     public void ReplicaEnded(TrackedReplica replica, ReplicaEnd end)
     {
         if (world.KeepsTimeline)
@@ -160,7 +196,8 @@ internal sealed class ClusterChecks(ClusterWorld world)
             case HaltReason.ArbiterLost or HaltReason.OwnershipLost or HaltReason.HandedOver:
                 Halted.Add(replica.Host.Name);
                 break;
-            case HaltReason.MachineEnded:
+            // The backup of a machine that has ended may be late with it.
+            case HaltReason.MachineEnded when end.Generation >= (world.Records.Newest?.Generation ?? 0):
                 _endedAt ??= world.Now;
                 break;
             case HaltReason.Diverged when !world.Digests.Explains(replica):
@@ -190,12 +227,32 @@ internal sealed class ClusterChecks(ClusterWorld world)
             {
                 world.Fail("promise", string.Create(CultureInfo.InvariantCulture, $"{host.Name} says that the VM is protected, and {backup.Host.Name} has not had its disk for {lasts.TotalSeconds:F1} s"));
             }
+            CheckLag(host.Replica, status);
             if (status.Role == ReplicaRole.ProtectedPrimary && status.Lag > TellingLag && world.Faults.IsOn(FaultKind.BackupSlow, null))
             {
                 world.Effect(FaultKind.BackupSlow, host.Name);
             }
         }
         world.Digests.Check();
+    }
+
+    /// <summary>A machine whose backup is too far behind stands still until it is not.</summary>
+    private void CheckLag(TrackedReplica replica, ReplicaStatus status)
+    {
+        string host = replica.Host.Name;
+        if (status.Role != ReplicaRole.ProtectedPrimary || status.Lag <= world.Protection.LagStop + SlackLag)
+        {
+            _tooFarAhead.Remove(host);
+        }
+        else if (!_tooFarAhead.TryGetValue(host, out var before) || before.Replica != replica)
+        {
+            _tooFarAhead[host] = (replica, status.Icount);
+        }
+        else if (status.Icount > before.Icount + SlackInstructions)
+        {
+            world.Fail("bounded", string.Create(CultureInfo.InvariantCulture,
+                $"the machine on {host} has gone on for {status.Icount - before.Icount} instructions, and its backup is {status.Lag.TotalMilliseconds:0} ms behind"));
+        }
     }
 
     /// <summary>The record that one failure-free guest has in a sector.</summary>
@@ -212,6 +269,7 @@ internal sealed class ClusterChecks(ClusterWorld world)
     private void Act(SimulatedHost host, long incarnation, string what)
     {
         Acts++;
+        host.Replicas.FindLast(replica => replica.Incarnation == incarnation)?.Steps.Seen($"acts on the outside: {what}");
         if (world.Records.Newest is not { } owner || !owner.Names(new ReplicaIdentity(ClusterWorld.Vm, host.Name, incarnation)))
         {
             world.Fail("one-actor", $"{host.Name} (process {incarnation}) acts on the outside ({what}), and the VM belongs to {world.Records.Newest}");

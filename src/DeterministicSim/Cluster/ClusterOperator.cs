@@ -1,10 +1,10 @@
+using System.Collections.Immutable;
 using Akka.Actor;
+using FtAkka.DeterministicSim.Network;
 using FtAkka.DeterministicSim.Reports;
 using FtAkka.DeterministicSim.Scenarios;
-using FtAkka.Machine.Events;
 using FtAkka.Nodes;
 using FtAkka.Replication.Protection;
-using FtAkka.TinyGuests;
 
 namespace FtAkka.DeterministicSim.Cluster;
 
@@ -27,6 +27,18 @@ internal sealed class ClusterOperator(ClusterWorld world)
     private TimeSpan _unprotectedSince;
     private bool _begun;
 
+    /// <summary>What is asked of nodes, and their answers.</summary>
+    public OperatorVerbs Verbs { get; } = new(world);
+
+    /// <summary>What operators do in this run.</summary>
+    public ImmutableArray<ScriptedAction> Acts { get; } = OperatorPlanner.Plan(world.Scenario, world.Simulation.Seed);
+
+    /// <summary>A VM that was switched off is started again: the run goes on.</summary>
+    public bool GoesOn => world.Scenario.OperatorRates.Length > 0 || world.Scenario.Actions.Any(act => act.Once);
+
+    /// <summary>What is left to chance in operators' acts.</summary>
+    public SimulatedRandom Random { get; } = SimulatedRandom.Stream(world.Simulation.Seed, "operator");
+
     /// <summary>The VM was lost to two failures, and the scenario wants to see that it stays lost.</summary>
     public bool IsLost { get; private set; }
 
@@ -39,9 +51,19 @@ internal sealed class ClusterOperator(ClusterWorld world)
         string? backup = world.Hosts.Length > 1 ? world.Hosts[1].Name : null;
         first.Node!.Tell(new NodeProtocol.Start(world.Profile, ClusterWorld.KernelImage, default, backup, TakeOver: false), ActorRefs.NoSender);
         _begun = true;
-        foreach (ScriptedAction action in world.Scenario.Actions)
+        foreach (ScriptedAction action in Acts)
         {
-            world.Simulation.Schedule(action.At, () => Operate(action, action.At + Patience));
+            world.Simulation.Schedule(action.At, () =>
+            {
+                if (action.Once)
+                {
+                    OperateOnce(action);
+                }
+                else
+                {
+                    Operate(action, action.At + Patience);
+                }
+            });
         }
         world.Simulation.Schedule(LookEvery, Look);
     }
@@ -49,7 +71,7 @@ internal sealed class ClusterOperator(ClusterWorld world)
     private void Look()
     {
         world.Checks.Sample();
-        if (world.Checks.Ended)
+        if (world.Checks.Ended && !GoesOn)
         {
             return;
         }
@@ -83,15 +105,16 @@ internal sealed class ClusterOperator(ClusterWorld world)
         if (free.Length > 0)
         {
             SimulatedHost chosen = free[world.Random.Below(free.Length)];
-            world.Tell(primary.Host.Name, TimelineKind.Operator, $"protect onto {chosen.Name}");
-            primary.Host.Node!.Tell(new NodeProtocol.Protect(ClusterWorld.Vm, chosen.Name), ActorRefs.NoSender);
+            Verbs.Ask(primary.Host, new ScriptedAction(world.Now, OperatorAction.Protect, chosen.Name, primary.Host.Name, Once: true));
         }
     }
 
     private void StartAnew()
     {
         SimulatedHost[] up = [.. world.Hosts.Where(host => host.IsRunning)];
-        if (up.Length == 0)
+        // What was switched off stays off, unless operators do whatever comes to mind.
+        bool isOff = !GoesOn && world.Records.Newest is { } last && world.Records.HasEnded(last.Generation);
+        if (up.Length == 0 || isOff)
         {
             return;
         }
@@ -105,27 +128,14 @@ internal sealed class ClusterOperator(ClusterWorld world)
         world.Tell(chosen.Name, TimelineKind.Operator, "starts the lost VM anew");
         Restarts++;
         _presentAt = world.Now;
-        if (world.Profile.Disks.Length > 0)
-        {
-            world.Outside.Restart(JournalRecord.CountGood(world.DiskOf(chosen).Content, world.Outside.JournalSeed));
-        }
-        else
-        {
-            world.Outside.Restart(0);
-        }
-        if (world.Profile.Nics.Length > 0)
-        {
-            world.Lan.Reset();
-        }
-        world.Checks.Restart();
-        chosen.Node!.Tell(new NodeProtocol.Start(world.Profile, ClusterWorld.KernelImage, default, Backup: null, TakeOver: true, AcceptOldDisk: true), ActorRefs.NoSender);
+        Verbs.Ask(chosen, new ScriptedAction(world.Now, OperatorAction.Start, On: chosen.Name, TakeOver: true, Once: true));
     }
 
-    /// <summary>A VM may be lost only with the process that owned it.</summary>
+    /// <summary>A VM may be lost only with the process that owned it. One that has ended, or was switched off, is not lost.</summary>
     private void CheckLoss()
     {
         if (world.Records.Newest is { } owner && ClusterWorld.IsAlive(world.Host(owner.Node), owner.Incarnation)
-            && world.Host(owner.Node).Replicas.FindLast(replica => replica.Incarnation == owner.Incarnation) is { End: { } end })
+            && world.Host(owner.Node).Replicas.FindLast(replica => replica.Incarnation == owner.Incarnation) is { End: { Reason: not HaltReason.MachineEnded } end, Steps.HasThrown: false } && !world.Records.HasEnded(owner.Generation))
         {
             world.Fail("vm-lost", $"{owner.Node} owns the VM, runs, and has given it up: {end.Reason}: {end.What}");
         }
@@ -142,16 +152,24 @@ internal sealed class ClusterOperator(ClusterWorld world)
             world.Simulation.Schedule(OperatesEvery, () => Operate(action, until));
             return;
         }
-        world.Tell(primary.Host.Name, TimelineKind.Operator, $"{ScenarioNames.Of(action.Action)} {action.Host}".TrimEnd());
-        primary.Host.Node!.Tell(action.Action switch
+        Verbs.Ask(world.Nearest(action.On) ?? primary.Host, action);
+    }
+
+    /// <summary>Asks whoever is there, whatever comes of it.</summary>
+    private void OperateOnce(ScriptedAction action)
+    {
+        if (world.Faults.IsOver)
         {
-            OperatorAction.Protect => new NodeProtocol.Protect(ClusterWorld.Vm, action.Host),
-            OperatorAction.Unprotect => new NodeProtocol.Unprotect(ClusterWorld.Vm),
-            OperatorAction.Failover => new NodeProtocol.Failover(ClusterWorld.Vm),
-            OperatorAction.Reset => new NodeProtocol.Operate(ClusterWorld.Vm, ControlOperation.Reset),
-            OperatorAction.PowerOff => (object)new NodeProtocol.Operate(ClusterWorld.Vm, ControlOperation.PowerOff),
-            _ => throw new ArgumentOutOfRangeException(nameof(action)),
-        }, ActorRefs.NoSender);
+            return;
+        }
+        if (world.Nearest(action.On) is { System: not null } host)
+        {
+            Verbs.Ask(host, action);
+        }
+        else
+        {
+            world.Tell("", TimelineKind.Operator, $"{ScenarioPrinter.Print(action)}: there is nobody to ask");
+        }
     }
 
     private bool IsReadyFor(ScriptedAction action, ReplicaStatus status) => action.Action switch

@@ -71,7 +71,7 @@ public sealed class ClusterRunner : IScenarioRunner
         {
             world.Lan.Start();
         }
-        bool IsOver() => world.Violation is not null || world.Operator.IsLost || world.Checks.EndedFor > SettlesIn;
+        bool IsOver() => world.Violation is not null || world.Operator.IsLost || (world.Checks.EndedFor > SettlesIn && !world.Operator.GoesOn);
         world.Simulation.RunUntil(IsOver, duration);
         if (!IsOver())
         {
@@ -137,6 +137,10 @@ public sealed class ClusterRunner : IScenarioRunner
         CrashedAt = world.Moments.Crashes.ToImmutableSortedDictionary(),
         Connections = world.Connections.ToImmutableSortedDictionary(),
         Generations = world.Records.Newest?.Generation ?? 0,
+        Acts = world.Operator.Acts,
+        VerbsDone = world.Operator.Verbs.Done.ToImmutableSortedDictionary(),
+        VerbsRefused = world.Operator.Verbs.Refused.ToImmutableSortedDictionary(),
+        GenerationsBy = world.Calm.Generations.ToImmutableSortedDictionary(),
         Instructions = world.Instructions,
         Timeline = world.Timeline,
     };

@@ -71,6 +71,8 @@ internal sealed class ClusterWorld : IDisposable
         Demanded = Outside.IsDemanding && scenario.Guest.Disk ? new DemandedDisk(this, Outside.JournalSeed, (uint)DiskSectors) : null;
         Lan = new SimulatedLan(this, GuestMac);
         Checks = new ClusterChecks(this);
+        Calm = new CalmWatch(this);
+        GuestTime = new GuestTimeCheck(this);
         Digests = new PlantedDigests(this);
         Recording = options.Recording is null ? null : new VmRecording(Profile, Kernel, DigestInterval);
         Faults = new FaultInjector(this, plan);
@@ -109,6 +111,10 @@ internal sealed class ClusterWorld : IDisposable
     public DemandedDisk? Demanded { get; }
 
     public ClusterChecks Checks { get; }
+
+    public CalmWatch Calm { get; }
+
+    public GuestTimeCheck GuestTime { get; }
 
     /// <summary>The VM's log, where it was asked for.</summary>
     public VmRecording? Recording { get; }
@@ -153,6 +159,14 @@ internal sealed class ClusterWorld : IDisposable
     public TrackedReplica? Backup => Hosts.Select(host => host.Replica).FirstOrDefault(replica =>
         replica?.Status.Role is ReplicaRole.BackupSyncing or ReplicaRole.Backup or ReplicaRole.GoingLive);
 
+    /// <summary>The host that an operator means: a name or a role, which is empty for the primary. Null if nobody is that now.</summary>
+    public SimulatedHost? Nearest(string name) => name switch
+    {
+        "" or FaultCatalog.Primary => Primary?.Host,
+        FaultCatalog.Backup => Backup?.Host,
+        _ => Host(name),
+    };
+
     public SimulatedHost Host(string name) => Hosts.First(host => host.Name == name);
 
     public static bool IsAlive(SimulatedHost host, long incarnation) => host.System is not null && host.Incarnation == incarnation;
@@ -165,6 +179,7 @@ internal sealed class ClusterWorld : IDisposable
     public void Start(SimulatedHost host)
     {
         Faults.BeforeStart(host);
+        Calm.Disturbed();
         host.Incarnation++;
         host.IsPaused = false;
         host.System = Simulation.Start(host.Name, NodeConfig, NodeOptions.SystemName, host.Clock);
@@ -180,19 +195,24 @@ internal sealed class ClusterWorld : IDisposable
             Arbiter = arbiter,
             Devices = new SimulatedDevices(this, host, incarnation),
             AutoProtect = new AutoProtectOptions { Enabled = Scenario.AutoProtect },
+            StopCopyTimeout = StopCopyTimeout,
             Adapt = definition => Adapt(host, incarnation, definition),
         }), NodeActor.Name);
         Tell(host.Name, TimelineKind.Operator, "starts");
     }
 
-    /// <summary>A host loses its memory and its power.</summary>
-    public void Crash(SimulatedHost host)
+    /// <summary>Long enough for any copy of a simulated VM; a node that stops answers soon enough behind it.</summary>
+    private static readonly TimeSpan StopCopyTimeout = TimeSpan.FromSeconds(4);
+
+    /// <summary>A host loses its memory and its power, or its process ends.</summary>
+    public void Crash(SimulatedHost host, string how = "crashes")
     {
         if (host.System is not { } system)
         {
             return;
         }
-        Tell(host.Name, TimelineKind.Fault, "crashes");
+        Tell(host.Name, TimelineKind.Fault, how);
+        Calm.Disturbed();
         States.Crashing(host);
         host.System = null;
         host.IsPaused = false;
@@ -210,6 +230,7 @@ internal sealed class ClusterWorld : IDisposable
         if (host.IsRunning)
         {
             Tell(host.Name, TimelineKind.Fault, "stands still");
+            Calm.Disturbed();
             host.IsPaused = true;
             Simulation.Pause(host.System!);
         }
@@ -220,9 +241,21 @@ internal sealed class ClusterWorld : IDisposable
         if (host.IsPaused)
         {
             Tell(host.Name, TimelineKind.Fault, "goes on");
+            Calm.Disturbed();
             host.IsPaused = false;
             Simulation.Resume(host.System!);
         }
+    }
+
+    /// <summary>A guest begins anew on a host, on the disk as it is: whoever looks from outside begins anew with it.</summary>
+    private void Boot(SimulatedHost host)
+    {
+        Outside.Restart(Profile.Disks.Length > 0 ? JournalRecord.CountGood(DiskOf(host).Content, Outside.JournalSeed) : 0);
+        if (Profile.Nics.Length > 0)
+        {
+            Lan.Reset();
+        }
+        Checks.Restart();
     }
 
     public IDiskBackend OpenDisk(SimulatedHost host, long incarnation)
@@ -235,8 +268,14 @@ internal sealed class ClusterWorld : IDisposable
     public void DiskClosed(SimulatedDisk disk) => _openDisks.Remove(disk);
 
     /// <summary>The arbiter has a new record.</summary>
-    public void RecordCreated(SimulatedHost host, OwnershipClaim claim)
+    public void RecordCreated(SimulatedHost host, OwnershipClaim claim, OwnershipRecord? before, bool starts)
     {
+        Calm.RecordCreated(claim, before, starts);
+        if (starts && before is not null)
+        {
+            Operator.Verbs.Starts(host, before);
+            Boot(host);
+        }
         if (KeepsTimeline)
         {
             Tell(host.Name, TimelineKind.Role, string.Create(CultureInfo.InvariantCulture, $"owns generation {claim.Generation} by the arbiter"));
@@ -316,6 +355,7 @@ internal sealed class ClusterWorld : IDisposable
         GuestMachine? made = null;
         var contract = new PerformerContract();
         OutputMarks marks = Checks.Outputs.Watch();
+        var steps = new StepChecks(this, host);
         var port = new WatchedPort(this, host, definition.Shell.Port, () => tracked);
         return definition with
         {
@@ -324,7 +364,7 @@ internal sealed class ClusterWorld : IDisposable
                 Port = port,
                 Setup = definition.Shell.Setup with
                 {
-                    Protection = Faults.Limit(definition.Shell.Setup.Protection),
+                    Protection = Mutant.Limits(Faults.Limit(definition.Shell.Setup.Protection)),
                     CloneLimits = Faults.Limit(definition.Shell.Setup.CloneLimits),
                 },
                 Stepped = (input, effects) =>
@@ -335,7 +375,9 @@ internal sealed class ClusterWorld : IDisposable
                     }
                     marks.Stepped(input, effects);
                     States.Stepped(host, tracked?.Status.Role ?? ReplicaRole.Solo, effects);
+                    steps.Stepped(input, effects);
                     Moments.Stepped(host, effects);
+                    steps.Throw();
                 },
                 Recorded = Recording is null ? null : Recording.Recorded,
                 InBackground = work =>
@@ -363,8 +405,10 @@ internal sealed class ClusterWorld : IDisposable
             Created = handle =>
             {
                 definition.Created(handle);
-                tracked = new TrackedReplica(host, incarnation, handle, marks) { Machine = made };
+                tracked = new TrackedReplica(host, incarnation, handle, marks, steps) { Machine = made };
+                Checks.ReplicaBegins(host);
                 host.Replicas.Add(tracked);
+                Mutant.Created(host, definition);
             },
             Ended = end =>
             {
@@ -393,7 +437,7 @@ internal sealed class ClusterWorld : IDisposable
         {
             Tell("", TimelineKind.Log, $"{entry.LogSource}: {entry.Message}");
         }
-        if (entry.LogLevel() == LogLevel.ErrorLevel && !IsEndOfConnection(entry))
+        if (entry.LogLevel() == LogLevel.ErrorLevel && !IsEndOfConnection(entry) && entry.Cause is not PlantedException)
         {
             Fail("no-failure", $"{entry.LogSource}: {entry.Message} {entry.Cause}");
         }

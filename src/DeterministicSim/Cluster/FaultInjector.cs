@@ -49,6 +49,7 @@ internal sealed class FaultInjector
     private readonly List<Fault> _armed = [];
     private readonly List<Pending> _pending = [];
     private readonly SmallLimits? _small;
+    private readonly SortedSet<string> _throwing = new(StringComparer.Ordinal);
     private bool _over;
 
     public FaultInjector(ClusterWorld world, ImmutableArray<Fault> plan)
@@ -75,6 +76,9 @@ internal sealed class FaultInjector
         }
     }
 
+    /// <summary>Faults and careless operators have stopped.</summary>
+    public bool IsOver => _over;
+
     /// <summary>A wrong digest is wanted in the log.</summary>
     public bool DigestDue { get; set; }
 
@@ -84,6 +88,7 @@ internal sealed class FaultInjector
         _over = true;
         _armed.Clear();
         _pending.Clear();
+        _throwing.Clear();
         foreach (Active active in _active.ToArray())
         {
             End(active);
@@ -97,6 +102,11 @@ internal sealed class FaultInjector
             }
         }
     }
+
+    /// <summary>Something is on that may make a host or a connection look dead. What only a crash would show, and clocks within their limits, may not.</summary>
+    public bool DisturbNow => _active.Exists(active => Disturbs(active.Fault.Kind));
+
+    private static bool Disturbs(FaultKind kind) => kind is not (FaultKind.DiskTornWrite or FaultKind.DiskLostWrite or FaultKind.ClockDrift);
 
     public bool IsOn(FaultKind kind, SimulatedHost? host) => Find(kind, host) is not null;
 
@@ -158,6 +168,9 @@ internal sealed class FaultInjector
             OutputsMax = (int)Math.Clamp(bytes / BytesPerOutput, 1, protection.OutputsMax),
         };
     }
+
+    /// <summary>Whether the step that a host's replica is in must fail.</summary>
+    public bool MustThrow(SimulatedHost host) => _throwing.Count > 0 && _throwing.Remove(host.Name);
 
     /// <summary>Speed of a backup that is made now, in per cent.</summary>
     public int BackupPercent => Find(FaultKind.BackupSlow, null) is { } active ? (int)(active.Fault.Magnitude > 0 ? active.Fault.Magnitude : 10) : 100;
@@ -363,7 +376,13 @@ internal sealed class FaultInjector
             case FaultKind.DigestWrong:
                 DigestDue = true;
                 return;
+            case FaultKind.ShellThrows when host!.Replica is not null:
+                _throwing.Add(host.Name);
+                return;
+            case FaultKind.ShellThrows:
+                return;
             case FaultKind.ConnectionReset:
+                _world.Calm.Disturbed();
                 _world.Simulation.Network.ResetOneSide(active.Target, active.Other);
                 return;
             default:
@@ -372,6 +391,7 @@ internal sealed class FaultInjector
         _world.Tell(active.Target, Reports.TimelineKind.Fault, $"{fault.Kind} begins");
         active.Since = _world.Now;
         _active.Add(active);
+        NoteDisturbance(active);
         Apply();
         if (fault.Kind == FaultKind.ClockDrift)
         {
@@ -395,11 +415,22 @@ internal sealed class FaultInjector
             return;
         }
         _world.Tell(active.Target, Reports.TimelineKind.Fault, $"{active.Fault.Kind} ends");
+        NoteDisturbance(active);
         if (active.Fault.Kind == FaultKind.ClockDrift)
         {
             _world.Host(active.Target).Clock.Drift(_world.Now, 0);
         }
         Apply();
+    }
+
+    private void NoteDisturbance(Active active)
+    {
+        if (Disturbs(active.Fault.Kind))
+        {
+            // A question to the arbiter that is lost is asked again only then.
+            bool losesQuestions = active.Fault.Kind is FaultKind.ArbiterUnreachable or FaultKind.ArbiterSlow;
+            _world.Calm.Disturbed(losesQuestions ? _world.Protection.ArbiterAnswerMax : TimeSpan.Zero);
+        }
     }
 
     private void Flap(Active active)

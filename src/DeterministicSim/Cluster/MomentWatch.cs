@@ -89,8 +89,15 @@ internal sealed class MomentWatch(ClusterWorld world)
         }
         switch (message)
         {
-            case CloneOffer offer when offer.Generation > 1 || offer.Attempt > 1:
-                Reach(NamedMoment.Reprotection, host);
+            case CloneOffer offer:
+                world.Checks.Offered(host);
+                if (offer.Generation > 1 || offer.Attempt > 1)
+                {
+                    Reach(NamedMoment.Reprotection, host);
+                }
+                break;
+            case FailoverYield yield:
+                world.Calm.Yielded(yield.Generation);
                 break;
             case ClonePages:
                 Reach(NamedMoment.CloneRound, host);
@@ -129,6 +136,7 @@ internal sealed class MomentWatch(ClusterWorld world)
     /// <summary>A replica that has gone live has its devices.</summary>
     public void DevicesOpened(SimulatedHost host)
     {
+        world.Mutant.DevicesOpened(host);
         if (world.Profile.Disks.Length > 0 && world.Records.Newest is { Generation: > 1 })
         {
             _handingOver.Add(host.Name);
@@ -207,9 +215,13 @@ internal sealed class WatchedPort(ClusterWorld world, SimulatedHost host, IRepli
             return;
         }
         TrackedReplica? from = replica();
+        from?.Steps.Seen($"sends a {message.GetType().Name}");
         message = world.Mutant.Sending(from, message);
-        port.Send(node, message);
-        world.States.Sent(host, node, message);
-        world.Moments.Sent(host, from, node, message);
+        for (int copy = world.Mutant.CopiesOf(message); copy > 0; copy--)
+        {
+            port.Send(node, message);
+            world.States.Sent(host, node, message);
+            world.Moments.Sent(host, from, node, message);
+        }
     }
 }

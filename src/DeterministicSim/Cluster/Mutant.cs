@@ -1,6 +1,9 @@
+using FtAkka.DeterministicSim.Scenarios;
 using FtAkka.DeviceActors.Disks;
 using FtAkka.DeviceActors.Fencing;
+using FtAkka.LogChannelActors.Replicas;
 using FtAkka.Machine.Digest;
+using FtAkka.Nodes;
 using FtAkka.Replication.Log;
 using FtAkka.Replication.Messages;
 using FtAkka.Replication.Protection;
@@ -28,6 +31,20 @@ internal class Mutant(ClusterWorld world)
         ["short-write"] = world => new ShortWrite(world),
         ["unfinished-resync"] = world => new UnfinishedResync(world),
         ["false-promise"] = world => new FalsePromise(world),
+        ["differing-copy"] = world => new DifferingCopy(world),
+        ["mute-channel"] = world => new MuteChannel(world),
+        ["false-restart"] = world => new FalseRestart(world),
+        ["forgotten-replica"] = world => new ForgottenReplica(world),
+        ["endless-offers"] = world => new EndlessOffers(world),
+        ["endless-lag"] = world => new EndlessLag(world),
+        ["jumping-clock"] = world => new JumpingClock(world),
+        ["done-though-refused"] = world => new DoneThoughRefused(world),
+        ["acts-though-refused"] = world => new ActsThoughRefused(world),
+        ["forgotten-answer"] = world => new ForgottenAnswer(world),
+        ["forgotten-failover"] = world => new ForgottenVerb(world, OperatorAction.Failover, new NodeProtocol.Done("planted")),
+        ["forgotten-power-off"] = world => new ForgottenVerb(world, OperatorAction.PowerOff, new NodeProtocol.Done("planted")),
+        ["forgotten-unprotect"] = world => new ForgottenVerb(world, OperatorAction.Unprotect, new NodeProtocol.Done("planted")),
+        ["forgotten-leave"] = world => new ForgottenVerb(world, OperatorAction.NodeStop, new NodeProtocol.Left([])),
     };
 
     /// <summary>The mistakes that can be planted.</summary>
@@ -53,6 +70,28 @@ internal class Mutant(ClusterWorld world)
     public virtual void GoesLiveHeld(TrackedReplica replica)
     {
     }
+
+    /// <summary>The limits that a replica keeps to.</summary>
+    public virtual ProtectionOptions Limits(ProtectionOptions limits) => limits;
+
+    /// <summary>A replica has been made.</summary>
+    public virtual void Created(SimulatedHost host, ReplicaDefinition definition)
+    {
+    }
+
+    /// <summary>A live replica opens its devices.</summary>
+    public virtual void DevicesOpened(SimulatedHost host)
+    {
+    }
+
+    /// <summary>What a node is told when an operator asks it for something.</summary>
+    public virtual object Asking(ScriptedAction action, object message) => message;
+
+    /// <summary>What it answers; null for nothing.</summary>
+    public virtual object? Answering(ScriptedAction action, object answer) => answer;
+
+    /// <summary>How often a message is sent.</summary>
+    public virtual int CopiesOf(IChannelMessage message) => 1;
 
     /// <summary>What a replica sends.</summary>
     public virtual IChannelMessage Sending(TrackedReplica? from, IChannelMessage message) =>

@@ -195,6 +195,76 @@ internal sealed class ShortWrite(ClusterWorld world) : Mutant(world)
     }
 }
 
+/// <summary>A page of a copy is not what it was.</summary>
+internal sealed class DifferingCopy(ClusterWorld world) : Mutant(world)
+{
+    public override IChannelMessage Sending(TrackedReplica? from, IChannelMessage message) => message is ClonePages { Pages.Length: > 0 } pages
+        ? pages with { Pages = pages.Pages.SetItem(pages.Pages.Length / 2, (byte)(pages.Pages[pages.Pages.Length / 2] ^ 1)) } : base.Sending(from, message);
+}
+
+/// <summary>The log of every other generation does not reach its backup any more, from some time on, though the nodes hear each other.</summary>
+internal sealed class MuteChannel(ClusterWorld world) : Mutant(world)
+{
+    private static readonly TimeSpan From = TimeSpan.FromSeconds(6);
+
+    public override IChannelMessage Sending(TrackedReplica? from, IChannelMessage message) =>
+        message is LogAppend { Entitled: true } append && append.Generation % 2 == 1 && World.Now > From
+            ? append with { Generation = append.Generation + 1000 } : base.Sending(from, message);
+}
+
+/// <summary>A node takes a peer's heartbeat for that of another process, now and then.</summary>
+internal sealed class FalseRestart(ClusterWorld world) : Mutant(world)
+{
+    public override IChannelMessage Sending(TrackedReplica? from, IChannelMessage message)
+    {
+        if (message is LogAppend { Entitled: true, Frames.Length: > 0 } append && append.LastLsn % 997 == 7 && from?.Handle.PeerNode is { } peer)
+        {
+            from.Handle.Restarted(peer);
+        }
+        return base.Sending(from, message);
+    }
+}
+
+/// <summary>A node forgets a replica that is being made by a copy, and takes the same offer again, since its answer is lost.</summary>
+internal sealed class ForgottenReplica(ClusterWorld world) : Mutant(world)
+{
+    private static readonly TimeSpan Soon = TimeSpan.FromMilliseconds(50);
+
+    public override IChannelMessage Sending(TrackedReplica? from, IChannelMessage message) =>
+        message is CloneAnswer answer ? answer with { Generation = answer.Generation + 1000 } : base.Sending(from, message);
+
+    public override void Created(SimulatedHost host, ReplicaDefinition definition)
+    {
+        if (definition.Offer is { } offer && host.System is { } system)
+        {
+            World.Simulation.Schedule(system, Soon, () => definition.Ended(new ReplicaEnd(HaltReason.Left, offer.Generation, "forgotten")));
+        }
+    }
+}
+
+/// <summary>Each offer of a copy is made a dozen times.</summary>
+internal sealed class EndlessOffers(ClusterWorld world) : Mutant(world)
+{
+    public override int CopiesOf(IChannelMessage message) => message is CloneOffer ? 12 : 1;
+}
+
+/// <summary>A primary does not stop for the lag of its backup.</summary>
+internal sealed class EndlessLag(ClusterWorld world) : Mutant(world)
+{
+    private static readonly TimeSpan Never = TimeSpan.FromHours(1);
+
+    public override ProtectionOptions Limits(ProtectionOptions limits) => limits with { LagTarget = Never, LagResume = Never, LagProtectedMax = Never, LagStop = Never };
+}
+
+/// <summary>The monotonic clock of a host jumps ahead some time after a VM went live on it.</summary>
+internal sealed class JumpingClock(ClusterWorld world) : Mutant(world)
+{
+    private static readonly TimeSpan Later = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan Jump = TimeSpan.FromMilliseconds(100);
+
+    public override void DevicesOpened(SimulatedHost host) => World.Simulation.Schedule(Later, () => host.Clock.Skew(Jump));
+}
+
 /// <summary>Storage that leaves out some requests.</summary>
 internal sealed class LazyStorage(IDiskBackend storage, Func<DiskRequest, bool> leavesOut) : IDiskBackend
 {

@@ -33,10 +33,12 @@ internal sealed class PlantedDigests(ClusterWorld world)
         }
     }
 
-    /// <summary>A replica has halted because it left its primary's execution: whether a wrong digest is why. If so, it is counted.</summary>
+    /// <summary>A replica has halted because it left its primary's execution: whether a wrong digest is why, at its very entry. If so, it is counted.</summary>
     public bool Explains(TrackedReplica replica)
     {
-        if (_given.RemoveAll(given => given.Replica == replica) == 0)
+        bool isThere = _given.Contains((replica, replica.Steps.DivergedAt));
+        _given.RemoveAll(given => given.Replica == replica);
+        if (!isThere)
         {
             return false;
         }

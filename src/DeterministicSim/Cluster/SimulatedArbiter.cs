@@ -62,7 +62,7 @@ internal sealed class SimulatedArbiter(ClusterWorld world, SimulatedHost host, l
         {
             return OwnershipVerdict.Unreachable;
         }
-        return world.Faults.Strikes(FaultKind.ArbiterUnreachable, host) ? OwnershipVerdict.Unreachable : Judge(claim, create: true);
+        return world.Faults.Strikes(FaultKind.ArbiterUnreachable, host) ? OwnershipVerdict.Unreachable : Judge(claim, create: true, starts: true);
     }
 
     /// <inheritdoc/>
@@ -127,11 +127,12 @@ internal sealed class SimulatedArbiter(ClusterWorld world, SimulatedHost host, l
         });
     }
 
-    private OwnershipVerdict Judge(OwnershipClaim claim, bool create)
+    private OwnershipVerdict Judge(OwnershipClaim claim, bool create, bool starts = false)
     {
+        OwnershipRecord? before = world.Records.Newest;
         if (create && world.Records.TryCreate(claim, world.WallClock(host)))
         {
-            world.RecordCreated(host, claim);
+            world.RecordCreated(host, claim, before, starts);
         }
         OwnershipVerdict verdict = OwnershipRules.Judge(world.Records.Newest, claim);
         return create ? world.Mutant.Verdict(verdict) : verdict;

@@ -8,7 +8,7 @@ using FtAkka.Replication.Protection;
 namespace FtAkka.DeterministicSim.Cluster;
 
 /// <summary>A replica that a host has, or had.</summary>
-internal sealed class TrackedReplica(SimulatedHost host, long incarnation, ReplicaHandle handle, OutputMarks outputs)
+internal sealed class TrackedReplica(SimulatedHost host, long incarnation, ReplicaHandle handle, OutputMarks outputs, StepChecks steps)
 {
     public SimulatedHost Host { get; } = host;
 
@@ -20,6 +20,9 @@ internal sealed class TrackedReplica(SimulatedHost host, long incarnation, Repli
 
     /// <summary>What its machine has put out.</summary>
     public OutputMarks Outputs { get; } = outputs;
+
+    /// <summary>What its core has done.</summary>
+    public StepChecks Steps { get; } = steps;
 
     /// <summary>Its machine.</summary>
     public GuestMachine? Machine { get; set; }

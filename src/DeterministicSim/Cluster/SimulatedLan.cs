@@ -120,7 +120,14 @@ internal sealed class SimulatedLan(ClusterWorld world, byte[] guestMac)
     public void Sent(SimulatedLink from, ImmutableArray<byte> frame)
     {
         _learnt = from;
-        world.Simulation.Schedule(world.Random.Between(DelayLeast, DelayMost), () => Hear(frame));
+        int epoch = _epoch;
+        world.Simulation.Schedule(world.Random.Between(DelayLeast, DelayMost), () =>
+        {
+            if (epoch == _epoch)
+            {
+                Hear(frame);
+            }
+        });
     }
 
     private void Hear(ImmutableArray<byte> frame)

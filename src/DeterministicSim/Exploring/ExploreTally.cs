@@ -38,6 +38,15 @@ public sealed record ExploreTally
     /// <summary>How often each thing happened to connections between hosts.</summary>
     public ImmutableSortedDictionary<ConnectionEvent, long> Connections { get; init; } = ImmutableSortedDictionary<ConnectionEvent, long>.Empty;
 
+    /// <summary>Why VMs got their generations, and how often.</summary>
+    public ImmutableSortedDictionary<GenerationCause, long> GenerationsBy { get; init; } = ImmutableSortedDictionary<GenerationCause, long>.Empty;
+
+    /// <summary>How often nodes did what operators asked, or began it.</summary>
+    public ImmutableSortedDictionary<OperatorAction, long> VerbsDone { get; init; } = ImmutableSortedDictionary<OperatorAction, long>.Empty;
+
+    /// <summary>How often nodes refused it.</summary>
+    public ImmutableSortedDictionary<OperatorAction, long> VerbsRefused { get; init; } = ImmutableSortedDictionary<OperatorAction, long>.Empty;
+
     /// <summary>Generations of all VMs together.</summary>
     public long Generations { get; init; }
 
@@ -64,6 +73,9 @@ public sealed record ExploreTally
             StatesReached = report.StatesReached,
             CrashedAt = report.CrashedAt,
             Connections = report.Connections,
+            GenerationsBy = report.GenerationsBy,
+            VerbsDone = report.VerbsDone,
+            VerbsRefused = report.VerbsRefused,
             Generations = (long)report.Generations,
             GenerationsMost = report.Generations,
             Instructions = report.Instructions,
@@ -85,6 +97,9 @@ public sealed record ExploreTally
             StatesReached = Sum(StatesReached, other.StatesReached),
             CrashedAt = Sum(CrashedAt, other.CrashedAt),
             Connections = Sum(Connections, other.Connections),
+            GenerationsBy = Sum(GenerationsBy, other.GenerationsBy),
+            VerbsDone = Sum(VerbsDone, other.VerbsDone),
+            VerbsRefused = Sum(VerbsRefused, other.VerbsRefused),
             Generations = Generations + other.Generations,
             GenerationsMost = Math.Max(GenerationsMost, other.GenerationsMost),
             Instructions = Instructions + other.Instructions,

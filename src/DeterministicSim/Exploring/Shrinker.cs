@@ -33,7 +33,8 @@ public sealed class Shrinker(IScenarioRunner runner, RunOptions options, Action<
         _seed = seed;
         TimeSpan duration = options.Duration ?? scenario.Duration;
         ImmutableArray<Fault> plan = Within(duration, options.Plan ?? FaultPlanner.Plan(scenario, seed));
-        Scenario current = scenario with { Duration = duration, Rates = [], Faults = plan };
+        ImmutableArray<ScriptedAction> actions = [.. OperatorPlanner.Plan(scenario, seed).Where(action => action.At <= duration)];
+        Scenario current = scenario with { Duration = duration, Rates = [], Faults = plan, OperatorRates = [], Actions = actions };
         _best = Run(current);
         if (_best.Violation is not { } violation)
         {

@@ -11,6 +11,8 @@ internal sealed partial class ProtocolCluster
     private const long OperatorInterval = 50 * Millisecond;
     private const long SettledTicks = 1_500 * Millisecond;
     private const long LostTicks = 3_000 * Millisecond;
+    private const long LeaveTicks = 10_000 * Millisecond;
+    private const long DownTicks = 500 * Millisecond;
 
     /// <summary>Disk requests that a healthy VM may have under way at once.</summary>
     public const int PendingMost = 64;
@@ -120,6 +122,66 @@ internal sealed partial class ProtocolCluster
                 primary.Press(ControlOperation.PowerOff);
                 return true;
         }
+    }
+
+    /// <summary>
+    /// Gives a replica what a node would give it at once, whether or not it is ready for it. Starts, and what a node refuses by itself, mean nothing without nodes.
+    /// </summary>
+    private void OperateOnce(ScriptedAction action)
+    {
+        ProtocolHost? host = action.On switch
+        {
+            "" or FaultCatalog.Primary => Primary,
+            FaultCatalog.Backup => Backup,
+            _ => Find(action.On),
+        };
+        if (MachineEnded || !Faulty || host is not { Up: true, Replica: { } replica } || host.PausedUntil > Time)
+        {
+            return;
+        }
+        ReplicaInput? input = action.Action switch
+        {
+            OperatorAction.Protect when Find(action.Host) is { Up: true, Replica: null } => new ReplicaInput.Protect(action.Host),
+            OperatorAction.Unprotect => new ReplicaInput.Unprotect(),
+            OperatorAction.Failover => new ReplicaInput.PlannedFailover(),
+            OperatorAction.NodeStop when replica.Role is ReplicaRole.ProtectedPrimary or ReplicaRole.Backup or ReplicaRole.BackupSyncing => new ReplicaInput.Leave(),
+            _ => null,
+        };
+        bool isButton = action.Action is OperatorAction.Reset or OperatorAction.PowerOff && host.IsLive;
+        if (input is null && !isButton)
+        {
+            return;
+        }
+        Note(host.Name, TimelineKind.Operator, ScenarioPrinter.Print(action));
+        if (input is not null)
+        {
+            host.Step(input);
+        }
+        else
+        {
+            host.Press(action.Action == OperatorAction.Reset ? ControlOperation.Reset : ControlOperation.PowerOff);
+        }
+        if (input is ReplicaInput.Leave)
+        {
+            Stop(host, host.Incarnation, Time + LeaveTicks);
+        }
+    }
+
+    /// <summary>A node that leaves is stopped when its replica has ended, and starts again.</summary>
+    private void Stop(ProtocolHost host, long incarnation, long until)
+    {
+        if (!host.Up || host.Incarnation != incarnation || Time > until)
+        {
+            return;
+        }
+        if (host.Replica is not null)
+        {
+            ScheduleWorld(OperatorInterval, () => Stop(host, incarnation, until));
+            return;
+        }
+        Note(host.Name, TimelineKind.Operator, "has stopped in order");
+        Crash(host);
+        ScheduleWorld(DownTicks, () => Restart(host));
     }
 
     /// <summary>Ends the run when nothing more can happen: settled after the last fault, switched off, or lost, with time for stale replicas to do harm.</summary>

@@ -127,9 +127,19 @@ internal sealed partial class ProtocolCluster
         {
             EveryQuantum(host);
         }
-        foreach (ScriptedAction action in Scenario.Actions)
+        foreach (ScriptedAction action in OperatorPlanner.Plan(Scenario, Seed))
         {
-            ScheduleWorld(action.At.Ticks, () => Operate(action, action.At.Ticks + (OperatorPatience.Ticks)));
+            ScheduleWorld(action.At.Ticks, () =>
+            {
+                if (action.Once)
+                {
+                    OperateOnce(action);
+                }
+                else
+                {
+                    Operate(action, action.At.Ticks + (OperatorPatience.Ticks));
+                }
+            });
         }
         ScheduleWorld(20 * Millisecond, Protect);
         ScheduleWorld(_faultsEnd, Faults.End);
@@ -233,7 +243,7 @@ internal sealed partial class ProtocolCluster
         Survey();
     }
 
-    private bool Owns(ProtocolHost host) => host.Up && World.Newest is { } newest && newest.Node == host.Name && newest.Incarnation == host.Incarnation;
+    private bool Owns(ProtocolHost host) => host.Up && !host.HasFailed && World.Newest is { } newest && newest.Node == host.Name && newest.Incarnation == host.Incarnation;
 
     /// <summary>
     /// Whether anybody is left who owns the VM or may take it over. If not, two failures have lost it, as the failure model says; unless what was under

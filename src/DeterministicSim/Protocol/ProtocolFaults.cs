@@ -194,6 +194,10 @@ internal sealed class ProtocolFaults
             case FaultKind.DigestWrong:
                 _wrongDigests++;
                 break;
+            case FaultKind.ShellThrows when target!.MayFail && target.PausedUntil <= _cluster.Time:
+                _cluster.Effect(FaultKind.ShellThrows);
+                target.Fail();
+                break;
             case FaultKind.DiskSlow or FaultKind.DiskFailure or FaultKind.DiskFull or FaultKind.ArbiterSlow or FaultKind.ArbiterUnreachable:
                 _onHosts.Add((fault, target?.Name ?? ""));
                 Until(fault, () => _onHosts.Remove((fault, target?.Name ?? "")));

@@ -77,7 +77,7 @@ internal sealed class ProtocolHost(string name, ProtocolCluster cluster)
 
     private void Begin(ReplicaCore replica, string what)
     {
-        Replica = replica;
+        (Replica, HasFailed) = (replica, false);
         _execution = new ProtocolExecution(this, cluster, _random);
         _devices = new ProtocolDevices(this, cluster, _random);
         _contract = new PerformerContract();
@@ -86,6 +86,19 @@ internal sealed class ProtocolHost(string name, ProtocolCluster cluster)
     }
 
     private void Forget() => (Replica, _execution, _devices, _goingLive, _marksArrived) = (null, null, null, false, false);
+
+    /// <summary>Its replica failed by a mistake of the monitor, and no other was made here since.</summary>
+    public bool HasFailed { get; private set; }
+
+    /// <summary>It has a replica whose failure must not lose the VM.</summary>
+    public bool MayFail => Up && Replica is { Role: ReplicaRole.ProtectedPrimary or ReplicaRole.Backup or ReplicaRole.BackupSyncing };
+
+    /// <summary>The monitor makes a mistake. As the product's performer does then, the replica ends, and its peer is told nothing.</summary>
+    public void Fail()
+    {
+        HasFailed = true;
+        Step(new ReplicaInput.HostFailed("a planted mistake"));
+    }
 
     public void Step(ReplicaInput input)
     {

@@ -46,6 +46,7 @@ public sealed class ProtocolRunner : IScenarioRunner
             VirtualTime = new TimeSpan(cluster.Time),
             Violation = violation,
             Plan = plan,
+            Acts = OperatorPlanner.Plan(scenario, seed),
             Effects = journal.Effects(),
             MomentsReached = journal.Moments(),
             CrashedAt = journal.Crashes(),

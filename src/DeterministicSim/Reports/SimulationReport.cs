@@ -67,6 +67,15 @@ public sealed record SimulationReport
     /// <summary>The faults of this run, scripted ones and those by chance: given back to the run they repeat it.</summary>
     public required ImmutableArray<Fault> Plan { get; init; }
 
+    /// <summary>What operators did in this run, scripted and by chance.</summary>
+    public ImmutableArray<ScriptedAction> Acts { get; init; } = [];
+
+    /// <summary>How often a node did what an operator asked, or began it.</summary>
+    public ImmutableSortedDictionary<OperatorAction, long> VerbsDone { get; init; } = ImmutableSortedDictionary<OperatorAction, long>.Empty;
+
+    /// <summary>How often a node refused it.</summary>
+    public ImmutableSortedDictionary<OperatorAction, long> VerbsRefused { get; init; } = ImmutableSortedDictionary<OperatorAction, long>.Empty;
+
     /// <summary>How often each kind of fault took effect: a frame lost, a write torn, a claim unanswered. Not how often it was switched on.</summary>
     public required ImmutableSortedDictionary<FaultKind, long> Effects { get; init; }
 
@@ -84,6 +93,9 @@ public sealed record SimulationReport
 
     /// <summary>Generations of the VM at the end.</summary>
     public ulong Generations { get; init; }
+
+    /// <summary>Why the VM got its generations, and how often; nothing where the runner does not know.</summary>
+    public ImmutableSortedDictionary<GenerationCause, long> GenerationsBy { get; init; } = ImmutableSortedDictionary<GenerationCause, long>.Empty;
 
     /// <summary>Guest instructions executed by live machines.</summary>
     public ulong Instructions { get; init; }

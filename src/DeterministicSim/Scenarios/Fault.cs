@@ -41,13 +41,27 @@ public enum OperatorAction
 
     /// <summary>Switch off.</summary>
     PowerOff,
+
+    /// <summary>Start the VM on <see cref="ScriptedAction.On"/>, with a backup on <see cref="ScriptedAction.Host"/> if there is one.</summary>
+    Start,
+
+    /// <summary>Stop the node of <see cref="ScriptedAction.On"/> in order; it starts again a while later.</summary>
+    NodeStop,
 }
 
 /// <summary>Something an operator does at a time.</summary>
 /// <param name="At">When.</param>
 /// <param name="Action">What.</param>
-/// <param name="Host">The host concerned; empty where there is none.</param>
-public sealed record ScriptedAction(TimeSpan At, OperatorAction Action, string Host = "");
+/// <param name="Host">The host of a new backup; empty where there is none.</param>
+/// <param name="On">Whose node is asked: a host's name, or <c>primary</c> or <c>backup</c>: whoever that is then. Empty for the primary's.</param>
+/// <param name="TakeOver">Start although the arbiter knows an owner that did not end in order.</param>
+/// <param name="Once">Ask at this time and never again, whether or not the cluster is ready for it.</param>
+public sealed record ScriptedAction(TimeSpan At, OperatorAction Action, string Host = "", string On = "", bool TakeOver = false, bool Once = false);
+
+/// <summary>Operator's acts by chance: how many of a kind per second of virtual time. Where and how is left to chance as well.</summary>
+/// <param name="Action">What.</param>
+/// <param name="PerSecond">Mean rate.</param>
+public sealed record OperatorRate(OperatorAction Action, double PerSecond);
 
 /// <summary>The guest of a scenario: one of the tiny guest's workloads (src/TinyGuests).</summary>
 /// <param name="CommandLine">Such as <c>workload=all records=200</c>.</param>
@@ -92,6 +106,9 @@ public sealed record Scenario
 
     /// <summary>What operators do.</summary>
     public ImmutableArray<ScriptedAction> Actions { get; init; } = [];
+
+    /// <summary>What operators do by chance.</summary>
+    public ImmutableArray<OperatorRate> OperatorRates { get; init; } = [];
 
     /// <summary>The harness protects a survivor again by itself, as an operator would.</summary>
     public bool AutoProtect { get; init; } = true;

@@ -97,6 +97,7 @@ public static class FaultCatalog
         new(FaultKind.ConnectionReset, FaultScope.Link, FaultLength.Instant),
         new(FaultKind.SmallLimits, FaultScope.Cluster, FaultLength.Optional, Draws, 1, 1_000_000, 1),
         new(FaultKind.DiskNotThere, FaultScope.Host, FaultLength.Required),
+        new(FaultKind.ShellThrows, FaultScope.Host, FaultLength.Instant),
     }.ToImmutableSortedDictionary(shape => shape.Kind, shape => shape);
 
     /// <summary>Target of a fault that concerns whoever runs the VM for the outside when it strikes.</summary>

@@ -80,6 +80,9 @@ public enum FaultKind
 
     /// <summary>A host cannot open the VM's disk, as where nothing is mounted. What has it open already has it.</summary>
     DiskNotThere,
+
+    /// <summary>The monitor fails in the next step of a host's replica: the replica must fall silent and end.</summary>
+    ShellThrows,
 }
 
 /// <summary>Moments of the protocol at which a host may be crashed, wherever in time they fall.</summary>

@@ -34,15 +34,8 @@ public static class FaultPlanner
 
     private static void Draw(Scenario scenario, FaultRate rate, SimulatedRandom random, List<Fault> faults)
     {
-        int perMillion = (int)Math.Round(rate.PerSecond * SlotMilliseconds * 1000);
-        long slots = (long)(scenario.Duration.TotalMilliseconds / SlotMilliseconds);
-        for (long slot = 0; slot < slots; slot++)
+        foreach (TimeSpan at in Arrivals(rate.PerSecond, scenario.Duration, random))
         {
-            if (!random.Chance(perMillion))
-            {
-                continue;
-            }
-            TimeSpan at = TimeSpan.FromMilliseconds((slot * SlotMilliseconds) + random.Below(SlotMilliseconds));
             TimeSpan duration = Whole(random.Between(rate.DurationLeast, rate.DurationMost));
             long magnitude = rate.MagnitudeLeast;
             if (rate.MagnitudeMost > rate.MagnitudeLeast)
@@ -51,6 +44,20 @@ public static class FaultPlanner
             }
             var (target, other) = Whom(scenario, rate, random);
             faults.Add(new Fault(rate.Kind, at, target, other, duration, magnitude, rate.Moment));
+        }
+    }
+
+    /// <summary>When something happens that has a rate. Whoever asks may draw from the same generator between two of them.</summary>
+    internal static IEnumerable<TimeSpan> Arrivals(double perSecond, TimeSpan duration, SimulatedRandom random)
+    {
+        int perMillion = (int)Math.Round(perSecond * SlotMilliseconds * 1000);
+        long slots = (long)(duration.TotalMilliseconds / SlotMilliseconds);
+        for (long slot = 0; slot < slots; slot++)
+        {
+            if (random.Chance(perMillion))
+            {
+                yield return TimeSpan.FromMilliseconds((slot * SlotMilliseconds) + random.Below(SlotMilliseconds));
+            }
         }
     }
 

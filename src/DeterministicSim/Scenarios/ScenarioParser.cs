@@ -15,6 +15,7 @@ public sealed class ScenarioParser
     private readonly List<string> _about = [];
     private readonly List<(int Line, Fault Fault)> _faults = [];
     private readonly List<FaultRate> _rates = [];
+    private readonly List<OperatorRate> _operatorRates = [];
     private readonly List<ScriptedAction> _actions = [];
     private readonly List<Expectation> _expect = [];
     private readonly List<(int Line, string Key, string Value)> _settings = [];
@@ -74,6 +75,7 @@ public sealed class ScenarioParser
             Description = string.Join('\n', _about),
             Faults = [.. _faults.Select(fault => fault.Fault)],
             Rates = [.. _rates],
+            OperatorRates = [.. _operatorRates],
             Actions = [.. _actions],
             Expect = [.. _expect],
             Settings = _settings.ToImmutableSortedDictionary(setting => setting.Key, setting => setting.Value, StringComparer.Ordinal),
@@ -128,6 +130,9 @@ public sealed class ScenarioParser
                 break;
             case "fault":
                 ReadFault(new Clauses(this, "fault", rest));
+                break;
+            case "chance" when rest.StartsWith(ScenarioPrinter.OperatorPrefix, StringComparison.Ordinal):
+                ReadOperatorChance(new Clauses(this, "chance", rest));
                 break;
             case "chance":
                 ReadChance(new Clauses(this, "chance", rest));
@@ -194,12 +199,7 @@ public sealed class ScenarioParser
     private void ReadChance(Clauses clauses)
     {
         var kind = clauses.Name<FaultKind>("a kind of fault");
-        string text = clauses.Word("a rate such as 0.05/s");
-        if (!text.EndsWith("/s", StringComparison.Ordinal)
-            || !double.TryParse(text[..^2], System.Globalization.NumberStyles.AllowDecimalPoint, System.Globalization.CultureInfo.InvariantCulture, out double perSecond))
-        {
-            throw Wrong($"chance {ScenarioNames.Of(kind)}: a rate such as 0.05/s, not '{text}'");
-        }
+        double perSecond = Rate(clauses, ScenarioNames.Of(kind));
         var rate = new FaultRate(kind, perSecond, TimeSpan.Zero, TimeSpan.Zero);
         clauses.ReadRest(
             ("for", () =>
@@ -217,17 +217,40 @@ public sealed class ScenarioParser
         _rates.Add(rate);
     }
 
+    private void ReadOperatorChance(Clauses clauses)
+    {
+        var action = clauses.Name<OperatorAction>("an action", ScenarioPrinter.OperatorPrefix);
+        string name = ScenarioPrinter.OperatorPrefix + ScenarioNames.Of(action);
+        var rate = new OperatorRate(action, Rate(clauses, name));
+        clauses.ReadRest();
+        Refuse($"chance {name}", ScenarioRules.Problem(rate));
+        _operatorRates.Add(rate);
+    }
+
+    private double Rate(Clauses clauses, string of)
+    {
+        string text = clauses.Word("a rate such as 0.05/s");
+        return text.EndsWith("/s", StringComparison.Ordinal)
+            && double.TryParse(text[..^2], System.Globalization.NumberStyles.AllowDecimalPoint, System.Globalization.CultureInfo.InvariantCulture, out double perSecond)
+            ? perSecond : throw Wrong($"chance {of}: a rate such as 0.05/s, not '{text}'");
+    }
+
     private void ReadAction(Clauses clauses)
     {
         var action = clauses.Name<OperatorAction>("an action");
         string host = action == OperatorAction.Protect ? clauses.Word("a host") : "";
-        TimeSpan at = TimeSpan.Zero;
-        clauses.ReadRest(("at", () => at = clauses.Time()));
+        var read = new ScriptedAction(TimeSpan.Zero, action, host);
+        clauses.ReadRest(
+            ("at", () => read = read with { At = clauses.Time() }),
+            ("on", () => read = read with { On = clauses.Word("a host") }),
+            ("backup", () => read = read with { Host = clauses.Word("a host") }),
+            ("take-over", () => read = read with { TakeOver = true }),
+            ("once", () => read = read with { Once = true }));
         if (!clauses.Has("at"))
         {
             throw Wrong($"operator {ScenarioNames.Of(action)}: 'at TIME' is missing");
         }
-        _actions.Add(new ScriptedAction(at, action, host));
+        _actions.Add(read);
     }
 
     private void ReadExpectation(string rest)
@@ -274,13 +297,13 @@ public sealed class ScenarioParser
 
         public TimeSpan Time() => parser.Time(Subject, Word("a time"));
 
-        public T Name<T>(string what)
+        public T Name<T>(string what, string prefix = "")
             where T : struct, Enum
         {
             string word = _next < _words.Length ? _words[_next++] : "";
-            if (!ScenarioNames.TryParse(word, out T value))
+            if (!ScenarioNames.TryParse(word[prefix.Length..], out T value))
             {
-                throw parser.Wrong($"{Subject}: {what}, not '{word}': {ScenarioNames.All<T>()}");
+                throw parser.Wrong($"{Subject}: {what}, not '{word}': {prefix}{ScenarioNames.All<T>().Replace(", ", ", " + prefix, StringComparison.Ordinal)}");
             }
             if (_next == 1)
             {

@@ -6,6 +6,9 @@ namespace FtAkka.DeterministicSim.Scenarios;
 /// <summary>Writes scenarios as the text that <see cref="ScenarioParser"/> reads: what is printed and read again is the same scenario.</summary>
 public static class ScenarioPrinter
 {
+    /// <summary>What stands before an operator's act in a statement of chance.</summary>
+    public const string OperatorPrefix = "operator-";
+
     /// <summary>The text of a scenario. Values that are a file's defaults are left out.</summary>
     public static string Print(Scenario scenario)
     {
@@ -44,9 +47,13 @@ public static class ScenarioPrinter
         {
             Line(text, "chance", Print(rate));
         }
+        foreach (OperatorRate rate in scenario.OperatorRates)
+        {
+            Line(text, "chance", $"{OperatorPrefix}{ScenarioNames.Of(rate.Action)} {RateOf(rate.PerSecond)}");
+        }
         foreach (ScriptedAction action in scenario.Actions)
         {
-            Line(text, "operator", $"{ScenarioNames.Of(action.Action)}{Prefixed(" ", action.Host)} at {ScenarioUnits.Print(action.At)}");
+            Line(text, "operator", Print(action));
         }
         foreach (Expectation expectation in scenario.Expect)
         {
@@ -83,10 +90,21 @@ public static class ScenarioPrinter
         return text.ToString();
     }
 
+    /// <summary>One act of an operator as its statement says it, without the word <c>operator</c>.</summary>
+    public static string Print(ScriptedAction action)
+    {
+        ArgumentNullException.ThrowIfNull(action);
+        bool starts = action.Action == OperatorAction.Start;
+        return $"{ScenarioNames.Of(action.Action)}{(starts ? "" : Prefixed(" ", action.Host))} at {ScenarioUnits.Print(action.At)}{Prefixed(" on ", action.On)}"
+            + $"{(starts ? Prefixed(" backup ", action.Host) : "")}{(action.TakeOver ? " take-over" : "")}{(action.Once ? " once" : "")}";
+    }
+
+    private static string RateOf(double perSecond) => $"{((decimal)perSecond).ToString(CultureInfo.InvariantCulture)}/s";
+
     private static string Print(FaultRate rate)
     {
         var text = new StringBuilder();
-        text.Append(CultureInfo.InvariantCulture, $"{ScenarioNames.Of(rate.Kind)} {((decimal)rate.PerSecond).ToString(CultureInfo.InvariantCulture)}/s");
+        text.Append(CultureInfo.InvariantCulture, $"{ScenarioNames.Of(rate.Kind)} {RateOf(rate.PerSecond)}");
         if (rate.DurationMost > TimeSpan.Zero)
         {
             text.Append(CultureInfo.InvariantCulture, $" for {ScenarioUnits.Print(rate.DurationLeast)}..{ScenarioUnits.Print(rate.DurationMost)}");

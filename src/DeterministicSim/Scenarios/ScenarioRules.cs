@@ -55,7 +55,8 @@ public static class ScenarioRules
                 return $"chance {ScenarioNames.Of(rate.Kind)}: {wrong}";
             }
         }
-        return scenario.Actions.Select(action => Problem(action, scenario.Hosts)).FirstOrDefault(wrong => wrong is not null)
+        return scenario.OperatorRates.Select(rate => Problem(rate) is { } wrong ? $"chance {ScenarioPrinter.OperatorPrefix}{ScenarioNames.Of(rate.Action)}: {wrong}" : null).FirstOrDefault(wrong => wrong is not null)
+            ?? scenario.Actions.Select(action => Problem(action, scenario.Hosts)).FirstOrDefault(wrong => wrong is not null)
             ?? scenario.Expect.Select(expectation => Expectations.Problem(expectation, scenario.Hosts)).FirstOrDefault(wrong => wrong is not null);
     }
 
@@ -115,13 +116,36 @@ public static class ScenarioRules
             settings.TryGetValue(key, out string? text) && ScenarioUnits.TryTime(text, out TimeSpan time) ? time : otherwise;
     }
 
+    /// <summary>What is wrong with acts by chance; null when nothing is.</summary>
+    public static string? Problem(OperatorRate rate)
+    {
+        ArgumentNullException.ThrowIfNull(rate);
+        return rate.PerSecond is > 0 and <= FaultPlanner.RateMost ? null : $"the rate must be above 0 and at most {FaultPlanner.RateMost} per second";
+    }
+
     private static string? Problem(ScriptedAction action, IReadOnlyCollection<string> hosts)
     {
-        string verb = ScenarioNames.Of(action.Action);
-        if (action.Action == OperatorAction.Protect)
+        string verb = ScenarioNames.Of(action.Action), names = string.Join(", ", hosts);
+        if (action.Action == OperatorAction.Protect && !hosts.Contains(action.Host))
         {
-            return hosts.Contains(action.Host) ? null : $"operator protect: a host: {string.Join(", ", hosts)}, not '{action.Host}'";
+            return $"operator protect: a host: {names}, not '{action.Host}'";
         }
-        return action.Host.Length == 0 ? null : $"operator {verb}: it takes no host";
+        if (action.Host.Length > 0 && !hosts.Contains(action.Host))
+        {
+            return $"operator {verb}: there is no host '{action.Host}': {names}";
+        }
+        if (action.Host.Length > 0 && action.Action is not (OperatorAction.Protect or OperatorAction.Start))
+        {
+            return $"operator {verb}: it takes no host";
+        }
+        if (action.On is not ("" or FaultCatalog.Primary or FaultCatalog.Backup) && !hosts.Contains(action.On))
+        {
+            return $"operator {verb}: there is no host '{action.On}': {names}, {FaultCatalog.Primary} or {FaultCatalog.Backup}";
+        }
+        if (action.Action is OperatorAction.Start or OperatorAction.NodeStop && action.On.Length == 0)
+        {
+            return $"operator {verb}: 'on' is missing: {names}, {FaultCatalog.Primary} or {FaultCatalog.Backup}";
+        }
+        return action.TakeOver && action.Action != OperatorAction.Start ? $"operator {verb}: only start takes 'take-over'" : null;
     }
 }

@@ -163,6 +163,9 @@ public sealed class SimExploreCommand : ICommandModule
                 tally.Connections,
                 tally.Generations,
                 tally.GenerationsMost,
+                tally.GenerationsBy,
+                tally.VerbsDone,
+                tally.VerbsRefused,
                 TraceSum = tally.TraceSum.ToString("x16", CultureInfo.InvariantCulture),
             },
             ReportJson.Indented));

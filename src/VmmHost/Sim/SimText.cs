@@ -26,6 +26,9 @@ internal static class SimText
         output.WriteLine(Counts("states", report.StatesReached));
         output.WriteLine(Counts("crashes at moments", report.CrashedAt));
         output.WriteLine(Counts("connections", report.Connections));
+        output.WriteLine(Counts("generations by", report.GenerationsBy));
+        output.WriteLine(Counts("verbs done", report.VerbsDone));
+        output.WriteLine(Counts("verbs refused", report.VerbsRefused));
         output.WriteLine($"trace hash {report.TraceHash}");
     }
 
@@ -41,6 +44,10 @@ internal static class SimText
         foreach (Fault fault in report.Plan.Where(fault => fault.At <= violation.At))
         {
             output.WriteLine($"  {ScenarioPrinter.Print(fault)}");
+        }
+        foreach (ScriptedAction action in report.Acts.Where(action => action.At <= violation.At))
+        {
+            output.WriteLine($"  operator {ScenarioPrinter.Print(action)}");
         }
         output.WriteLine("the events before it:");
         TimelineEvent[] telling = [.. report.Timeline.Where(one => one.Kind is not TimelineKind.Message)];
@@ -72,6 +79,32 @@ internal static class SimText
             foreach (ConnectionEvent what in Enum.GetValues<ConnectionEvent>())
             {
                 output.WriteLine(Line($"  {ScenarioNames.Of(what),-40} {tally.Connections.GetValueOrDefault(what)}"));
+            }
+        }
+        WriteGenerations(output, tally);
+        WriteVerbs(output, tally);
+    }
+
+    private static void WriteGenerations(TextWriter output, ExploreTally tally)
+    {
+        if (tally.GenerationsBy.Count > 0)
+        {
+            output.WriteLine($"{"generations by",-42} happened");
+            foreach (GenerationCause cause in Enum.GetValues<GenerationCause>())
+            {
+                output.WriteLine(Line($"  {ScenarioNames.Of(cause),-40} {tally.GenerationsBy.GetValueOrDefault(cause)}"));
+            }
+        }
+    }
+
+    private static void WriteVerbs(TextWriter output, ExploreTally tally)
+    {
+        if (tally.VerbsDone.Count + tally.VerbsRefused.Count > 0)
+        {
+            output.WriteLine($"{"verb",-42} done         refused");
+            foreach (OperatorAction action in Enum.GetValues<OperatorAction>())
+            {
+                output.WriteLine(Line($"  {ScenarioNames.Of(action),-40} {tally.VerbsDone.GetValueOrDefault(action),-12} {tally.VerbsRefused.GetValueOrDefault(action)}"));
             }
         }
     }

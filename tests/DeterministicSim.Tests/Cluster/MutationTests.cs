@@ -20,6 +20,12 @@ public sealed class MutationTests
         { "forgotten-bounce-buffer", 10, ["digests", "console"] },
         { "ignored-fence", 60, ["one-actor"] },
         { "ignored-digest", 40, ["digest-seen"] },
+        { "differing-copy", 5, ["copy"] },
+        { "mute-channel", 20, ["needless"] },
+        { "false-restart", 30, ["needless"] },
+        { "forgotten-replica", 5, ["one-replica"] },
+        { "endless-offers", 5, ["bounded"] },
+        { "jumping-clock", 10, ["guest-time"] },
     };
 
     [Theory]
@@ -38,6 +44,19 @@ public sealed class MutationTests
 
     [Fact]
     public void False_promise_is_seen() => Seen("disk-not-there", "false-promise", 1, ["promise"]);
+
+    [Fact]
+    public void Primary_that_does_not_stop_for_the_lag_of_its_backup_is_seen() => Seen("slow-backup", "endless-lag", 3, ["bounded"]);
+
+    [Theory]
+    [InlineData("careless-operator", "done-though-refused", 10)]
+    [InlineData("careless-operator", "acts-though-refused", 10)]
+    [InlineData("careless-operator", "forgotten-answer", 10)]
+    [InlineData("planned-failover", "forgotten-failover", 3)]
+    [InlineData("switched-off", "forgotten-power-off", 3)]
+    [InlineData("careless-operator", "forgotten-unprotect", 10)]
+    [InlineData("careless-operator", "forgotten-leave", 20)]
+    public void Planted_mistake_of_a_node_that_is_asked_is_seen(string scenario, string mutation, ulong seeds) => Seen(scenario, mutation, seeds, ["operator"]);
 
     private static void Seen(string name, string mutation, ulong seeds, string[] by)
     {

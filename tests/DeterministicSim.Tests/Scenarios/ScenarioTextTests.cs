@@ -26,7 +26,10 @@ public sealed class ScenarioTextTests
         fault disk-slow at 1ms with 7us
         chance frame-loss 0.05/s for 100ms..2s with 10..20ppm
         chance host-crash 1.5/s for 1s..1s when reissue
+        chance operator-node-stop 0.25/s
         operator protect Z at 200ms
+        operator protect Y at 300ms on backup once
+        operator start at 400ms on Y backup Z take-over once
         operator power-off at 1s
         expect live any
         expect generation 2..4
@@ -51,6 +54,9 @@ public sealed class ScenarioTextTests
         Assert.Equal(
             new FaultRate(FaultKind.FrameLoss, 0.05, TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(2), 10, 20), scenario.Rates[0]);
         Assert.Equal(new ScriptedAction(TimeSpan.FromMilliseconds(200), OperatorAction.Protect, "Z"), scenario.Actions[0]);
+        Assert.Equal(new OperatorRate(OperatorAction.NodeStop, 0.25), Assert.Single(scenario.OperatorRates));
+        Assert.Equal(new ScriptedAction(TimeSpan.FromMilliseconds(300), OperatorAction.Protect, "Y", "backup", Once: true), scenario.Actions[1]);
+        Assert.Equal(new ScriptedAction(TimeSpan.FromMilliseconds(400), OperatorAction.Start, "Z", "Y", TakeOver: true, Once: true), scenario.Actions[2]);
         Assert.Equal(new Expectation("effect", "host-crash 1.."), scenario.Expect[2]);
     }
 
@@ -65,6 +71,7 @@ public sealed class ScenarioTextTests
             Assert.Equal(scenario.Faults.ToArray(), again.Faults.ToArray());
             Assert.Equal(scenario.Rates.ToArray(), again.Rates.ToArray());
             Assert.Equal(scenario.Actions.ToArray(), again.Actions.ToArray());
+            Assert.Equal(scenario.OperatorRates.ToArray(), again.OperatorRates.ToArray());
             Assert.Equal(scenario.Expect.ToArray(), again.Expect.ToArray());
             Assert.Equal(scenario.Settings, again.Settings);
             Assert.Equal(
@@ -79,8 +86,10 @@ public sealed class ScenarioTextTests
         Scenario mixed = ScenarioLibrary.Get("mixed-faults");
         for (ulong seed = 1; seed <= 50; seed++)
         {
-            Scenario scripted = mixed with { Rates = [], Faults = FaultPlanner.Plan(mixed, seed) };
-            Assert.Equal(scripted.Faults.ToArray(), ScenarioParser.Parse(ScenarioPrinter.Print(scripted), "printed").Faults.ToArray());
+            Scenario scripted = mixed with { Rates = [], Faults = FaultPlanner.Plan(mixed, seed), OperatorRates = [], Actions = OperatorPlanner.Plan(mixed, seed) };
+            Scenario read = ScenarioParser.Parse(ScenarioPrinter.Print(scripted), "printed");
+            Assert.Equal(scripted.Faults.ToArray(), read.Faults.ToArray());
+            Assert.Equal(scripted.Actions.ToArray(), read.Actions.ToArray());
         }
     }
 
@@ -123,6 +132,14 @@ public sealed class ScenarioTextTests
     [InlineData("set lease long", "f:2: set lease: a duration such as 300ms, not 'long'")]
     [InlineData("set lease 2s", "f: set: lease must be longer than heartbeat-interval and, with clock-drift, not longer than failure-timeout")]
     [InlineData("operator dance at 1s", "f:2: operator: an action, not 'dance': protect, unprotect, failover, reset, power-off")]
+    [InlineData("chance operator-dance 1/s", "f:2: chance: an action, not 'operator-dance': operator-protect, operator-unprotect, operator-failover, operator-reset, operator-power-off, operator-start, operator-node-stop")]
+    [InlineData("chance operator-start", "f:2: chance operator-start: a rate such as 0.05/s is missing")]
+    [InlineData("chance operator-start 60/s", "f:2: chance operator-start: the rate must be above 0 and at most 50 per second")]
+    [InlineData("chance operator-start 1/s for 1s..2s", "f:2: chance operator-start: there is no clause 'for'")]
+    [InlineData("operator start at 1s", "operator start: 'on' is missing: A, B, C, primary or backup")]
+    [InlineData("operator node-stop at 1s on D", "operator node-stop: there is no host 'D': A, B, C, primary or backup")]
+    [InlineData("operator failover at 1s take-over", "operator failover: only start takes 'take-over'")]
+    [InlineData("operator failover at 1s backup C", "operator failover: it takes no host")]
     [InlineData("operator failover", "f:2: operator failover: 'at TIME' is missing")]
     [InlineData("operator protect D at 1s", "operator protect: a host: A, B, C, not 'D'")]
     [InlineData("expect joy 3", "expect: there is no 'joy': live, generation, protected, ended, lost, halted, effect, moment")]

@@ -40,6 +40,20 @@ public sealed class PromiseTests() : TestKit("akka.test.single-expect-default = 
         Assert.Equal(2ul, cluster.Generation);
     });
 
+    /// <summary>Found by the simulator's operators: the answer came again with every heartbeat.</summary>
+    [Fact]
+    public void Node_that_has_left_says_so_once_to_everybody_who_asks() => SimulatedCluster.Run(Quiet, Seed, cluster =>
+    {
+        cluster.RunUntilProtected();
+        cluster.NodeOf(cluster.Backup!).Tell(new NodeProtocol.Leave(), TestActor);
+        cluster.RunFor(TimeSpan.FromSeconds(1));
+        ExpectMsg<NodeProtocol.Left>();
+        cluster.NodeOf("B").Tell(new NodeProtocol.Leave(), TestActor);
+        cluster.RunFor(TimeSpan.FromSeconds(1));
+        ExpectMsg<NodeProtocol.Left>();
+        Assert.False(HasMessages);
+    });
+
     [Fact]
     public void Planned_failover_under_lag_hands_the_VM_over() => SimulatedCluster.Run(Busy, Seed, cluster =>
     {
