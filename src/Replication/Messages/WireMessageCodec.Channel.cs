@@ -37,12 +37,13 @@ public static partial class WireMessageCodec
         WriteSession(ref writer, message);
         writer.Write(message.LeaseTicks);
         writer.Write(message.Resend);
+        writer.Write(message.Entitled);
     }
 
     private static LogAck? ReadLogAck(ref MessagePackReader reader)
     {
         var message = new LogAck(reader.ReadUInt64(), reader.ReadUInt64(), reader.ReadUInt64(), reader.ReadInt64(),
-            reader.ReadUInt64(), reader.ReadUInt64(), reader.ReadInt64(), reader.ReadBoolean());
+            reader.ReadUInt64(), reader.ReadUInt64(), reader.ReadInt64(), reader.ReadBoolean(), reader.ReadBoolean());
         return message.ExecutedLsn <= message.ReceivedLsn ? message : null;
     }
 

@@ -79,7 +79,7 @@ public static partial class WireMessageCodec
     [
         Row<Heartbeat>("hb", 4, WriteHeartbeat, ReadHeartbeat),
         Row<LogAppend>("la", 10, WriteLogAppend, ReadLogAppend),
-        Row<LogAck>("lk", 8, WriteLogAck, ReadLogAck),
+        Row<LogAck>("lk", 9, WriteLogAck, ReadLogAck),
         Row<LogReleased>("lr", 3, WriteLogReleased, ReadLogReleased),
         Row<ChannelClosed>("cc", 4, WriteChannelClosed, ReadChannelClosed),
         Row<FailoverYield>("fy", 4, WriteFailoverYield, ReadFailoverYield),

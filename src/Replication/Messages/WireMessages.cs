@@ -98,9 +98,10 @@ public sealed record LogAppend(
 /// <param name="Attempt">See <see cref="IChannelMessage"/>.</param>
 /// <param name="LeaseTicks">Greatest <see cref="LogAppend.SentAtTicks"/> received: the primary may act for the lease from then on.</param>
 /// <param name="Resend">Entries after <paramref name="ReceivedLsn"/> are missing: send them again.</param>
+/// <param name="Entitled">The backup knows that the copy is committed, and has what it needs: it may take over.</param>
 public sealed record LogAck(
     ulong ReceivedLsn, ulong ExecutedLsn, ulong ExecutedIcount, long EchoedTicks, ulong Generation = 0, ulong Attempt = 0,
-    long LeaseTicks = 0, bool Resend = false) : IChannelMessage;
+    long LeaseTicks = 0, bool Resend = false, bool Entitled = false) : IChannelMessage;
 
 /// <summary>Primary → backup: outputs have left. A backup that goes live re-sends only what comes after.</summary>
 /// <param name="ReleasedOutput">Every output up to this number has left.</param>

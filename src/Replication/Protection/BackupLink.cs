@@ -16,6 +16,7 @@ internal sealed class BackupLink
     private Instant _lease;
     private Instant _nextCheck;
     private Instant _yielded;
+    private bool _backupKnows;
     private int _oldResends;
 
     /// <param name="core">The replica.</param>
@@ -84,6 +85,7 @@ internal sealed class BackupLink
     {
         var received = new Lsn(ack.ReceivedLsn);
         Entries.Acknowledge(now, received);
+        _backupKnows |= ack.Entitled;
         bool isLost = ack.Resend && !Entries.TryResume(now, received) && received < Entries.Acknowledged && _oldResends++ >= OldResendsMax;
         if (received >= Entries.Acknowledged)
             _oldResends = 0;
@@ -114,7 +116,7 @@ internal sealed class BackupLink
     /// <param name="disksUnderWay">Disk requests that have not ended.</param>
     public void Settle(Instant now, bool machineStopped, int outputsUnderWay, int disksUnderWay)
     {
-        if (!IsProtected && Entries.Acknowledged >= EntitledFrom)
+        if (!IsProtected && _backupKnows)
         {
             IsProtected = true;
             _core.LastError = null;

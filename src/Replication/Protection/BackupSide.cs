@@ -243,6 +243,8 @@ internal sealed class BackupSide : IReplicaSide
         _entitled |= append.Entitled && log.LastReceived.Value >= append.EntitledFromLsn;
         if (_entitled && _core.Role == ReplicaRole.BackupSyncing)
         {
+            // The primary does not call the VM protected before it knows.
+            _ackDue = true;
             _core.Become(ReplicaRole.Backup);
             _core.Report($"backup of {_offer.Node}");
         }
@@ -326,7 +328,7 @@ internal sealed class BackupSide : IReplicaSide
         if (!_primaryEnded)
         {
             _core.Send(_offer.Node, new LogAck(log.LastReceived.Value, log.LastExecuted.Value, _icount, _echo,
-                _core.Session.Generation, _core.Session.Attempt, _leaseTicks, _resendDue));
+                _core.Session.Generation, _core.Session.Attempt, _leaseTicks, _resendDue, _entitled));
         }
         (_ackDue, _ackPending, _resendDue, _bytesSinceAck) = (false, false, false, 0);
     }

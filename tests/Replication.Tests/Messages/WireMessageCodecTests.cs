@@ -23,7 +23,7 @@ public sealed class WireMessageCodecTests
         new LogAck(0, 0, 0, 0),
         new LogAck(ulong.MaxValue, ulong.MaxValue, ulong.MaxValue, long.MinValue),
         new LogAppend([1], 7, 8, 3, 4, 5, -6, 7, true, 9),
-        new LogAck(9, 8, 7, 6, 5, 4, long.MinValue, true),
+        new LogAck(9, 8, 7, 6, 5, 4, long.MinValue, true, true),
         new LogReleased(0),
         new LogReleased(ulong.MaxValue, 1, 2),
         new ChannelClosed(1, 2, ChannelCloseReason.Dropped, ""),
@@ -89,7 +89,7 @@ public sealed class WireMessageCodecTests
         // Old logs and nodes of another version hold these bytes: a change here is a change of the format.
         Assert.Equal("94a66e6f64652d31010203", Convert.ToHexStringLower(WireMessageCodec.Encode(new Heartbeat("node-1", 1, 2, 3))));
         Assert.Equal("9ac4020aff050907080a0b0cc30d", Convert.ToHexStringLower(WireMessageCodec.Encode(new LogAppend([10, 255], 5, 9, 7, 8, 10, 11, 12, true, 13))));
-        Assert.Equal("98040305ff070809c3", Convert.ToHexStringLower(WireMessageCodec.Encode(new LogAck(4, 3, 5, -1, 7, 8, 9, true))));
+        Assert.Equal("99040305ff070809c3c2", Convert.ToHexStringLower(WireMessageCodec.Encode(new LogAck(4, 3, 5, -1, 7, 8, 9, true))));
         Assert.Equal("93cd01000708", Convert.ToHexStringLower(WireMessageCodec.Encode(new LogReleased(256, 7, 8))));
     }
 
