@@ -21,12 +21,13 @@ internal sealed class GuestTimeCheck(ClusterWorld world)
     /// <summary>More than hosts' clocks may run fast or slow.</summary>
     private const double Drift = 0.01;
 
-    private readonly Queue<(Lsn Lsn, TimeSpan At)> _advances = new();
+    private readonly Queue<(Lsn Lsn, TimeSpan At, TimeSpan Behind)> _advances = new();
     private readonly double _tscHz = world.Profile.Machine.TscHz;
     private StepChecks? _live;
     private bool _goesOn;
     private bool _known;
     private TimeSpan _from;
+    private TimeSpan _fromBehind;
     private TimeSpan _behind;
     private TimeSpan _behindAt;
     private TimeSpan? _lateSince;
@@ -43,10 +44,10 @@ internal sealed class GuestTimeCheck(ClusterWorld world)
             _advances.Clear();
             return;
         }
-        _from = TimeSpan.Zero;
+        (_from, _fromBehind) = (TimeSpan.Zero, TimeSpan.Zero);
         while (_advances.TryPeek(out var advance) && advance.Lsn <= last)
         {
-            _from = _advances.Dequeue().At;
+            (_, _from, _fromBehind) = _advances.Dequeue();
         }
         _advances.Clear();
         _goesOn = true;
@@ -63,8 +64,9 @@ internal sealed class GuestTimeCheck(ClusterWorld world)
         {
             if (entry.Payload is InputPayload { Input: ClockAdvance { Tsc: var tsc } })
             {
-                Advanced(host, TimeSpan.FromSeconds(tsc / _tscHz));
-                _advances.Enqueue((entry.Lsn, world.Now));
+                TimeSpan guest = TimeSpan.FromSeconds(tsc / _tscHz);
+                Advanced(host, guest);
+                _advances.Enqueue((entry.Lsn, world.Now, world.Now - guest));
                 if (_advances.Count > AdvancesKept)
                 {
                     _advances.Dequeue();
@@ -84,12 +86,14 @@ internal sealed class GuestTimeCheck(ClusterWorld world)
                 $"the guest's clock jumps ahead on {host.Name}, by {(_behind - behind).TotalMilliseconds:0} ms in {(world.Now - _behindAt).TotalMilliseconds:0} ms"));
         }
         TimeSpan outage = _goesOn ? world.Now - _from : TimeSpan.Zero;
-        bool isLate = _known && behind > _behind + outage + tolerance;
+        // What the new host goes on from may have been late itself: the machine had stood shortly before.
+        TimeSpan before = _goesOn && _fromBehind > _behind ? _fromBehind : _behind;
+        bool isLate = _known && behind > before + outage + tolerance;
         _lateSince = isLate ? _lateSince ?? world.Now : null;
         if (isLate && (_goesOn || (world.Now - _lateSince > CatchesUpIn && world.Calm.Holds)))
         {
             world.Fail("guest-time", string.Create(CultureInfo.InvariantCulture,
-                $"the guest's clock is {(behind - _behind).TotalMilliseconds:0} ms further behind on {host.Name}, after an outage of {outage.TotalMilliseconds:0} ms"));
+                $"the guest's clock is {(behind - before).TotalMilliseconds:0} ms further behind on {host.Name}, after an outage of {outage.TotalMilliseconds:0} ms"));
         }
         if (!_known || _goesOn || behind < _behind)
         {

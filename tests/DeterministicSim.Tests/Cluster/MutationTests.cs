@@ -18,7 +18,7 @@ public sealed class MutationTests
         { "lost-entry", 10, ["digests"] },
         { "off-by-one-icount", 10, ["digests"] },
         { "forgotten-bounce-buffer", 10, ["digests", "console"] },
-        { "ignored-fence", 60, ["one-actor"] },
+        { "ignored-fence", 120, ["one-actor"] },
         { "ignored-digest", 40, ["digest-seen"] },
         { "differing-copy", 5, ["copy"] },
         { "mute-channel", 20, ["needless"] },
