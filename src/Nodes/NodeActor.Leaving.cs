@@ -39,11 +39,6 @@ public sealed partial class NodeActor
         {
             Settle(pending);
         }
-        TimeSpan now = Now;
-        foreach (NodeEntry entry in entries.Values.Where(entry => entry.End is null))
-        {
-            entry.Departure = new Departure(now, settings.HandOverTimeout, settings.StopCopyTimeout);
-        }
         GoOnLeaving();
     }
 
@@ -55,7 +50,7 @@ public sealed partial class NodeActor
         bool open = false;
         foreach (NodeEntry entry in entries.Values.Where(entry => entry.End is null))
         {
-            // One that was about to begin when the stop did.
+            // Also one that begins behind the stop.
             entry.Departure ??= new Departure(now, settings.HandOverTimeout, settings.StopCopyTimeout);
             // One whose machine is about to begin cannot be copied yet.
             ReplicaStatus? status = entry.View?.Status;

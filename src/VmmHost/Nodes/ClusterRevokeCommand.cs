@@ -54,7 +54,8 @@ public sealed class ClusterRevokeCommand : ICommandModule
             string[] fresh = [.. lines.Where(line => !known.Contains(line.Split(' ')[0])).Distinct(StringComparer.Ordinal)];
             if (fresh.Length > 0)
             {
-                Replace(list, (text.Length == 0 || text.EndsWith('\n') ? text : text + "\n") + string.Join('\n', fresh) + "\n");
+                string longer = (text.Length == 0 || text.EndsWith('\n') ? text : text + "\n") + string.Join('\n', fresh) + "\n";
+                DurableFile.Replace(list, Encoding.UTF8.GetBytes(longer));
             }
             return fresh;
         }
@@ -83,17 +84,5 @@ public sealed class ClusterRevokeCommand : ICommandModule
         {
             throw new CommandFailedException($"{certificate} is neither a certificate's file nor a fingerprint of 64 hexadecimal digits: {unusable.Message}", unusable);
         }
-    }
-
-    /// <summary>Nodes see the old list or the new one, never half of it.</summary>
-    private static void Replace(string list, string text)
-    {
-        string fresh = $"{list}.{Environment.ProcessId}";
-        using (var file = new FileStream(fresh, FileMode.Create, FileAccess.Write))
-        {
-            file.Write(Encoding.UTF8.GetBytes(text));
-            file.Flush(flushToDisk: true);
-        }
-        File.Move(fresh, list, overwrite: true);
     }
 }
