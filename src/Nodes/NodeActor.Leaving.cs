@@ -1,6 +1,6 @@
 using Akka.Actor;
 using Akka.Event;
-using FtAkka.LogChannelActors.Replicas;
+using FtAkka.Nodes.VmProcesses;
 using FtAkka.Replication.Protection;
 
 namespace FtAkka.Nodes;
@@ -8,8 +8,6 @@ namespace FtAkka.Nodes;
 /// <summary>The orderly stop of a node, and new backups for VMs that have lost theirs.</summary>
 public sealed partial class NodeActor
 {
-    private sealed record Dropped(NodeEntry Entry, ReplicaEffect.DropBackup What);
-
     private readonly SortedDictionary<string, TimeSpan> heard = new(StringComparer.Ordinal);
     private readonly List<string> left = [];
     private readonly List<IActorRef> leaveAskers = [];
@@ -34,8 +32,8 @@ public sealed partial class NodeActor
             return;
         }
         IsLeaving = true;
-        // None of them begins any more.
-        foreach (PendingStart pending in starting.Values.ToArray())
+        // None of them begins any more that has no process yet.
+        foreach (PendingStart pending in starting.Values.Where(pending => !pending.HasProcess).ToArray())
         {
             Settle(pending);
         }
@@ -79,23 +77,20 @@ public sealed partial class NodeActor
         {
             case DepartureAction.Copy:
                 Say($"{entry.Vm}: has no backup, and is copied to {step.Node} first");
-                entry.Replica!.Protect(step.Node!);
-                OnceSettled(entry, entry.Departure!.Settled);
+                Order(entry, VmOrder.Protect, step.Node);
                 break;
             case DepartureAction.Leave:
                 SayThatItLeaves(entry);
-                entry.Replica!.Leave();
-                OnceSettled(entry, entry.Departure!.Settled);
+                Order(entry, VmOrder.Leave);
                 break;
             case DepartureAction.Unprotect:
                 Say($"{entry.Vm}: its backup on {entry.View!.Status.Peer} could not go live, and is given up: {entry.View.Status.Unable}");
-                entry.Replica!.Unprotect();
-                OnceSettled(entry, entry.Departure!.Settled);
+                Order(entry, VmOrder.Unprotect);
                 break;
             case DepartureAction.SwitchOff:
                 Say($"{entry.Vm}: has no backup and is switched off, as if by its plug; 'ftakka vm start' starts it anew");
                 entry.SwitchedOff = true;
-                Context.Stop(entry.Actor);
+                entry.Process.Tell(new VmCommand.SwitchOff());
                 break;
             case DepartureAction.Late:
                 Say($"{entry.Vm}: is still {entry.View?.Status.Role}; its other replica will notice that this node is gone");
@@ -105,6 +100,10 @@ public sealed partial class NodeActor
                 break;
         }
     }
+
+    /// <summary>Orders something for a departure, which goes on when the replica has taken it.</summary>
+    private void Order(NodeEntry entry, VmOrder what, string? node = null) =>
+        Ask(entry, number => new VmCommand.Order(number, what, node), _ => entry.Departure!.Settled());
 
     private void SayThatItLeaves(NodeEntry entry)
     {
@@ -138,14 +137,13 @@ public sealed partial class NodeActor
         string[] alive = Alive(now);
         foreach (NodeEntry entry in entries.Values)
         {
-            if (IsLive(entry.View) && entry.View!.Status is var status
+            // An operator who has asked for something may have asked for no backup.
+            if (entry.VerbsUnderWay == 0 && IsLive(entry.View) && entry.View!.Status is var status
                 && entry.Reprotection.Look(now, status.Role, status.CanTakeOver, alive) is { } node)
             {
                 log.Info("{0}: a new backup is made on {1}", entry.Vm, node);
-                entry.Replica!.Protect(node);
+                Ask(entry, number => new VmCommand.Order(number, VmOrder.Protect, node), _ => { });
             }
         }
     }
-
-    private void OnDropped(Dropped message) => message.Entry.Reprotection.Lost(message.What.Cause, message.What.Peer);
 }

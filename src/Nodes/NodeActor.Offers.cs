@@ -1,10 +1,7 @@
-using System.Collections.Immutable;
 using Akka.Actor;
 using Akka.Event;
-using FtAkka.Actors.Machines;
-using FtAkka.Actors.Vms;
 using FtAkka.Cpu.Memory;
-using FtAkka.LogChannelActors;
+using FtAkka.Nodes.VmProcesses;
 using FtAkka.Replication.Log;
 using FtAkka.Replication.Messages;
 using FtAkka.Replication.Protection;
@@ -90,7 +87,7 @@ public sealed partial class NodeActor
         {
             throw new NodeRefusedException($"{settings.Name} has a replica of {offer.Vm} already.");
         }
-        present.Replica?.Received(offer);
+        present.Process.Tell(new VmCommand.OfferedAgain(offer));
         return true;
     }
 
@@ -102,20 +99,14 @@ public sealed partial class NodeActor
         }
         // Time has passed since it was judged.
         Check(offer);
-        ChannelSession session = SessionOf(offer);
-        Prepared prepared = Prepare(profile, session, new MachineOptions { Config = profile.Machine, Kernel = default }, offer);
-        ImmutableArray<DeviceDefinition> ownDisks;
-        try
-        {
-            ownDisks = settings.Devices.OpenOwnDisks(profile, offer.Generation);
-        }
-        catch (IOException refused)
-        {
-            prepared.Entry.Machine.Release();
-            throw new NodeRefusedException($"{settings.Name} cannot take its copy of a disk: {refused.Message}", refused);
-        }
         log.Info("{0}: takes a copy from {1}, generation {2}", offer.Vm, offer.Node, offer.Generation);
-        Begin(prepared, definition => definition with { OwnDisks = ownDisks });
+        Begin(profile, SessionOf(offer), generation: 0, wantsBackup: true, new VmCommand.TakeCopy(profile, offer), refusal =>
+        {
+            if (refusal is not null)
+            {
+                Refuse(offer, refusal);
+            }
+        });
     }
 
     private void Admit(VmProfile profile)

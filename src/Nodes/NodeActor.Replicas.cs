@@ -1,60 +1,51 @@
+using System.Collections.Immutable;
 using System.Globalization;
 using Akka.Actor;
 using Akka.Event;
-using FtAkka.Actors.Machines;
-using FtAkka.DeviceActors.Consoles;
-using FtAkka.DeviceActors.Fencing;
-using FtAkka.LogChannelActors;
 using FtAkka.LogChannelActors.Replicas;
-using FtAkka.Machine.Events;
-using FtAkka.Replication.Messages;
+using FtAkka.Nodes.VmProcesses;
 using FtAkka.Replication.Protection;
 
 namespace FtAkka.Nodes;
 
-/// <summary>The replicas of this node: made, and their ends.</summary>
+/// <summary>The replicas of this node: their processes begin and end, and what is between them and the node.</summary>
 public sealed partial class NodeActor
 {
-    private sealed record ReplicaEnded(NodeEntry Entry, ReplicaEnd End);
-
-    private sealed record NeverBegan(IActorRef Replica, string Why);
-
-    /// <summary>A replica whose machine has been made, and whose actor has not.</summary>
-    private sealed record Prepared(NodeEntry Entry, ReplicaDefinition Definition);
-
-    /// <summary>Console output from before a copy that a new backup gets.</summary>
-    private const int HistoryBytesMax = 1 << 20;
-
     private readonly IActorRef self = Context.Self;
+    private long questions;
 
-    private ReplicaIdentity Identity(string vm) => new(vm, settings.Name, settings.Incarnation);
-
-    /// <summary>Makes the machine of a replica: nothing is promised before there is one.</summary>
-    /// <exception cref="NodeRefusedException">There is no room for it, or it cannot be made here.</exception>
-    private Prepared Prepare(VmProfile profile, ChannelSession session, MachineOptions machine, CloneOffer? offer, string? protectOn = null)
+    /// <summary>A process begins for a VM, and is told what it is to run.</summary>
+    /// <param name="profile">The VM.</param>
+    /// <param name="session">Of a backup: the session of its copy.</param>
+    /// <param name="generation">Of a VM that is to start: what it claims; 0 for a backup.</param>
+    /// <param name="wantsBackup">It is to have a backup again if it loses that.</param>
+    /// <param name="first">The first command.</param>
+    /// <param name="begun">Told once how it went: null, or why there is no replica.</param>
+    /// <exception cref="NodeRefusedException">There is no room for it.</exception>
+    private void Begin(VmProfile profile, ChannelSession session, ulong generation, bool wantsBackup, VmCommand first, Action<string?> begun)
     {
         RequireMemory(profile);
+        if (entries.TryGetValue(profile.Name, out NodeEntry? former))
+        {
+            Forget(former);
+        }
         var entry = new NodeEntry
         {
             Vm = profile.Name,
             Profile = profile,
-            NextProof = Now + settings.ProofInterval,
-            Console = new ConsoleScrollback(),
             Session = session,
+            Generation = generation,
             Reprotection = new Reprotection(settings.AutoProtect),
-            Machine = new PreparedMachine(),
+            Process = Context.Watch(Context.ActorOf(
+                VmProcessActor.Props(settings, profile.Name, self), string.Create(CultureInfo.InvariantCulture, $"{profile.Name}-{++replicasMade}"))),
+            Begun = begun,
         };
-        ReplicaDefinition definition = settings.Adapt(Define(entry, profile, machine, isOffered: offer is not null) with { ProtectOn = protectOn, Offer = offer });
-        try
+        if (wantsBackup)
         {
-            entry.Machine.Make(definition.Machine);
+            entry.Reprotection.Want();
         }
-        // Whatever it is that the host does not have for it, this VM is not made, and the others go on.
-        catch (Exception cannot) when (cannot is not NodeRefusedException)
-        {
-            throw new NodeRefusedException($"The machine of {profile.Name} cannot be made on {settings.Name}: {cannot.Message}", cannot);
-        }
-        return new Prepared(entry, definition with { Machine = definition.Machine with { CreateMachine = _ => entry.Machine.Take() } });
+        entries[entry.Vm] = entry;
+        entry.Process.Tell(first);
     }
 
     /// <exception cref="NodeRefusedException">The guests of this node would have more memory than there is for them.</exception>
@@ -72,138 +63,108 @@ public sealed partial class NodeActor
         }
     }
 
-    /// <summary>The actor of a replica begins.</summary>
-    /// <param name="prepared">The replica.</param>
-    /// <param name="complete">Adds what was not known before.</param>
-    private void Begin(Prepared prepared, Func<ReplicaDefinition, ReplicaDefinition> complete)
+    /// <summary>Asks the process of a VM. The answer is null when there will be none, since the replica, or its process, has ended.</summary>
+    private void Ask(NodeEntry entry, Func<long, VmCommand> question, Action<VmReport.Answer?> answered)
     {
-        NodeEntry entry = prepared.Entry;
-        if (entries.TryGetValue(entry.Vm, out NodeEntry? former))
-        {
-            former.Endpoint?.Dispose();
-        }
-        if (prepared.Definition.Offer is not null || prepared.Definition.ProtectOn is not null)
-        {
-            entry.Reprotection.Want();
-        }
-        NodeSenders proved = senders;
-        entry.Endpoint = new ReplicaEndpoint(Context.System, entry.Vm, (message, sender) =>
-        {
-            if (entry.Replica is { } replica && (replica.PeerNode is not { } peer || proved.IsFrom(sender, peer)))
-            {
-                replica.Received(message);
-            }
-        });
-        entry.Actor = Context.ActorOf(ReplicaActor.Props(complete(prepared.Definition)), string.Create(CultureInfo.InvariantCulture, $"{entry.Vm}-{++replicasMade}"));
-        entries[entry.Vm] = entry;
+        long number = ++questions;
+        entry.Waiting[number] = answered;
+        entry.Process.Tell(question(number));
     }
 
-    private ReplicaDefinition Define(NodeEntry entry, VmProfile profile, MachineOptions machine, bool isOffered)
+    private void Take(VmReport report)
     {
-        IScheduler scheduler = Context.System.Scheduler;
-        return new ReplicaDefinition
+        if (entries.Values.FirstOrDefault(entry => entry.Process.Equals(Sender)) is not { } entry)
         {
-            Shell = new ReplicaShellOptions
-            {
-                Setup = new ReplicaSetup
-                {
-                    Id = Identity(profile.Name),
-                    Protection = settings.Protection with { Disks = profile.ProtectedDisks },
-                    Profile = profile.Write(),
-                    CloneLimits = settings.CloneLimits,
-                    EvidenceLogBytes = settings.EvidenceLogBytes,
-                },
-                Port = new NodePort(Context.System, settings, profile.Name, self),
-                Arbiter = arbiter,
-                Clock = () => scheduler.HighResMonotonicClock,
-                ConsoleHistory = () => entry.Console.Tail(HistoryBytesMax),
-                ConsoleHistoryReceived = (offset, bytes) => entry.Console.Prepend(offset, bytes.AsSpan()),
-                KeepEvidence = settings.KeepEvidence,
-                Replayed = outputs => Show(entry.Console, outputs),
-            },
-            Machine = machine,
-            DigestInterval = settings.DigestInterval,
-            OpenDevices = replica =>
-            {
-                if (isOffered)
-                {
-                    settings.Devices.Admit(profile);
-                }
-                var fence = new Fence(() => replica.MayAct);
-                replica.FenceMoved = fence.Moved;
-                return settings.Devices.Open(profile, replica.View.Status.Generation, fence, entry.Console);
-            },
-            Created = replica => entry.Replica = replica,
-            Synced = () => settings.Devices.OwnDisksComplete(profile, entry.Session.Generation),
-            Dropped = what => self.Tell(new Dropped(entry, what)),
-            Ended = end =>
-            {
-                entry.Machine.Release();
-                self.Tell(new ReplicaEnded(entry, end));
-            },
-        };
-    }
-
-    private static void Show(ConsoleScrollback console, IReadOnlyList<MachineEffect> outputs)
-    {
-        foreach (ConsoleOutput output in outputs.OfType<ConsoleOutput>().Where(output => output.Console == ConsoleKind.Serial))
+            // A process that has been given up meanwhile.
+            return;
+        }
+        switch (report)
         {
-            console.Append(output.StreamOffset, output.Bytes.AsSpan());
+            case VmReport.Began began:
+                (entry.HasBegun, entry.View) = (true, began.View);
+                entry.Begun(null);
+                break;
+            case VmReport.CannotBegin cannot:
+                entry.End = new ReplicaEnd(null, 0, cannot.Why);
+                entries.Remove(entry.Vm);
+                Forget(entry);
+                entry.Begun(cannot.Why);
+                break;
+            case VmReport.Changed changed:
+                entry.View = changed.View;
+                break;
+            case VmReport.Dropped dropped:
+                entry.Reprotection.Lost(dropped.Cause, dropped.Peer);
+                break;
+            case VmReport.Ended ended:
+                OnEnded(entry, ended.End);
+                break;
+            case VmReport.Answer answer:
+                Take(entry, answer);
+                break;
+            default:
+                break;
         }
     }
 
-    private void OnEnded(ReplicaEnded message)
+    private static void Take(NodeEntry entry, VmReport.Answer answer)
     {
-        Close(message.Entry, message.End);
-        if (message.End.Reason == HaltReason.MachineEnded || message.Entry.SwitchedOff)
+        if (answer is VmReport.Settled { View: { } view })
         {
-            NoteEnd(message.Entry.Vm, message.End.Generation);
+            entry.View = view;
         }
+        if (entry.Waiting.Remove(answer.Number, out Action<VmReport.Answer?>? then))
+        {
+            then(answer);
+        }
+    }
+
+    private void OnEnded(NodeEntry entry, ReplicaEnd end)
+    {
+        entry.End = end;
         if (IsLeaving)
         {
             GoOnLeaving();
         }
     }
 
-    /// <summary>The replica's actor could not even be made: there is nothing to see of it, and its VM has run nowhere.</summary>
-    private void OnNeverBegan(NeverBegan message)
+    /// <summary>A process is gone that was not given up: its replica has not said how it ended.</summary>
+    private void OnTerminated(Terminated gone)
     {
-        if (entries.Values.FirstOrDefault(entry => message.Replica.Equals(entry.Actor)) is not { Replica: null, End: null } entry)
+        if (entries.Values.FirstOrDefault(entry => entry.Process.Equals(gone.ActorRef)) is not { } entry)
         {
             return;
         }
-        entry.Machine.Release();
-        Close(entry, new ReplicaEnd(null, 0, $"could not begin: {message.Why}"));
-        entries.Remove(entry.Vm);
-        if (entry.Generation > 0)
+        const string What = "its process ended by a failure; the log has the error";
+        entry.End ??= new ReplicaEnd(null, entry.View?.Status.Generation ?? entry.Generation, What);
+        AnswerNobody(entry);
+        if (!entry.HasBegun)
         {
-            NoteEnd(entry.Vm, entry.Generation);
+            entries.Remove(entry.Vm);
+            entry.Begun(What);
+        }
+        else if (IsLeaving)
+        {
+            GoOnLeaving();
         }
     }
 
-    private void Close(NodeEntry entry, ReplicaEnd end)
+    /// <summary>A replica that has ended is not of interest any more, and its process ends.</summary>
+    private void Forget(NodeEntry entry)
     {
-        entry.End = end;
-        // Nobody will say any more that it has done something.
-        Action[] waiting = [.. entry.Waiting];
+        Context.Unwatch(entry.Process);
+        Context.Stop(entry.Process);
+        AnswerNobody(entry);
+    }
+
+    /// <summary>There will be no answer any more.</summary>
+    private static void AnswerNobody(NodeEntry entry)
+    {
+        ImmutableArray<Action<VmReport.Answer?>> waiting = [.. entry.Waiting.Values];
         entry.Waiting.Clear();
-        Array.ForEach(waiting, then => then());
-        AnswerWhatIsDone();
-        entry.Endpoint?.Dispose();
-        entry.Endpoint = null;
-        entry.Console.Close();
-        log.Info("{0}: the replica is closed: {1}", entry.Vm, end.What);
-    }
-
-    private void NoteEnd(string vm, ulong generation)
-    {
-        try
+        foreach (Action<VmReport.Answer?> then in waiting)
         {
-            arbiter.NoteEnd(vm, generation);
-        }
-        catch (Exception failed) when (failed is not OutOfMemoryException)
-        {
-            log.Warning("{0}: its end cannot be noted with the arbiter: {1}", vm, failed.Message);
+            then(null);
         }
     }
 }

@@ -1,6 +1,6 @@
 using System.Globalization;
 using Akka.Actor;
-using FtAkka.Actors.Machines;
+using FtAkka.Nodes.VmProcesses;
 using FtAkka.Replication.Messages;
 using FtAkka.Replication.Protection;
 
@@ -21,6 +21,9 @@ public sealed partial class NodeActor
 
         /// <summary>No node is asked any more: the devices are looked at.</summary>
         public bool IsBeingProved { get; set; }
+
+        /// <summary>Its process makes the machine.</summary>
+        public bool HasProcess { get; set; }
 
         /// <summary>What the operator is told besides that it runs.</summary>
         public string Note { get; set; } = "";
@@ -239,7 +242,7 @@ public sealed partial class NodeActor
                 RequireFree(pending.Request);
                 return proved.Refusal is { } refusal
                     ? throw new NodeRefusedException($"{pending.Request.Profile.Name} cannot start on {settings.Name}: {refusal}")
-                    : StartNow(pending.Request with { Profile = proved.Profile }, pending.Record) + pending.Note;
+                    : StartNow(pending, proved.Profile);
             });
         }
     }
@@ -249,28 +252,18 @@ public sealed partial class NodeActor
         : peers.ContainsKey(node) ? "since it has not been heard since this node began"
         : "since this node has no such peer";
 
-    /// <summary>What cannot be made is refused before the arbiter is asked, which must know this replica as the owner before it runs.</summary>
-    private string StartNow(NodeProtocol.Start request, OwnershipRecord? record)
+    /// <summary>The process of the VM begins; who asked for the start is answered when the guest runs, or is refused.</summary>
+    private PendingStart StartNow(PendingStart pending, VmProfile profile)
     {
-        VmProfile profile = request.Profile;
-        Prepared prepared = Prepare(profile, default, new MachineOptions { Config = profile.Machine, Kernel = request.Kernel, Initrd = request.Initrd }, offer: null, request.Backup);
-        ulong generation = (record?.Generation ?? 0) + 1;
-        try
-        {
-            OwnershipVerdict verdict = AtArbiter(profile.Name, () => arbiter.ClaimNow(new OwnershipClaim(Identity(profile.Name), generation)));
-            if (verdict != OwnershipVerdict.Owned)
-            {
-                throw new NodeRefusedException($"The arbiter in {arbiter.Place} did not grant {profile.Name} to this node: {verdict}.");
-            }
-        }
-        catch (NodeRefusedException)
-        {
-            prepared.Entry.Machine.Release();
-            throw;
-        }
-        prepared.Entry.Generation = generation;
-        Begin(prepared, definition => definition with { Generation = generation });
-        return $"{profile.Name} runs on {settings.Name}, generation {generation}";
+        NodeProtocol.Start request = pending.Request;
+        ulong generation = (pending.Record?.Generation ?? 0) + 1;
+        var first = new VmCommand.Start(profile, request.Kernel, request.Initrd, generation, request.Backup);
+        Begin(profile, default, generation, wantsBackup: request.Backup is not null, first, refusal => GoOn(pending, () => refusal is null
+            ? $"{profile.Name} runs on {settings.Name}, generation {generation}{pending.Note}"
+            : throw new NodeRefusedException(refusal)));
+        pending.HasProcess = true;
+        starting[profile.Name] = pending;
+        return pending;
     }
 
     private OwnershipRecord? NewestRecord(string vm) => AtArbiter(vm, () => arbiter.Newest(vm));

@@ -1,129 +1,84 @@
+using System.Collections.Immutable;
 using Akka.Actor;
-using FtAkka.LogChannelActors.Replicas;
-using FtAkka.Machine.Events;
+using FtAkka.Nodes.VmProcesses;
 using FtAkka.Replication.Protection;
 
 namespace FtAkka.Nodes;
 
-/// <summary>What operators ask of a VM that is live here.</summary>
+/// <summary>What operators ask of the VMs here. The process of the VM judges and answers; the node says what it has against it as a node.</summary>
 public sealed partial class NodeActor
 {
-    /// <summary>A verb that has begun, and is answered when it is done, or has taken too long.</summary>
-    /// <param name="Outcome">The answer, once there is one.</param>
-    /// <param name="NotYet">The answer when the time is over.</param>
-    /// <param name="Until">When it is over, by the monotonic clock.</param>
-    private sealed record Awaited(Func<object?> Outcome, Func<object> NotYet, TimeSpan Until)
+    /// <summary>A process that does not answer within this time shows as it was when it last spoke.</summary>
+    private static readonly TimeSpan LookPatience = TimeSpan.FromSeconds(1);
+
+    /// <summary>Somebody asked for the replicas, and some of their processes have not answered yet.</summary>
+    private sealed class Looking(IActorRef asker, TimeSpan until)
     {
-        public object? AnswerAt(TimeSpan now) => Outcome() ?? (now >= Until ? NotYet() : null);
+        public IActorRef Asker { get; } = asker;
+
+        public TimeSpan Until { get; } = until;
+
+        public int Missing { get; set; }
     }
 
-    /// <summary>How long a verb waits until what it asked for is so. The control API waits longer.</summary>
-    private static readonly TimeSpan VerbPatience = TimeSpan.FromSeconds(10);
+    private readonly List<Looking> looks = [];
 
-    private readonly List<(IActorRef Asker, Awaited Verb)> awaited = [];
-
-    private void Reply(IActorRef asker, object answer)
+    private void Protect(NodeProtocol.Protect asked) => AskVm(asked.Vm, asked, VmVerb.Protect, asked.Node, () =>
     {
-        if (answer is Awaited verb)
-        {
-            awaited.Add((asker, verb));
-            AnswerWhatIsDone();
-        }
-        else
-        {
-            asker.Tell(answer);
-        }
-    }
-
-    /// <summary>Verbs that are done by now are answered. Looked at with every heartbeat, and when a replica ends.</summary>
-    private void AnswerWhatIsDone()
-    {
-        TimeSpan now = Now;
-        awaited.RemoveAll(one =>
-        {
-            object? answer = one.Verb.AnswerAt(now);
-            if (answer is not null)
-            {
-                one.Asker.Tell(answer);
-            }
-            return answer is not null;
-        });
-    }
-
-    private string Protect(string vm, string node)
-    {
-        RequirePeer(node);
+        RequirePeer(asked.Node);
         RefuseWhileLeaving();
-        NodeEntry entry = Live(vm);
-        ReplicaStatus status = entry.View!.Status;
-        if (status.Role != ReplicaRole.Solo)
+    });
+
+    /// <summary>
+    /// Who asks for something right behind "start" is answered when the replica has begun, not refused.
+    /// </summary>
+    /// <param name="vm">The VM.</param>
+    /// <param name="question">The operator's, to be asked again when the VM has begun.</param>
+    /// <param name="verb">What is asked.</param>
+    /// <param name="node">See <see cref="VmCommand.Ask"/>.</param>
+    /// <param name="require">What the node has against it.</param>
+    private void AskVm(string vm, object question, VmVerb verb, string? node = null, Action? require = null)
+    {
+        IActorRef asker = Sender;
+        if (starting.TryGetValue(vm, out PendingStart? pending))
         {
-            throw new NodeRefusedException($"The VM {vm} {(status.Role == ReplicaRole.CloningPrimary ? "is being copied to" : "has its backup on")} {status.Peer} already; "
-                + "'ftakka vm unprotect' gives that up.");
+            WaitBehind(pending, question, asker);
+            return;
         }
-        entry.Reprotection.Want();
-        entry.Replica!.Protect(node);
-        return $"{vm} is being copied to {node}; 'ftakka vm status' shows how far it is";
+        try
+        {
+            require?.Invoke();
+            NodeEntry entry = Live(vm);
+            entry.VerbsUnderWay++;
+            Ask(entry, number => new VmCommand.Ask(number, verb, node), answer =>
+            {
+                entry.VerbsUnderWay--;
+                asker.Tell(AnswerOf(entry, verb, (VmReport.Answered?)answer));
+            });
+        }
+        catch (NodeRefusedException refused)
+        {
+            asker.Tell(new NodeProtocol.Refused(refused.Message));
+        }
     }
 
-    private Awaited Unprotect(string vm)
+    private object AnswerOf(NodeEntry entry, VmVerb verb, VmReport.Answered? answer)
     {
-        NodeEntry entry = Live(vm);
-        if (entry.View!.Status is { Role: ReplicaRole.Solo })
+        if (answer is null)
         {
-            throw new NodeRefusedException($"The VM {vm} has no backup.");
+            return new NodeProtocol.Refused($"The VM {entry.Vm} has ended here meanwhile: {entry.End?.What}");
         }
-        entry.Reprotection.Forget();
-        entry.Replica!.Unprotect();
-        return new Awaited(() => OutcomeOfUnprotect(entry), () => StillProtected(entry), Now + VerbPatience);
-    }
-
-    private static object? OutcomeOfUnprotect(NodeEntry entry) => entry.View switch
-    {
-        null => new NodeProtocol.Refused($"The VM {entry.Vm} has ended here meanwhile: {entry.End?.What}"),
-        { Status.Role: ReplicaRole.Solo } => new NodeProtocol.Done($"{entry.Vm} goes on without a backup"),
-        _ => null,
-    };
-
-    private NodeProtocol.Refused StillProtected(NodeEntry entry) => new(
-        $"The VM {entry.Vm} has its backup on {entry.View?.Status.Peer} still: the arbiter in {arbiter.Place} has not answered yet. The VM goes on without a backup "
-        + "as soon as it does; 'ftakka vm status' shows it.");
-
-    /// <exception cref="NodeRefusedException">There is nobody to hand over to, or nobody who could grant it: the VM would stand until the arbiter is back.</exception>
-    private Awaited FailOver(string vm)
-    {
-        NodeEntry entry = Live(vm);
-        ReplicaStatus status = entry.View!.Status;
-        if (!status.CanTakeOver)
+        if (answer.Wish == BackupWish.Wanted)
         {
-            throw new NodeRefusedException($"The VM {vm} has no backup that could take over: let 'ftakka vm protect' make one, and wait until 'ftakka vm status' says protected.");
+            entry.Reprotection.Want();
         }
-        NewestRecord(vm);
-        entry.Replica!.PlannedFailover();
-        return new Awaited(() => OutcomeOfFailOver(entry, status.Peer!), () => StillHandingOver(entry), Now + VerbPatience);
-    }
-
-    private static object? OutcomeOfFailOver(NodeEntry entry, string backup) => entry switch
-    {
-        { End.Reason: HaltReason.HandedOver } => new NodeProtocol.Done($"{entry.Vm} runs on {backup}"),
-        { End: { } end } => new NodeProtocol.Refused($"The VM {entry.Vm} has ended here meanwhile: {end.What}"),
-        { View.Status.Role: ReplicaRole.Solo } => new NodeProtocol.Refused($"The VM {entry.Vm} was not handed over, and goes on here without a backup: {entry.View!.LastError}"),
-        _ => null,
-    };
-
-    private static NodeProtocol.Refused StillHandingOver(NodeEntry entry) => new(
-        $"The VM {entry.Vm} is still handing over to its backup on {entry.View?.Status.Peer}, and stands until that has taken over; 'ftakka vm status' shows how far it is.");
-
-    private object Operate(string vm, ControlOperation operation)
-    {
-        NodeEntry entry = Live(vm);
-        entry.Actor!.Tell(new ReplicaProtocol.Operate(operation));
-        return operation == ControlOperation.PowerOff
-            ? new Awaited(
-                () => entry.End is { } end ? new NodeProtocol.Done($"{vm} is switched off: {end.What}") : null,
-                () => new NodeProtocol.Refused($"The VM {vm} was told to switch off, and has not yet; 'ftakka vm status' shows it."),
-                Now + VerbPatience)
-            : $"{vm}: {operation} was sent";
+        else if (answer.Wish == BackupWish.NotWanted)
+        {
+            entry.Reprotection.Forget();
+        }
+        return !answer.IsDone ? new NodeProtocol.Refused(answer.Text)
+            : verb == VmVerb.Attach ? new NodeProtocol.Attached(new VmConsole(self, entry.Vm, entry.Process))
+            : new NodeProtocol.Done(answer.Text);
     }
 
     private void RefuseWhileLeaving()
@@ -146,8 +101,69 @@ public sealed partial class NodeActor
         }
     }
 
+    /// <summary>The replica of a VM that may be live: its process knows.</summary>
+    /// <exception cref="NodeRefusedException">There is none.</exception>
     private NodeEntry Live(string vm) =>
-        entries.TryGetValue(vm, out NodeEntry? entry) && entry is { End: null, Replica: { } replica } && ReplicaRoles.IsLive(replica.View.Status.Role)
+        entries.TryGetValue(vm, out NodeEntry? entry) && entry is { End: null, HasBegun: true }
             ? entry
             : throw new NodeRefusedException($"The VM {vm} is not live on {settings.Name}.");
+
+    /// <summary>Asks the processes how their replicas stand, and answers when all have said it, or have taken too long.</summary>
+    private void List(NodeProtocol.List _)
+    {
+        var looking = new Looking(Sender, Now + LookPatience);
+        looks.Add(looking);
+        foreach (NodeEntry entry in entries.Values.Where(entry => entry is { End: null, HasBegun: true }))
+        {
+            looking.Missing++;
+            Ask(entry, number => new VmCommand.Look(number), _ =>
+            {
+                looking.Missing--;
+                AnswerLooks();
+            });
+        }
+        AnswerLooks();
+    }
+
+    /// <summary>Looked at with every heartbeat as well.</summary>
+    private void AnswerLooks()
+    {
+        TimeSpan now = Now;
+        looks.RemoveAll(looking =>
+        {
+            bool isDone = looking.Missing == 0 || now >= looking.Until;
+            if (isDone)
+            {
+                looking.Asker.Tell(Replicas());
+            }
+            return isDone;
+        });
+    }
+
+    private NodeProtocol.Replicas Replicas() =>
+        new([.. entries.Values.Select(entry => new ReplicaLine(settings.Name, entry.Vm, entry.View, entry.End, gaps.Seen))]);
+
+    private void ReadConsole(NodeProtocol.ReadConsole read) => AskConsole(
+        read.Process,
+        number => new VmCommand.ReadConsole(number, read.From),
+        answer => answer is VmReport.ConsoleRead got ? new NodeProtocol.ConsoleRead(got.Offset, got.Bytes, got.IsEnd) : new NodeProtocol.ConsoleRead(read.From, [], IsEnd: true));
+
+    private void TypeConsole(NodeProtocol.TypeConsole typed) => AskConsole(
+        typed.Process,
+        number => new VmCommand.TypeConsole(number, typed.Bytes),
+        answer => new NodeProtocol.ConsoleTyped(answer is not VmReport.ConsoleTyped { IsTaken: false }));
+
+    /// <summary>The console of a replica can be read behind its end.</summary>
+    private void AskConsole(IActorRef process, Func<long, VmCommand> question, Func<VmReport.Answer?, object> answer)
+    {
+        IActorRef asker = Sender;
+        if (entries.Values.FirstOrDefault(entry => entry.Process.Equals(process)) is { } entry)
+        {
+            Ask(entry, question, got => asker.Tell(answer(got)));
+        }
+        else
+        {
+            asker.Tell(answer(null));
+        }
+    }
 }

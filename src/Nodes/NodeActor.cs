@@ -1,8 +1,9 @@
 using Akka.Actor;
 using Akka.Event;
 using Akka.Remote;
-using FtAkka.LogChannelActors.Replicas;
+using FtAkka.Machine.Events;
 using FtAkka.Nodes.Arbiters;
+using FtAkka.Nodes.VmProcesses;
 using FtAkka.Replication.Messages;
 
 namespace FtAkka.Nodes;
@@ -16,11 +17,6 @@ public sealed partial class NodeActor : ReceiveActor, IWithTimers
     private sealed record Beat;
 
     private sealed record BeatAtOnce;
-
-    private sealed record AskedAgain(object Question, IActorRef Asker);
-
-    /// <summary>An actor that was made begins within this time, or is looked for again.</summary>
-    private static readonly TimeSpan LooksAgain = TimeSpan.FromMilliseconds(2);
 
     /// <summary>Remoting drops what is sent before it has settled the end of a connection, on the next tick of Akka's scheduler.</summary>
     private static readonly TimeSpan BehindAnEnd = TimeSpan.FromMilliseconds(20);
@@ -62,23 +58,20 @@ public sealed partial class NodeActor : ReceiveActor, IWithTimers
         Receive<VmAnswer>(answer => senders.IsFrom(Sender, answer.NodeName), Hear);
         Receive<SettingsTold>(told => senders.IsFrom(Sender, told.NodeName), Hear);
         Receive<IWireMessage>(message => log.Warning("A {0} of {1} in another node's name is dropped", message.GetType().Name, senders.Describe(Sender)));
-        Receive<ReplicaEnded>(OnEnded);
-        Receive<NeverBegan>(OnNeverBegan);
-        Receive<Dropped>(OnDropped);
+        Receive<VmReport>(Take);
+        Receive<Terminated>(OnTerminated);
         Receive<StartProved>(OnStartProved);
         Receive<OfferProved>(OnOfferProved);
-        Receive<BackupProved>(OnBackupProved);
-        Receive<ReplicaProtocol.Settled>(OnSettled);
-        Receive<AskedAgain>(message => Self.Tell(message.Question, message.Asker));
         Receive<NodeProtocol.Leave>(_ => Leave());
         Receive<NodeProtocol.Start>(Start);
-        Receive<NodeProtocol.Protect>(message => AnswerOnceBegun(message.Vm, message, () => Protect(message.Vm, message.Node)));
-        Receive<NodeProtocol.Unprotect>(message => AnswerOnceBegun(message.Vm, message, () => Unprotect(message.Vm)));
-        Receive<NodeProtocol.Failover>(message => AnswerOnceBegun(message.Vm, message, () => FailOver(message.Vm)));
-        Receive<NodeProtocol.Operate>(message => AnswerOnceBegun(message.Vm, message, () => Operate(message.Vm, message.Operation)));
-        Receive<NodeProtocol.List>(_ => Sender.Tell(new NodeProtocol.Replicas(
-            [.. entries.Values.Select(entry => new ReplicaLine(settings.Name, entry.Vm, entry.View, entry.End, gaps.Seen))])));
-        Receive<NodeProtocol.Attach>(message => AnswerOnceBegun(message.Vm, message, () => new NodeProtocol.Attached(Live(message.Vm).Console)));
+        Receive<NodeProtocol.Protect>(Protect);
+        Receive<NodeProtocol.Unprotect>(message => AskVm(message.Vm, message, VmVerb.Unprotect));
+        Receive<NodeProtocol.Failover>(message => AskVm(message.Vm, message, VmVerb.Failover));
+        Receive<NodeProtocol.Operate>(message => AskVm(message.Vm, message, VerbOf(message.Operation)));
+        Receive<NodeProtocol.Attach>(message => AskVm(message.Vm, message, VmVerb.Attach));
+        Receive<NodeProtocol.List>(List);
+        Receive<NodeProtocol.ReadConsole>(ReadConsole);
+        Receive<NodeProtocol.TypeConsole>(TypeConsole);
     }
 
     /// <inheritdoc/>
@@ -87,14 +80,10 @@ public sealed partial class NodeActor : ReceiveActor, IWithTimers
     /// <summary>Props of a node.</summary>
     public static Props Props(NodeOptions settings) => Akka.Actor.Props.Create(() => new NodeActor(settings));
 
-    /// <summary>A replica whose actor failed is never started again by itself: that would begin its VM anew beside the backup that takes over.</summary>
+    /// <summary>A process that failed is never started again by itself: that would begin its VM anew beside the backup that takes over.</summary>
     protected override SupervisorStrategy SupervisorStrategy() => new OneForOneStrategy(failure =>
     {
-        log.Error(failure, "A replica failed and is silent from now on");
-        if (failure is ActorInitializationException { Actor: { } replica })
-        {
-            self.Tell(new NeverBegan(replica, failure.GetBaseException().Message));
-        }
+        log.Error(failure, "The process of a VM failed");
         return Directive.Stop;
     });
 
@@ -156,8 +145,7 @@ public sealed partial class NodeActor : ReceiveActor, IWithTimers
     private void LookAfterReplicas()
     {
         LookAfterStarts();
-        AnswerWhatIsDone();
-        ProveBackups();
+        AnswerLooks();
         if (IsLeaving)
         {
             GoOnLeaving();
@@ -175,7 +163,7 @@ public sealed partial class NodeActor : ReceiveActor, IWithTimers
         heard[beat.NodeName] = Now;
         foreach (NodeEntry entry in entries.Values)
         {
-            entry.Replica?.NodeHeard(beat.NodeName);
+            entry.Process.Tell(new VmCommand.NodeHeard(beat.NodeName));
         }
     }
 
@@ -192,7 +180,7 @@ public sealed partial class NodeActor : ReceiveActor, IWithTimers
             log.Info("{0} was started anew", beat.NodeName);
             foreach (NodeEntry entry in entries.Values)
             {
-                entry.Replica?.Restarted(beat.NodeName);
+                entry.Process.Tell(new VmCommand.NodeRestarted(beat.NodeName));
             }
         }
         if ((last is null || anew || lost) && peers.TryGetValue(beat.NodeName, out IActorRef? peer))
@@ -204,7 +192,7 @@ public sealed partial class NodeActor : ReceiveActor, IWithTimers
             log.Info("{0}: {1} heartbeats were lost, the channel is resumed", beat.NodeName, beat.Sequence - last!.Sequence - 1);
             foreach (NodeEntry entry in entries.Values)
             {
-                entry.Replica?.Reconnected(beat.NodeName);
+                entry.Process.Tell(new VmCommand.NodeReconnected(beat.NodeName));
             }
         }
     }
@@ -223,57 +211,12 @@ public sealed partial class NodeActor : ReceiveActor, IWithTimers
         }
     }
 
-    /// <summary>
-    /// Who asks for something right behind "start" is answered when the replica's actor has begun, not refused; and whatever is asked is judged, and answered, when
-    /// the replica has done what was asked before.
-    /// </summary>
-    private void AnswerOnceBegun(string vm, object question, Func<object> act)
+    private static VmVerb VerbOf(ControlOperation operation) => operation switch
     {
-        IActorRef asker = Sender;
-        if (starting.TryGetValue(vm, out PendingStart? pending))
-        {
-            WaitBehind(pending, question, asker);
-        }
-        else if (!entries.TryGetValue(vm, out NodeEntry? entry) || entry.End is not null)
-        {
-            asker.Tell(AnswerOf(act));
-        }
-        else if (entry.Replica is null)
-        {
-            Timers.StartSingleTimer(new object(), new AskedAgain(question, asker), LooksAgain);
-        }
-        else
-        {
-            OnceSettled(entry, () =>
-            {
-                object answer = AnswerOf(act);
-                OnceSettled(entry, () => Reply(asker, answer));
-            });
-        }
-    }
-
-    private static void OnceSettled(NodeEntry entry, Action then)
-    {
-        if (entry.End is not null)
-        {
-            then();
-            return;
-        }
-        entry.Waiting.Add(then);
-        entry.Actor!.Tell(new ReplicaProtocol.Settle(then));
-    }
-
-    private void OnSettled(ReplicaProtocol.Settled message)
-    {
-        foreach (NodeEntry entry in entries.Values)
-        {
-            if (entry.Waiting.Remove(message.Then))
-            {
-                message.Then();
-                return;
-            }
-        }
-    }
+        ControlOperation.PowerOff => VmVerb.PowerOff,
+        ControlOperation.Reset => VmVerb.Reset,
+        _ => VmVerb.Nmi,
+    };
 
     private object AnswerOf(Func<object> act)
     {

@@ -1,19 +1,17 @@
 using Akka.Actor;
-using FtAkka.DeviceActors.Consoles;
-using FtAkka.LogChannelActors;
 using FtAkka.LogChannelActors.Replicas;
+using FtAkka.Nodes.VmProcesses;
 using FtAkka.Replication.Protection;
 
 namespace FtAkka.Nodes;
 
-/// <summary>A replica on a node, running or ended.</summary>
+/// <summary>A replica on a node, beginning, running or ended, as the node knows it from its process.</summary>
 internal sealed class NodeEntry
 {
+    private ReplicaView? view;
+
     /// <summary>The VM.</summary>
     public required string Vm { get; init; }
-
-    /// <summary>Its serial console since power-on, as far as it is kept.</summary>
-    public required ConsoleScrollback Console { get; init; }
 
     /// <summary>Of a replica that came as a backup: the session of its copy.</summary>
     public required ChannelSession Session { get; init; }
@@ -24,36 +22,23 @@ internal sealed class NodeEntry
     /// <summary>What the VM is.</summary>
     public required VmProfile Profile { get; init; }
 
-    /// <summary>Of a backup: from when on it is to be proved again that it could go live.</summary>
-    public required TimeSpan NextProof { get; set; }
+    /// <summary>Of a replica that is started here: the generation that it claims from the arbiter for that; 0 for a backup.</summary>
+    public required ulong Generation { get; init; }
 
-    /// <summary>That is being proved.</summary>
-    public bool IsBeingProved { get; set; }
+    /// <summary>Its process: takes <see cref="VmCommand"/>.</summary>
+    public required IActorRef Process { get; init; }
 
-    /// <summary>Why it could not go live, as the last proof has found; null if it could.</summary>
-    public string? Unable { get; set; }
+    /// <summary>Told once how the beginning went: null, or why there is no replica.</summary>
+    public required Action<string?> Begun { get; init; }
 
-    /// <summary>Its machine until its actor has it.</summary>
-    public required PreparedMachine Machine { get; init; }
+    /// <summary>The replica is there, or was.</summary>
+    public bool HasBegun { get; set; }
 
-    /// <summary>Of a replica that was started here: the generation that the arbiter granted for that; 0 for a backup.</summary>
-    public ulong Generation { get; set; }
+    /// <summary>Who waits for an answer of its process, by the number of the question. Told null when there will be none.</summary>
+    public SortedDictionary<long, Action<VmReport.Answer?>> Waiting { get; } = [];
 
-    /// <summary>The replica; null until its actor has begun. Read on the wire's threads as well.</summary>
-    public ReplicaHandle? Replica
-    {
-        get => Volatile.Read(ref replica);
-        set => Volatile.Write(ref replica, value);
-    }
-
-    /// <summary>Takes its messages from the wire.</summary>
-    public ReplicaEndpoint? Endpoint { get; set; }
-
-    /// <summary>The replica's actor.</summary>
-    public IActorRef? Actor { get; set; }
-
-    /// <summary>What waits until the replica has done what it was asked before.</summary>
-    public List<Action> Waiting { get; } = [];
+    /// <summary>Operators have asked it for something, and have no answer yet.</summary>
+    public int VerbsUnderWay { get; set; }
 
     /// <summary>How it ended; null while it exists.</summary>
     public ReplicaEnd? End { get; set; }
@@ -61,11 +46,13 @@ internal sealed class NodeEntry
     /// <summary>How it leaves, once its node stops in order.</summary>
     public Departure? Departure { get; set; }
 
-    /// <summary>It is being switched off with its node, as its only replica: the arbiter is to know that it ended.</summary>
+    /// <summary>It is being switched off with its node, as its only replica.</summary>
     public bool SwitchedOff { get; set; }
 
-    /// <summary>What operators see; null once it has ended, or before it began.</summary>
-    public ReplicaView? View => End is null ? Replica?.View : null;
-
-    private ReplicaHandle? replica;
+    /// <summary>How it stood when its process last said so; null once it has ended, or before it began.</summary>
+    public ReplicaView? View
+    {
+        get => End is null ? view : null;
+        set => view = value;
+    }
 }

@@ -1,7 +1,7 @@
 using System.Collections.Immutable;
+using Akka.Actor;
 using FtAkka.LogChannelActors.Replicas;
 using FtAkka.Replication.Protection;
-using FtAkka.DeviceActors.Consoles;
 using FtAkka.Machine.Events;
 
 namespace FtAkka.Nodes;
@@ -56,7 +56,22 @@ public static class NodeProtocol
     public sealed record Replicas(ImmutableArray<ReplicaLine> Lines);
 
     /// <summary>The console of a live VM.</summary>
-    public sealed record Attached(ConsoleScrollback Console);
+    public sealed record Attached(VmConsole Console);
+
+    /// <summary>Output of the console of a replica's process, from a position on. Answered by <see cref="ConsoleRead"/>.</summary>
+    public sealed record ReadConsole(IActorRef Process, ulong From);
+
+    /// <summary>Console output.</summary>
+    /// <param name="Offset">Position of the first byte since power-on.</param>
+    /// <param name="Bytes">None if there is nothing new yet.</param>
+    /// <param name="IsEnd">There will be no more.</param>
+    public sealed record ConsoleRead(ulong Offset, ImmutableArray<byte> Bytes, bool IsEnd);
+
+    /// <summary>Somebody types. Answered by <see cref="ConsoleTyped"/>.</summary>
+    public sealed record TypeConsole(IActorRef Process, ImmutableArray<byte> Bytes);
+
+    /// <summary>Whether what was typed was taken; it is to be tried again otherwise.</summary>
+    public sealed record ConsoleTyped(bool IsTaken);
 }
 
 /// <summary>One replica on a node, for people and programs.</summary>

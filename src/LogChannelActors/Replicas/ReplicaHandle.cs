@@ -33,6 +33,9 @@ public sealed class ReplicaHandle
     /// <summary>Called when <see cref="MayAct"/> may have become true, on the replica's thread; must not block.</summary>
     public Action? FenceMoved { get; set; }
 
+    /// <summary>Called when something of <see cref="View"/> has changed by which a node decides (<see cref="ReplicaView.IsSameForDecisions"/>), on the replica's thread; must not block.</summary>
+    public Action? ViewChanged { get; set; }
+
     /// <summary>Whether devices may act at this moment.</summary>
     public bool MayAct => clock().Ticks < Volatile.Read(ref fence);
 
@@ -113,8 +116,14 @@ public sealed class ReplicaHandle
 
     internal void Publish(ReplicaCore core, Instant now)
     {
+        ReplicaView next = core.View(now);
+        bool isSame = next.IsSameForDecisions(view);
         Volatile.Write(ref peer, core.Peer);
-        Volatile.Write(ref view, core.View(now));
+        Volatile.Write(ref view, next);
+        if (!isSame)
+        {
+            ViewChanged?.Invoke();
+        }
     }
 
     /// <summary>The replica is no more: what is asked of it goes nowhere.</summary>

@@ -13,7 +13,17 @@ namespace FtAkka.Replication.Protection;
 /// <param name="Clock">The moment, by the clock of <paramref name="Times"/>.</param>
 /// <param name="LastError">Why a copy failed, a backup was lost or devices cannot be opened, for people; null while there is a backup that can take over, and where nothing has failed.</param>
 public sealed record ReplicaView(ReplicaStatus Status, FailoverTimes Times, ulong DigestsChecked, ulong LastDigestIcount, double LogBitsPerSecond, int Reconnects,
-    CloneView? LastClone, TimeSpan Clock, string? LastError);
+    CloneView? LastClone, TimeSpan Clock, string? LastError)
+{
+    /// <summary>Whether another view of the same replica says the same of what a node decides by: role, generation, peer, what the backup could do, and what has failed. Figures may differ.</summary>
+    public bool IsSameForDecisions(ReplicaView other)
+    {
+        ArgumentNullException.ThrowIfNull(other);
+        ReplicaStatus theirs = other.Status;
+        return Status.Role == theirs.Role && Status.Generation == theirs.Generation && Status.Peer == theirs.Peer && Status.Protected == theirs.Protected
+            && Status.CanTakeOver == theirs.CanTakeOver && Status.Runs == theirs.Runs && Status.Unable == theirs.Unable && LastError == other.LastError;
+    }
+}
 
 /// <summary>How far a copy is, or how the last one went.</summary>
 /// <param name="Round">0 is the whole memory, then rounds of dirty pages.</param>

@@ -2,7 +2,6 @@ using System.Collections.Immutable;
 using System.Net.Sockets;
 using System.Text.Json;
 using Akka.Actor;
-using FtAkka.DeviceActors.Consoles;
 using FtAkka.Machine.Events;
 using FtAkka.Nodes;
 using FtAkka.VmmHost.Cli;
@@ -103,7 +102,7 @@ internal sealed class ControlServer : IDisposable
             while (await lines.ReadAsync<ControlRequest>(closed.Token).ConfigureAwait(false) is { } request)
             {
                 object answer = await AnswerAsync(request).ConfigureAwait(false);
-                if (answer is ConsoleScrollback console)
+                if (answer is VmConsole console)
                 {
                     await lines.WriteAsync(new ControlAnswer(Node: nodeName), closed.Token).ConfigureAwait(false);
                     await ServeConsoleAsync(lines, console, request.Offset).ConfigureAwait(false);
@@ -151,10 +150,6 @@ internal sealed class ControlServer : IDisposable
         }
         using var patience = new CancellationTokenSource(Patience);
         object answered = await node.Ask<object>(message, patience.Token).ConfigureAwait(false);
-        if (answered is NodeProtocol.Done && message is NodeProtocol.Start start)
-        {
-            await BegunAsync(start.Profile.Name, patience.Token).ConfigureAwait(false);
-        }
         return answered switch
         {
             NodeProtocol.Done done => new ControlAnswer(Text: done.Text, Node: nodeName, Vm: (message as NodeProtocol.Start)?.Profile.Name),
@@ -165,17 +160,7 @@ internal sealed class ControlServer : IDisposable
         };
     }
 
-    /// <summary>A VM that was started can be asked for at once: what follows in a script must not come too early.</summary>
-    private async Task BegunAsync(string vm, CancellationToken patience)
-    {
-        while (await node.Ask<object>(new NodeProtocol.List(), patience).ConfigureAwait(false) is NodeProtocol.Replicas replicas
-            && replicas.Lines.Any(line => line.Vm == vm && line is { View: null, End: null }))
-        {
-            await Task.Delay(5, patience).ConfigureAwait(false);
-        }
-    }
-
-    private async Task ServeConsoleAsync(ControlLines lines, ConsoleScrollback console, ulong from)
+    private async Task ServeConsoleAsync(ControlLines lines, VmConsole console, ulong from)
     {
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(closed.Token);
         Task typing = TakeInputAsync(lines, console, ended);
@@ -183,13 +168,13 @@ internal sealed class ControlServer : IDisposable
         {
             while (true)
             {
-                (ulong offset, byte[] bytes) = await console.ReadAsync(from, ended.Token).ConfigureAwait(false);
+                (ulong offset, ImmutableArray<byte> bytes) = await console.ReadAsync(from, ended.Token).ConfigureAwait(false);
                 if (bytes.Length == 0)
                 {
                     // The replica has ended: the client finds out where the VM is live now.
                     return;
                 }
-                await lines.WriteAsync(new ConsolePiece(offset, bytes), ended.Token).ConfigureAwait(false);
+                await lines.WriteAsync(new ConsolePiece(offset, [.. bytes]), ended.Token).ConfigureAwait(false);
                 from = offset + (ulong)bytes.Length;
             }
         }
@@ -200,7 +185,7 @@ internal sealed class ControlServer : IDisposable
         }
     }
 
-    private static async Task TakeInputAsync(ControlLines lines, ConsoleScrollback console, CancellationTokenSource ended)
+    private static async Task TakeInputAsync(ControlLines lines, VmConsole console, CancellationTokenSource ended)
     {
         try
         {

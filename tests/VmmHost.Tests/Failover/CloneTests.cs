@@ -52,7 +52,7 @@ public sealed class CloneTests
         }
         await cluster.DoAsync("A", VmStart.Read(cluster.WriteVm($"workload=counter count={Lines} period=3000000"), null, takeOver: false));
         var reader = new ConsoleReader();
-        ConsoleScrollback onA = await cluster.ConsoleAsync("A");
+        VmConsole onA = await cluster.ConsoleAsync("A");
         await reader.ReadAsync(onA, text => LineCount(text) >= 2);
         await cluster.DoAsync("A", new NodeProtocol.Protect(Cluster.Vm, "B"));
         await (phase switch

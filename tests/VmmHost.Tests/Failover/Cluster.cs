@@ -1,7 +1,7 @@
+using System.Collections.Immutable;
 using System.Globalization;
 using System.Text;
 using Akka.Actor;
-using FtAkka.DeviceActors.Consoles;
 using FtAkka.Nodes;
 using FtAkka.Nodes.Arbiters;
 using FtAkka.TinyGuests;
@@ -130,7 +130,7 @@ internal sealed class Cluster : IAsyncDisposable
         await UntilAsync(backup, line => line.Role == "backup", "a backup");
     }
 
-    public async Task<ConsoleScrollback> ConsoleAsync(string node)
+    public async Task<VmConsole> ConsoleAsync(string node)
     {
         DateTime end = DateTime.UtcNow + Patience;
         while (true)
@@ -161,14 +161,14 @@ internal sealed class ConsoleReader
     public string Text => text.ToString();
 
     /// <summary>Reads until the text is as wanted. Bytes that are missing fail the test; the position leaves none twice.</summary>
-    public async Task ReadAsync(ConsoleScrollback console, Func<string, bool> enough)
+    public async Task ReadAsync(VmConsole console, Func<string, bool> enough)
     {
         using var patience = new CancellationTokenSource(Cluster.Patience);
         while (!enough(Text))
         {
-            (ulong offset, byte[] bytes) = await console.ReadAsync(position, patience.Token);
+            (ulong offset, ImmutableArray<byte> bytes) = await console.ReadAsync(position, patience.Token);
             Assert.Equal(position, offset);
-            text.Append(Encoding.ASCII.GetString(bytes));
+            text.Append(Encoding.ASCII.GetString(bytes.AsSpan()));
             position += (ulong)bytes.Length;
         }
     }

@@ -21,7 +21,7 @@ public sealed class DivergenceTests
         await cluster.UntilAsync("A", line => line.Protected, "protected");
         await cluster.UntilAsync("B", line => line is { Role: "backup", DigestsChecked: > 0 }, "a backup that has compared digests");
 
-        cluster.SystemOf("B").ActorSelection("/user/node/*/replay").Tell(new ReplayProtocol.Inspect(machine => machine.Memory.TryWrite(Changed, [0xEE])));
+        cluster.SystemOf("B").ActorSelection("/user/node/*/replica/replay").Tell(new ReplayProtocol.Inspect(machine => machine.Memory.TryWrite(Changed, [0xEE])));
 
         ReplicaStatusLine again = await cluster.UntilAsync("A", line => line is { Generation: 2, Protected: true }, "protected again");
         Assert.Equal("B", again.Peer);

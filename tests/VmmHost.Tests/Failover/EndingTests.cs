@@ -12,7 +12,7 @@ public sealed class EndingTests
     public Task Guest_that_switches_itself_off_ends_both_replicas() => EndsBothAsync("it was switched off", async cluster =>
     {
         // The workload ends at Ctrl-D.
-        ConsoleScrollback console = await cluster.ConsoleAsync("A");
+        VmConsole console = await cluster.ConsoleAsync("A");
         await console.TypeAsync([4], CancellationToken.None);
     });
 

@@ -18,7 +18,7 @@ public sealed class OperationTests
 
     private static int LineCount(string text) => text.Count(letter => letter == '\n');
 
-    private static async Task<(Cluster Cluster, ConsoleReader Reader, ConsoleScrollback OnA)> ProtectedAsync(string workload, string? disk = null, params string[] nodes)
+    private static async Task<(Cluster Cluster, ConsoleReader Reader, VmConsole OnA)> ProtectedAsync(string workload, string? disk = null, params string[] nodes)
     {
         var cluster = new Cluster(nodes.Length > 0 ? nodes : ["A", "B"]);
         if (disk is not null)
@@ -31,7 +31,7 @@ public sealed class OperationTests
         }
         await cluster.DoAsync("A", VmStart.Read(cluster.WriteVm(workload, disk is null ? null : cluster.Path(disk)), null, takeOver: false));
         var reader = new ConsoleReader();
-        ConsoleScrollback onA = await cluster.ConsoleAsync("A");
+        VmConsole onA = await cluster.ConsoleAsync("A");
         await reader.ReadAsync(onA, text => LineCount(text) >= 2);
         await cluster.ProtectAsync("A", "B");
         return (cluster, reader, onA);
@@ -40,7 +40,7 @@ public sealed class OperationTests
     [Fact]
     public async Task Planned_failover_hands_over_and_nothing_is_repeated()
     {
-        (Cluster cluster, ConsoleReader reader, ConsoleScrollback onA) = await ProtectedAsync($"workload=counter count={Endless} period=3000000");
+        (Cluster cluster, ConsoleReader reader, VmConsole onA) = await ProtectedAsync($"workload=counter count={Endless} period=3000000");
         await using Cluster _ = cluster;
         await reader.ReadAsync(onA, text => LineCount(text) >= 60);
         await cluster.DoAsync("A", new NodeProtocol.Failover(Cluster.Vm));
@@ -59,7 +59,7 @@ public sealed class OperationTests
     public async Task Planned_failover_of_a_guest_that_writes_to_its_disk_leaves_no_request_behind()
     {
         const int records = 1500;
-        (Cluster cluster, ConsoleReader reader, ConsoleScrollback onA) = await ProtectedAsync($"workload=journal records={records} seed=7 pause=5000000", "disk.raw");
+        (Cluster cluster, ConsoleReader reader, VmConsole onA) = await ProtectedAsync($"workload=journal records={records} seed=7 pause=5000000", "disk.raw");
         await using Cluster _ = cluster;
         await reader.ReadAsync(onA, text => LineCount(text) >= 20);
         await cluster.DoAsync("A", new NodeProtocol.Failover(Cluster.Vm));
@@ -77,7 +77,7 @@ public sealed class OperationTests
     [Fact]
     public async Task Unprotected_VM_goes_on_and_can_be_protected_again_on_the_same_node()
     {
-        (Cluster cluster, ConsoleReader reader, ConsoleScrollback onA) = await ProtectedAsync($"workload=counter count={Endless} period=3000000");
+        (Cluster cluster, ConsoleReader reader, VmConsole onA) = await ProtectedAsync($"workload=counter count={Endless} period=3000000");
         await using Cluster _ = cluster;
         await cluster.DoAsync("A", new NodeProtocol.Unprotect(Cluster.Vm));
         ReplicaStatusLine alone = await cluster.UntilAsync("A", line => line.Role == "solo", "alone");
@@ -97,7 +97,7 @@ public sealed class OperationTests
     [Fact]
     public async Task Switching_off_ends_both_replicas_and_neither_goes_live()
     {
-        (Cluster cluster, ConsoleReader _, ConsoleScrollback _) = await ProtectedAsync($"workload=counter count={Endless} period=3000000");
+        (Cluster cluster, ConsoleReader _, VmConsole _) = await ProtectedAsync($"workload=counter count={Endless} period=3000000");
         await using Cluster disposed = cluster;
         await cluster.DoAsync("A", new NodeProtocol.Operate(Cluster.Vm, ControlOperation.PowerOff));
         await cluster.UntilAsync("A", line => line.Role == "ended", "ended");
@@ -122,7 +122,7 @@ public sealed class OperationTests
     [Fact]
     public async Task Node_that_stops_in_order_hands_its_VM_over_and_leaves_its_backups()
     {
-        (Cluster cluster, ConsoleReader reader, ConsoleScrollback onA) = await ProtectedAsync($"workload=counter count={Endless} period=3000000");
+        (Cluster cluster, ConsoleReader reader, VmConsole onA) = await ProtectedAsync($"workload=counter count={Endless} period=3000000");
         await using Cluster _ = cluster;
         await reader.ReadAsync(onA, text => LineCount(text) >= 30);
         var left = (NodeProtocol.Left)await cluster.AskAsync("A", new NodeProtocol.Leave());
@@ -139,7 +139,7 @@ public sealed class OperationTests
     [Fact]
     public async Task Backup_whose_node_stops_in_order_is_missed_at_once()
     {
-        (Cluster cluster, ConsoleReader _, ConsoleScrollback _) = await ProtectedAsync($"workload=counter count={Endless} period=3000000");
+        (Cluster cluster, ConsoleReader _, VmConsole _) = await ProtectedAsync($"workload=counter count={Endless} period=3000000");
         await using Cluster disposed = cluster;
         var left = (NodeProtocol.Left)await cluster.AskAsync("B", new NodeProtocol.Leave());
         Assert.Contains("A goes on without it", Assert.Single(left.What), StringComparison.Ordinal);
@@ -157,7 +157,7 @@ public sealed class OperationTests
         await cluster.DoAsync("A", VmStart.Read(cluster.WriteVm($"workload=counter count={Endless} period=4000000"), "B", takeOver: false));
         await cluster.UntilAsync("A", line => line is { Protected: true, Peer: "B" }, "protected by B");
         var reader = new ConsoleReader();
-        ConsoleScrollback onA = await cluster.ConsoleAsync("A");
+        VmConsole onA = await cluster.ConsoleAsync("A");
         await reader.ReadAsync(onA, text => LineCount(text) >= 10);
         cluster.Kill("B");
         await cluster.UntilAsync("A", line => line is { Protected: true, Peer: "C" }, "protected by C");

@@ -128,7 +128,7 @@ public sealed class PromiseTests
         await cluster.StartVmAsync("A", Endless);
         await cluster.ProtectAsync("A", "B");
         // Its handler looks into the copy of a backup, which a primary has not.
-        cluster.SystemOf("A").ActorSelection($"/user/{NodeActor.Name}/{Cluster.Vm}-1").Tell(new ReplayProtocol.Released(null!));
+        cluster.SystemOf("A").ActorSelection($"/user/{NodeActor.Name}/{Cluster.Vm}-1/replica").Tell(new ReplayProtocol.Released(null!));
         await cluster.UntilAsync("A", line => line.Role == "ended", "ended");
         bool again = await BecomesAsync(() => Task.FromResult(devices!.Opened > 1), Enough);
         Assert.False(again, $"the guest was started anew: its devices were opened {devices!.Opened} times");

@@ -39,7 +39,7 @@ public sealed class SeparateDiskTests
         }
         await cluster.StartVmAsync("A", Journal, $"{Disk},shared=no");
         var reader = new ConsoleReader();
-        ConsoleScrollback onA = await cluster.ConsoleAsync("A");
+        VmConsole onA = await cluster.ConsoleAsync("A");
         await reader.ReadAsync(onA, text => LineCount(text) >= 20);
         await cluster.ProtectAsync("A", "B");
         string? shown = (await cluster.StatusAsync("A"))!.DiskState;
@@ -51,7 +51,7 @@ public sealed class SeparateDiskTests
 
         await cluster.UntilAsync("B", line => line.Role is "solo" or "ended", "live");
         await cluster.ProtectAsync("B", "C");
-        ConsoleScrollback onB = await cluster.ConsoleAsync("B");
+        VmConsole onB = await cluster.ConsoleAsync("B");
         killAt = LineCount(reader.Text) + 60;
         await reader.ReadAsync(onB, text => LineCount(text) >= killAt);
         cluster.Kill("B");
@@ -95,7 +95,7 @@ public sealed class SeparateDiskTests
         cluster.Start("B");
         await cluster.StartVmAsync("A", Journal, $"{Disk},shared=no");
         await cluster.DoAsync("A", new NodeProtocol.Protect(Cluster.Vm, "B"));
-        ConsoleScrollback onA = await cluster.ConsoleAsync("A");
+        VmConsole onA = await cluster.ConsoleAsync("A");
         var reader = new ConsoleReader();
         await reader.ReadAsync(onA, text => LineCount(text) >= Records + 1);
 
