@@ -150,7 +150,7 @@ public sealed partial class NodeActor
     }
 
     /// <summary>A replica that has ended is not of interest any more, and its process ends.</summary>
-    private void Forget(NodeEntry entry)
+    private static void Forget(NodeEntry entry)
     {
         Context.Unwatch(entry.Process);
         Context.Stop(entry.Process);

@@ -21,6 +21,9 @@ public sealed partial class NodeActor : ReceiveActor, IWithTimers
     /// <summary>Remoting drops what is sent before it has settled the end of a connection, on the next tick of Akka's scheduler.</summary>
     private static readonly TimeSpan BehindAnEnd = TimeSpan.FromMilliseconds(20);
 
+    /// <summary>A peer counts as there until none of so many of its beats has come.</summary>
+    private const int BeatsInTimeout = 6;
+
     private readonly NodeOptions settings;
     private readonly INodeArbiter arbiter;
     private readonly ILoggingAdapter log = Context.GetLogger();
@@ -33,6 +36,7 @@ public sealed partial class NodeActor : ReceiveActor, IWithTimers
     private readonly SortedDictionary<string, string> settingsTold = new(StringComparer.Ordinal);
     private readonly StepGaps gaps;
     private long beatsSent;
+    private TimeSpan nextBeat;
     private int replicasMade;
 
     /// <summary>A node.</summary>
@@ -46,7 +50,10 @@ public sealed partial class NodeActor : ReceiveActor, IWithTimers
         Receive<Beat>(_ =>
         {
             NoteGap();
-            SendBeat();
+            if (Now >= nextBeat)
+            {
+                SendBeat();
+            }
             LookAfterReplicas();
         });
         Receive<AssociatedEvent>(OnAssociated);
@@ -123,8 +130,12 @@ public sealed partial class NodeActor : ReceiveActor, IWithTimers
         }
     }
 
+    /// <summary>That a node lives need not be known as soon as that a replica lives: replicas have heartbeats of their own.</summary>
+    private TimeSpan BeatInterval => TimeSpan.FromTicks(Math.Max(settings.Protection.HeartbeatInterval.Ticks, settings.Protection.ChannelTimeout.Ticks / BeatsInTimeout));
+
     private void SendBeat()
     {
+        nextBeat = Now + BeatInterval;
         var beat = new Heartbeat(settings.Name, settings.Incarnation, ++beatsSent, Context.System.Scheduler.HighResMonotonicClock.Ticks);
         foreach (IActorRef peer in peers.Values)
         {
@@ -161,16 +172,9 @@ public sealed partial class NodeActor : ReceiveActor, IWithTimers
         Follow(lastBeats.GetValueOrDefault(beat.NodeName), beat);
         lastBeats[beat.NodeName] = beat;
         heard[beat.NodeName] = Now;
-        foreach (NodeEntry entry in entries.Values)
-        {
-            entry.Process.Tell(new VmCommand.NodeHeard(beat.NodeName));
-        }
     }
 
-    /// <summary>
-    /// Heartbeats are numbered and travel with everything else: a gap means that a connection broke and took with it what was under way. A process that is
-    /// heard for the first time, or again after a loss, is told what must be the same on all nodes.
-    /// </summary>
+    /// <summary>A node that is heard for the first time, or again after some of its heartbeats were lost, is told what must be the same on all nodes.</summary>
     private void Follow(Heartbeat? last, Heartbeat beat)
     {
         bool anew = last is not null && last.Incarnation != beat.Incarnation;
@@ -186,14 +190,6 @@ public sealed partial class NodeActor : ReceiveActor, IWithTimers
         if ((last is null || anew || lost) && peers.TryGetValue(beat.NodeName, out IActorRef? peer))
         {
             peer.Tell(new SettingsTold(settings.Name, CommonSettings.Write(settings)));
-        }
-        if (lost)
-        {
-            log.Info("{0}: {1} heartbeats were lost, the channel is resumed", beat.NodeName, beat.Sequence - last!.Sequence - 1);
-            foreach (NodeEntry entry in entries.Values)
-            {
-                entry.Process.Tell(new VmCommand.NodeReconnected(beat.NodeName));
-            }
         }
     }
 

@@ -13,7 +13,7 @@ public sealed class ReplicaHandle
     private readonly IActorRef actor;
     private readonly Func<TimeSpan> clock;
     private ReplicaView view;
-    private string? peer;
+    private ReplicaLink? link;
     private long fence;
     private bool over;
     private long waitingBytes;
@@ -27,7 +27,7 @@ public sealed class ReplicaHandle
     internal ReplicaHandle(IActorRef actor, Func<TimeSpan> clock, ReplicaCore core)
     {
         (this.actor, this.clock) = (actor, clock);
-        (fence, peer, view) = (core.Fence.Ticks, core.Peer, core.View(new Instant(clock().Ticks)));
+        (fence, link, view) = (core.Fence.Ticks, LinkOf(core), core.View(new Instant(clock().Ticks)));
     }
 
     /// <summary>Called when <see cref="MayAct"/> may have become true, on the replica's thread; must not block.</summary>
@@ -39,29 +39,14 @@ public sealed class ReplicaHandle
     /// <summary>Whether devices may act at this moment.</summary>
     public bool MayAct => clock().Ticks < Volatile.Read(ref fence);
 
+    /// <summary>The session with the peer's replica; null while there is none.</summary>
+    public ReplicaLink? Link => Volatile.Read(ref link);
+
     /// <summary>Name of the node of the peer's replica; null while there is none.</summary>
-    public string? PeerNode => Volatile.Read(ref peer);
+    public string? PeerNode => Link?.Node;
 
     /// <summary>The replica as it was after its last step.</summary>
     public ReplicaView View => Volatile.Read(ref view);
-
-    /// <summary>A node was heard.</summary>
-    public void NodeHeard(string node)
-    {
-        if (node == PeerNode)
-        {
-            Tell(new ReplicaInput.NodeHeard(node));
-        }
-    }
-
-    /// <summary>Messages of a node were lost on the way: the connection broke and is there again.</summary>
-    public void Reconnected(string node)
-    {
-        if (node == PeerNode)
-        {
-            Tell(new ReplicaInput.NodeReconnected(node));
-        }
-    }
 
     /// <summary>A node has begun anew: the replicas that it had are gone.</summary>
     public void Restarted(string node)
@@ -118,13 +103,18 @@ public sealed class ReplicaHandle
     {
         ReplicaView next = core.View(now);
         bool isSame = next.IsSameForDecisions(view);
-        Volatile.Write(ref peer, core.Peer);
+        if (core.Peer != link?.Node || core.Session != link?.Session)
+        {
+            Volatile.Write(ref link, LinkOf(core));
+        }
         Volatile.Write(ref view, next);
         if (!isSame)
         {
             ViewChanged?.Invoke();
         }
     }
+
+    private static ReplicaLink? LinkOf(ReplicaCore core) => core.Peer is { } node ? new ReplicaLink(node, core.Session) : null;
 
     /// <summary>The replica is no more: what is asked of it goes nowhere.</summary>
     internal void End() => Volatile.Write(ref over, true);
@@ -137,3 +127,8 @@ public sealed class ReplicaHandle
         }
     }
 }
+
+/// <summary>What joins a replica with its peer.</summary>
+/// <param name="Node">Name of the peer's node.</param>
+/// <param name="Session">The session of the log channel.</param>
+public sealed record ReplicaLink(string Node, ChannelSession Session);

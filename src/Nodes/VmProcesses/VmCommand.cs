@@ -54,12 +54,6 @@ public abstract record VmCommand
     /// <summary>Somebody types. Answered by <see cref="VmReport.ConsoleTyped"/>.</summary>
     public sealed record TypeConsole(long Number, ImmutableArray<byte> Bytes) : VmCommand;
 
-    /// <summary>A node beats.</summary>
-    public sealed record NodeHeard(string Node) : VmCommand;
-
-    /// <summary>Messages of a node were lost on the way.</summary>
-    public sealed record NodeReconnected(string Node) : VmCommand;
-
     /// <summary>A node has begun anew: the replicas that it had are gone.</summary>
     public sealed record NodeRestarted(string Node) : VmCommand;
 }

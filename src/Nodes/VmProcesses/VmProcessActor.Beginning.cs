@@ -130,6 +130,7 @@ public sealed partial class VmProcessActor
     {
         IScheduler scheduler = Context.System.Scheduler;
         VmProfile named = profile!;
+        port = new NodePort(Context.System, settings, vm, self);
         return new ReplicaDefinition
         {
             Shell = new ReplicaShellOptions
@@ -142,7 +143,7 @@ public sealed partial class VmProcessActor
                     CloneLimits = settings.CloneLimits,
                     EvidenceLogBytes = settings.EvidenceLogBytes,
                 },
-                Port = new NodePort(Context.System, settings, vm, self),
+                Port = port,
                 Arbiter = settings.Arbiter,
                 Clock = () => scheduler.HighResMonotonicClock,
                 ConsoleHistory = () => console.Tail(HistoryBytesMax),

@@ -1,5 +1,6 @@
 using Akka.Actor;
 using Akka.Event;
+using Akka.Remote;
 using FtAkka.DeviceActors.Consoles;
 using FtAkka.LogChannelActors;
 using FtAkka.LogChannelActors.Replicas;
@@ -55,8 +56,6 @@ public sealed partial class VmProcessActor : ReceiveActor, IWithTimers
         Receive<VmCommand.SwitchOff>(_ => SwitchOff());
         Receive<VmCommand.ReadConsole>(ReadConsole);
         Receive<VmCommand.TypeConsole>(TypeConsole);
-        Receive<VmCommand.NodeHeard>(message => replica?.NodeHeard(message.Node));
-        Receive<VmCommand.NodeReconnected>(message => replica?.Reconnected(message.Node));
         Receive<VmCommand.NodeRestarted>(message => replica?.Restarted(message.Node));
         Receive<VmReport.Answer>(answer => agent.Tell(answer));
         Receive<Made>(made => agent.Tell(new VmReport.Began(made.Handle.View)));
@@ -67,6 +66,9 @@ public sealed partial class VmProcessActor : ReceiveActor, IWithTimers
         Receive<Proved>(OnProved);
         Receive<ReplicaProtocol.Settled>(message => message.Then());
         Receive<Tick>(_ => OnTick());
+        Receive<AssociatedEvent>(OnAssociated);
+        Receive<DisassociatedEvent>(OnDisassociated);
+        Receive<BeatAtOnce>(_ => Beat());
     }
 
     /// <inheritdoc/>
@@ -98,6 +100,8 @@ public sealed partial class VmProcessActor : ReceiveActor, IWithTimers
     {
         TimeSpan interval = settings.Protection.HeartbeatInterval;
         Timers.StartPeriodicTimer(nameof(Tick), new Tick(), interval, interval);
+        Context.System.EventStream.Subscribe(Self, typeof(AssociatedEvent));
+        Context.System.EventStream.Subscribe(Self, typeof(DisassociatedEvent));
     }
 
     /// <inheritdoc/>
@@ -109,6 +113,7 @@ public sealed partial class VmProcessActor : ReceiveActor, IWithTimers
 
     private void OnTick()
     {
+        Beat();
         AnswerWhatIsDone();
         ProveBackup();
     }

@@ -82,6 +82,16 @@ public sealed record DivergenceWitness(ulong Generation, ulong Attempt, ulong Ls
     public int ContentBytes => (Registers.Length * 3) + Pages.Length;
 }
 
+/// <summary>Process of a replica → that of its peer, at a fixed interval, from another thread than the replica's: the process lives. Not answered.</summary>
+/// <param name="Generation">See <see cref="IChannelMessage"/>.</param>
+/// <param name="Attempt">See <see cref="IChannelMessage"/>.</param>
+/// <param name="Sequence">Grows by one with each. They travel with everything else: a gap means that a connection broke and took with it what was under way.</param>
+public sealed record ReplicaBeat(ulong Generation, ulong Attempt, long Sequence) : IChannelMessage
+{
+    /// <inheritdoc/>
+    public int ContentBytes => 0;
+}
+
 /// <summary>Backup → primary, again and again: whether it could go live on its host. Not answered.</summary>
 /// <param name="Generation">See <see cref="IChannelMessage"/>.</param>
 /// <param name="Attempt">See <see cref="IChannelMessage"/>.</param>

@@ -115,6 +115,18 @@ public static partial class WireMessageCodec
         return ReadText(ref reader, ChannelClosed.TextMax) is { } refusal ? new CloneAnswer(generation, attempt, refusal) : null;
     }
 
+    private static void WriteReplicaBeat(ref MessagePackWriter writer, ReplicaBeat message)
+    {
+        WriteSession(ref writer, message);
+        writer.Write(message.Sequence);
+    }
+
+    private static ReplicaBeat? ReadReplicaBeat(ref MessagePackReader reader)
+    {
+        var message = new ReplicaBeat(reader.ReadUInt64(), reader.ReadUInt64(), reader.ReadInt64());
+        return message.Sequence > 0 ? message : null;
+    }
+
     private static void WriteBackupFitness(ref MessagePackWriter writer, BackupFitness message)
     {
         WriteSession(ref writer, message);

@@ -99,6 +99,7 @@ public static partial class WireMessageCodec
         Row<VmAnswer>("va", 4, WriteVmAnswer, ReadVmAnswer),
         Row<SettingsTold>("st", 2, WriteSettingsTold, ReadSettingsTold),
         Row<BackupFitness>("bf", 3, WriteBackupFitness, ReadBackupFitness),
+        Row<ReplicaBeat>("rb", 3, WriteReplicaBeat, ReadReplicaBeat),
         Row<MessagePiece>(PieceManifest, 6, WriteMessagePiece, ReadMessagePiece),
     ];
 

@@ -45,7 +45,7 @@ public sealed class ReplicaCore
     private Instant _lastStep;
     private int _share = 100;
     private int _reconnects;
-    private bool _peerRestarted;
+    private long _lastBeat;
     private ulong _digestsChecked;
     private ulong _lastDigestIcount;
 
@@ -156,28 +156,20 @@ public sealed class ReplicaCore
     {
         switch (input)
         {
-            case ReplicaInput.NodeHeard { Node: var node }:
-                // What beats since then is another process than the one in which the peer's replica was.
-                if (node == Peer && !_peerRestarted)
-                    _side.NodeHeard(now);
-                break;
             case ReplicaInput.NodeRestarted { Node: var node }:
                 if (node == Peer)
                 {
-                    _peerRestarted = true;
                     _side.PeerRestarted(now);
-                }
-                break;
-            case ReplicaInput.NodeReconnected { Node: var node }:
-                if (node == Peer)
-                {
-                    _reconnects++;
-                    _side.Reconnected(now);
                 }
                 break;
             case ReplicaInput.Received { Message: var message }:
                 if (Peer is not null && new ChannelSession(message.Generation, message.Attempt) == Session)
                 {
+                    if (message is ReplicaBeat beat)
+                    {
+                        Follow(now, beat);
+                        break;
+                    }
                     _logRate.Add((message as LogAppend)?.Frames.Length ?? 0);
                     _side.Hear(now, message);
                 }
@@ -197,6 +189,20 @@ public sealed class ReplicaCore
                 _side.Step(now, input);
                 break;
         }
+    }
+
+    /// <summary>The process of the peer's replica lives. Beats that are missing were lost with all that was under way between them.</summary>
+    private void Follow(Instant now, ReplicaBeat beat)
+    {
+        _side.NodeHeard(now);
+        bool isGap = _lastBeat > 0 && beat.Sequence > _lastBeat + 1;
+        if (isGap)
+        {
+            Report($"{beat.Sequence - _lastBeat - 1} heartbeats of {Peer} were lost, the channel is resumed");
+            _reconnects++;
+            _side.Reconnected(now);
+        }
+        _lastBeat = Math.Max(_lastBeat, beat.Sequence);
     }
 
     /// <summary>Performs what the arbiter's client asks for, or what its answer means.</summary>
@@ -236,7 +242,7 @@ public sealed class ReplicaCore
 
     internal void OpenSession(string peer, ChannelSession session)
     {
-        (Peer, Session, _peerRestarted) = (peer, session, false);
+        (Peer, Session, _lastBeat) = (peer, session, 0);
         Evidence.Clear();
     }
 

@@ -17,12 +17,6 @@ public abstract record ReplicaInput
     /// <summary>Time has passed. Given at least every <see cref="ProtectionOptions.HeartbeatInterval"/>, or half the pause guard if that is less.</summary>
     public sealed record Tick : ReplicaInput;
 
-    /// <summary>A node sent a heartbeat.</summary>
-    public sealed record NodeHeard(string Node) : ReplicaInput;
-
-    /// <summary>The connection to a node was lost and is there again: messages that were under way may be lost.</summary>
-    public sealed record NodeReconnected(string Node) : ReplicaInput;
-
     /// <summary>A node has begun anew: its former process, and every replica that was in it, is gone.</summary>
     public sealed record NodeRestarted(string Node) : ReplicaInput;
 

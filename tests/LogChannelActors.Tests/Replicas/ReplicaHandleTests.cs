@@ -41,7 +41,7 @@ public sealed class ReplicaHandleTests : TestKit
     [Fact]
     public void Replica_without_a_peer_is_not_told_of_nodes_and_one_that_is_over_of_nothing()
     {
-        handle.NodeHeard("B");
+        handle.Restarted("B");
         handle.Protect("B");
         Assert.Equal("B", ExpectMsg<ReplicaInput.Protect>(TimeSpan.FromMinutes(1)).PeerNode);
 

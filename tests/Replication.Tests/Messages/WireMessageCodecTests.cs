@@ -32,6 +32,8 @@ public sealed class WireMessageCodecTests
         new CloneOffer(1, 2, "vm", "node-1", "ftvm64-v1 ram=64M", 1, 4096, 65536),
         new CloneAnswer(1, 2, ""),
         new BackupFitness(1, 2, ""),
+        new ReplicaBeat(1, 2, 3),
+        new ReplicaBeat(ulong.MaxValue, ulong.MaxValue, long.MaxValue),
         new BackupFitness(1, ulong.MaxValue, new string('t', ChannelClosed.TextMax)),
         new CloneAnswer(1, 2, "another CPU vendor: use a host of the same kind"),
         new ClonePages(1, 2, 3, [.. Enumerable.Range(0, 300).Select(i => (byte)i)]),

@@ -118,6 +118,9 @@ internal sealed class CorePair
 
     public ProtectionOptions Options { get; }
 
+    /// <summary>Heartbeats that were sent.</summary>
+    public long Beats { get; set; }
+
     public CoreHost A { get; }
 
     public CoreHost B { get; }

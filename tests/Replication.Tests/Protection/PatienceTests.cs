@@ -13,15 +13,15 @@ public sealed class PatienceTests
     private static readonly ReplicaIdentity A = new("vm", "a", 1), B = new("vm", "b", 1);
 
     [Fact]
-    public void Syncing_backup_waits_while_its_primarys_node_beats()
+    public void Syncing_backup_waits_while_its_primarys_process_beats()
     {
         var backup = ReplicaCore.StartBackup(SetupOf(B), new CloneOffer(1, 1, "vm", "a", "profile", 1, 4096, 2), At(0));
         backup.Step(At(0), new ReplicaInput.Begin());
         for (int ms = TickMs; ms <= 4000; ms += TickMs)
         {
-            ReplicaInput input = ms % 50 == 0 ? new ReplicaInput.NodeHeard("a") : new ReplicaInput.Tick();
+            ReplicaInput input = ms % 50 == 0 ? new ReplicaInput.Received(new ReplicaBeat(1, 1, ms / 50)) : new ReplicaInput.Tick();
             ReplicaEffect.HaltReplica? halt = backup.Step(At(ms), input).OfType<ReplicaEffect.HaltReplica>().FirstOrDefault();
-            Assert.True(halt is null, $"gave up after {ms} ms, while the node of its primary beats: {halt}");
+            Assert.True(halt is null, $"gave up after {ms} ms, while the process of its primary beats: {halt}");
         }
     }
 
@@ -51,13 +51,13 @@ public sealed class PatienceTests
     }
 
     [Fact]
-    public void Syncing_backup_does_not_wait_for_ever_for_a_primary_whose_node_beats()
+    public void Syncing_backup_does_not_wait_for_ever_for_a_primary_whose_process_beats()
     {
         var pair = new CorePair();
         pair.Cloning();
         pair.B.Step(pair.Now, new ReplicaInput.Received(pair.A.Sent.Dequeue()));
 
-        int waited = Enumerable.Range(1, 3000).First(_ => PassWithBeats(pair, pair.B, "A").OfType<ReplicaEffect.HaltReplica>().Any()) * TickMs;
+        int waited = Enumerable.Range(1, 3000).First(_ => PassWithBeats(pair, pair.B).OfType<ReplicaEffect.HaltReplica>().Any()) * TickMs;
 
         Assert.Equal(Options.PatienceMax, TimeSpan.FromMilliseconds(waited));
     }
@@ -84,28 +84,27 @@ public sealed class PatienceTests
 
     /// <summary>Only the time out of the channel makes a backup go live: the old process may still act until its lease has run out.</summary>
     [Fact]
-    public void Heartbeats_of_a_new_process_do_not_keep_the_primary_of_the_old_one_alive()
+    public void Heartbeats_of_another_session_do_not_keep_the_primary_of_the_old_one_alive()
     {
         CorePair pair = CorePair.Protected();
-        pair.B.Step(pair.Now, new ReplicaInput.NodeRestarted("A"));
 
-        int waited = Enumerable.Range(1, 300).First(_ => PassWithBeats(pair, pair.B, "A").OfType<ReplicaEffect.AskArbiter>().Any()) * TickMs;
+        int waited = Enumerable.Range(1, 300).First(_ => PassWithBeats(pair, pair.B, attempt: 9).OfType<ReplicaEffect.AskArbiter>().Any()) * TickMs;
 
         Assert.InRange(waited, (int)Options.FailureTimeout.TotalMilliseconds - TickMs, (int)Options.FailureTimeout.TotalMilliseconds + TickMs);
     }
 
     [Fact]
-    public void Primary_that_has_yielded_waits_for_its_backup_as_long_as_its_node_beats()
+    public void Primary_that_has_yielded_waits_for_its_backup_as_long_as_its_process_beats()
     {
         CorePair pair = Yielded();
 
         for (int ms = 0; ms < Options.PatienceMax.TotalMilliseconds - (2 * TickMs); ms += TickMs)
-            Assert.Empty(PassWithBeats(pair, pair.A, "B").OfType<ReplicaEffect.AskArbiter>());
-        Assert.Contains(Enumerable.Range(0, 10), _ => PassWithBeats(pair, pair.A, "B").OfType<ReplicaEffect.AskArbiter>().Any());
+            Assert.Empty(PassWithBeats(pair, pair.A).OfType<ReplicaEffect.AskArbiter>());
+        Assert.Contains(Enumerable.Range(0, 10), _ => PassWithBeats(pair, pair.A).OfType<ReplicaEffect.AskArbiter>().Any());
     }
 
     [Fact]
-    public void Primary_that_has_yielded_goes_on_when_its_backups_node_falls_silent() =>
+    public void Primary_that_has_yielded_goes_on_when_its_backups_process_falls_silent() =>
         Assert.Contains("AskArbiter", CorePair.Words(Yielded() is var pair ? pair.PassFor(pair.A, 400) : []), StringComparison.Ordinal);
 
     [Fact]
@@ -191,10 +190,11 @@ public sealed class PatienceTests
         return pair;
     }
 
-    private static List<ReplicaEffect> PassWithBeats(CorePair pair, CoreHost host, string node)
+    private static List<ReplicaEffect> PassWithBeats(CorePair pair, CoreHost host, ulong? attempt = null)
     {
         List<ReplicaEffect> effects = pair.PassFor(host, TickMs);
-        effects.AddRange(host.Step(pair.Now, new ReplicaInput.NodeHeard(node)));
+        ChannelSession session = host.Core!.Session;
+        effects.AddRange(host.Step(pair.Now, new ReplicaInput.Received(new ReplicaBeat(session.Generation, attempt ?? session.Attempt, ++pair.Beats))));
         return effects;
     }
 

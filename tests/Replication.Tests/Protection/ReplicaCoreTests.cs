@@ -273,8 +273,23 @@ public sealed class ReplicaCoreTests
 
         Assert.Empty(pair.A.Step(pair.Now, new ReplicaInput.Received(new ChannelClosed(1, 9, ChannelCloseReason.TookOver, "forged"))));
         Assert.Empty(pair.A.Step(pair.Now, new ReplicaInput.CopyRead(new ChannelSession(1, 9), new CloneSenderInput.BlocksFailed("late"))));
-        Assert.Empty(pair.A.Step(pair.Now, new ReplicaInput.NodeReconnected("C")));
+        Assert.Empty(pair.A.Step(pair.Now, new ReplicaInput.Received(new ReplicaBeat(1, 9, 1))));
+        Assert.Empty(pair.A.Step(pair.Now, new ReplicaInput.Received(new ReplicaBeat(1, 9, 7))));
         Assert.Equal(0, pair.A.Core!.View(pair.Now).Reconnects);
+    }
+
+    [Theory]
+    [InlineData(0, new long[] { 1, 2, 3 })]
+    [InlineData(0, new long[] { 5, 5, 4, 6 })]
+    [InlineData(1, new long[] { 1, 3 })]
+    [InlineData(2, new long[] { 1, 3, 9, 10 })]
+    public void Heartbeats_that_are_missing_resume_the_channel(int resumed, long[] beats)
+    {
+        CorePair pair = Protected();
+        foreach (long beat in beats)
+            pair.A.Step(pair.Now, new ReplicaInput.Received(new ReplicaBeat(pair.A.Core!.Session.Generation, pair.A.Core.Session.Attempt, beat)));
+
+        Assert.Equal(resumed, pair.A.Core!.View(pair.Now).Reconnects);
     }
 
     [Fact]
