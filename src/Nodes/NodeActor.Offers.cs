@@ -87,7 +87,11 @@ public sealed partial class NodeActor
         {
             throw new NodeRefusedException($"{settings.Name} has a replica of {offer.Vm} already.");
         }
-        present.Process.Tell(new VmCommand.OfferedAgain(offer));
+        if (present.HasBegun)
+        {
+            present.Process.Tell(new VmCommand.OfferedAgain(offer));
+            Accepted(offer, present);
+        }
         return true;
     }
 
@@ -105,6 +109,10 @@ public sealed partial class NodeActor
             if (refusal is not null)
             {
                 Refuse(offer, refusal);
+            }
+            else if (entries.TryGetValue(offer.Vm, out NodeEntry? begun))
+            {
+                Accepted(offer, begun);
             }
         });
     }
@@ -156,6 +164,25 @@ public sealed partial class NodeActor
         // What it quotes came from the other node.
         why = PeerText.OneLine(why, ChannelClosed.TextMax);
         log.Warning("{0}: refused the copy that {1} offers: {2}", offer.Vm, PeerText.OneLine(offer.Node), why);
-        new NodePort(Context.System, settings, offer.Vm, Self).Send(offer.Node, new CloneAnswer(offer.Generation, offer.Attempt, why));
+        Judged(offer, "", why);
+    }
+
+    private void Accepted(CloneOffer offer, NodeEntry backup) => Judged(offer, backup.Address!, "");
+
+    private void Judged(CloneOffer offer, string address, string refusal)
+    {
+        if (peers.TryGetValue(offer.Node, out IActorRef? peer))
+        {
+            peer.Tell(new OfferJudged(settings.Name, offer.Vm, offer.Generation, offer.Attempt, address, refusal));
+        }
+    }
+
+    /// <summary>A node has judged the offer of a copy of a VM that is live here.</summary>
+    private void Hear(OfferJudged judged)
+    {
+        if (entries.TryGetValue(judged.Vm, out NodeEntry? entry) && entry.End is null)
+        {
+            entry.Process.Tell(new VmCommand.OfferJudged(judged.NodeName, new CloneAnswer(judged.Generation, judged.Attempt, judged.Refusal), judged.Address));
+        }
     }
 }

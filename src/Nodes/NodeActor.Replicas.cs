@@ -81,7 +81,7 @@ public sealed partial class NodeActor
         switch (report)
         {
             case VmReport.Began began:
-                (entry.HasBegun, entry.View) = (true, began.View);
+                (entry.HasBegun, entry.View, entry.Address) = (true, began.View, began.Address);
                 entry.Begun(null);
                 break;
             case VmReport.CannotBegin cannot:
@@ -92,6 +92,12 @@ public sealed partial class NodeActor
                 break;
             case VmReport.Changed changed:
                 entry.View = changed.View;
+                break;
+            case VmReport.Offers offers:
+                if (peers.TryGetValue(offers.Node, out IActorRef? peer))
+                {
+                    peer.Tell(offers.Offer);
+                }
                 break;
             case VmReport.Dropped dropped:
                 entry.Reprotection.Lost(dropped.Cause, dropped.Peer);

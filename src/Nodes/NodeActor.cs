@@ -1,3 +1,4 @@
+using System.Globalization;
 using Akka.Actor;
 using Akka.Event;
 using Akka.Remote;
@@ -63,6 +64,7 @@ public sealed partial class NodeActor : ReceiveActor, IWithTimers
         Receive<CloneOffer>(offer => senders.IsFrom(Sender, offer.Node), Take);
         Receive<VmQuestion>(question => senders.IsFrom(Sender, question.NodeName), AnswerTo);
         Receive<VmAnswer>(answer => senders.IsFrom(Sender, answer.NodeName), Hear);
+        Receive<OfferJudged>(judged => senders.IsFrom(Sender, judged.NodeName), Hear);
         Receive<SettingsTold>(told => senders.IsFrom(Sender, told.NodeName), Hear);
         Receive<IWireMessage>(message => log.Warning("A {0} of {1} in another node's name is dropped", message.GetType().Name, senders.Describe(Sender)));
         Receive<VmReport>(Take);
@@ -87,6 +89,14 @@ public sealed partial class NodeActor : ReceiveActor, IWithTimers
     /// <summary>Props of a node.</summary>
     public static Props Props(NodeOptions settings) => Akka.Actor.Props.Create(() => new NodeActor(settings));
 
+    /// <summary>The actor of the node that is reached at an address, host:port.</summary>
+    public static ActorPath PathOf(ActorSystem system, string address)
+    {
+        ArgumentNullException.ThrowIfNull(address);
+        int colon = address.LastIndexOf(':');
+        return new VmAddress(address[..colon], int.Parse(address.AsSpan(colon + 1), CultureInfo.InvariantCulture)).Root(system) / "user" / Name;
+    }
+
     /// <summary>A process that failed is never started again by itself: that would begin its VM anew beside the backup that takes over.</summary>
     protected override SupervisorStrategy SupervisorStrategy() => new OneForOneStrategy(failure =>
     {
@@ -99,7 +109,7 @@ public sealed partial class NodeActor : ReceiveActor, IWithTimers
     {
         foreach (string peer in settings.Peers.Keys)
         {
-            peers[peer] = ((ExtendedActorSystem)Context.System).Provider.ResolveActorRef(NodePort.RootOf(Context.System, settings, peer)! / "user" / Name);
+            peers[peer] = ((ExtendedActorSystem)Context.System).Provider.ResolveActorRef(PathOf(Context.System, settings.Peers[peer]));
         }
         TimeSpan interval = settings.Protection.HeartbeatInterval;
         Context.System.EventStream.Subscribe(Self, typeof(AssociatedEvent));

@@ -34,6 +34,9 @@ internal sealed class NodeEntry
     /// <summary>The replica is there, or was.</summary>
     public bool HasBegun { get; set; }
 
+    /// <summary>Where its process is reached by that of the other replica; null before it has begun.</summary>
+    public string? Address { get; set; }
+
     /// <summary>Who waits for an answer of its process, by the number of the question. Told null when there will be none.</summary>
     public SortedDictionary<long, Action<VmReport.Answer?>> Waiting { get; } = [];
 

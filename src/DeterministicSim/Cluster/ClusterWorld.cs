@@ -357,7 +357,8 @@ internal sealed class ClusterWorld : IDisposable
         OutputMarks marks = Checks.Outputs.Watch();
         var steps = new StepChecks(this, host);
         var port = new WatchedPort(this, host, definition.Shell.Port, () => tracked);
-        return definition with
+        ReplicaDefinition? adapted = null;
+        return adapted = definition with
         {
             Shell = definition.Shell with
             {
@@ -408,7 +409,7 @@ internal sealed class ClusterWorld : IDisposable
                 tracked = new TrackedReplica(host, incarnation, handle, marks, steps) { Machine = made };
                 Checks.ReplicaBegins(host);
                 host.Replicas.Add(tracked);
-                Mutant.Created(host, definition);
+                Mutant.Created(host, adapted!);
             },
             Ended = end =>
             {

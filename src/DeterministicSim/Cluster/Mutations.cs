@@ -212,7 +212,7 @@ internal sealed class MuteChannel(ClusterWorld world) : Mutant(world)
             ? append with { Generation = append.Generation + 1000 } : base.Sending(from, message);
 }
 
-/// <summary>A node takes a peer's heartbeat for that of another process, now and then.</summary>
+/// <summary>A replica is told that its peer's node was started anew, now and then.</summary>
 internal sealed class FalseRestart(ClusterWorld world) : Mutant(world)
 {
     public override IChannelMessage Sending(TrackedReplica? from, IChannelMessage message)
@@ -225,19 +225,18 @@ internal sealed class FalseRestart(ClusterWorld world) : Mutant(world)
     }
 }
 
-/// <summary>A node forgets a replica that is being made by a copy, and takes the same offer again, since its answer is lost.</summary>
+/// <summary>A process forgets the replica that it makes of a copy, and makes another.</summary>
 internal sealed class ForgottenReplica(ClusterWorld world) : Mutant(world)
 {
     private static readonly TimeSpan Soon = TimeSpan.FromMilliseconds(50);
-
-    public override IChannelMessage Sending(TrackedReplica? from, IChannelMessage message) =>
-        message is CloneAnswer answer ? answer with { Generation = answer.Generation + 1000 } : base.Sending(from, message);
+    private bool _isMade;
 
     public override void Created(SimulatedHost host, ReplicaDefinition definition)
     {
-        if (definition.Offer is { } offer && host.System is { } system)
+        if (definition.Offer is not null && host.System is { } system && !_isMade)
         {
-            World.Simulation.Schedule(system, Soon, () => definition.Ended(new ReplicaEnd(HaltReason.Left, offer.Generation, "forgotten")));
+            _isMade = true;
+            World.Simulation.Schedule(system, Soon, () => system.ActorOf(ReplicaActor.Props(definition)));
         }
     }
 }

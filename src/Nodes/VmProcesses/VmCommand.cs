@@ -30,6 +30,12 @@ public abstract record VmCommand
     /// <summary>The accepted offer came once more.</summary>
     public sealed record OfferedAgain(CloneOffer Offer) : VmCommand;
 
+    /// <summary>The node of the backup to be has judged an offer.</summary>
+    /// <param name="Node">That node.</param>
+    /// <param name="Answer">In the words of the channel: accepted, or why not.</param>
+    /// <param name="Address">Where the new backup's process is; empty if it was refused.</param>
+    public sealed record OfferJudged(string Node, CloneAnswer Answer, string Address) : VmCommand;
+
     /// <summary>An operator asks for something. Judged by how the replica stands when it has done all that was asked before, and answered once by <see cref="VmReport.Answered"/>.</summary>
     /// <param name="Number">Comes back with the answer.</param>
     /// <param name="Verb">What is asked for.</param>

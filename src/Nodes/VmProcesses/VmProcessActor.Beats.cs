@@ -19,7 +19,7 @@ public sealed partial class VmProcessActor
     private static readonly TimeSpan BehindAnEnd = TimeSpan.FromMilliseconds(20);
 
     private readonly HashSet<Address> associated = [];
-    private NodePort? port;
+    private VmPort? port;
     private long beats;
 
     private void Beat()

@@ -117,6 +117,23 @@ public sealed partial class VmProcessActor
     private NodeRefusedException CannotReadArbiter(Exception failed) =>
         new($"{settings.Name} cannot read the arbiter's records of {vm} in {settings.Arbiter.Place} now: {failed.Message}", failed);
 
+    /// <summary>The new backup's process is there, and answers by itself; or it was refused, and the replica is told in its stead.</summary>
+    private void OnJudged(VmCommand.OfferJudged judged)
+    {
+        if (View is null || replica!.Link is not { } link || link.Node != judged.Node || link.Session != new ChannelSession(judged.Answer.Generation, judged.Answer.Attempt))
+        {
+            return;
+        }
+        if (judged.Answer.Refusal.Length > 0)
+        {
+            replica.Received(judged.Answer);
+        }
+        else if (VmAddress.TryRead(judged.Address, out VmAddress? backup))
+        {
+            port!.Know(judged.Node, backup);
+        }
+    }
+
     /// <summary>Called on the wire's threads.</summary>
     private void Received(IChannelMessage message, IActorRef sender)
     {
@@ -130,7 +147,12 @@ public sealed partial class VmProcessActor
     {
         IScheduler scheduler = Context.System.Scheduler;
         VmProfile named = profile!;
-        port = new NodePort(Context.System, settings, vm, self);
+        port = new VmPort(Context.System, settings, vm, self, (node, copy) => agent.Tell(new VmReport.Offers(node, copy), self));
+        if (offer is not null)
+        {
+            port.Know(offer.Node, VmAddress.TryRead(offer.Address, out VmAddress? primary) ? primary
+                : throw new NodeRefusedException($"The offer of {offer.Node} does not say where its process is: '{PeerText.OneLine(offer.Address)}'."));
+        }
         return new ReplicaDefinition
         {
             Shell = new ReplicaShellOptions

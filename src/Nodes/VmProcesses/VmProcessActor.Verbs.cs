@@ -83,7 +83,7 @@ public sealed partial class VmProcessActor
 
     private static Awaited Answered(VmReport.Answered answer) => new(() => answer, () => answer, default);
 
-    private static Awaited Done(long number, string text, BackupWish wish = BackupWish.AsBefore) => Answered(new VmReport.Answered(number, IsDone: true, text, wish));
+    private static Awaited Done(long number, string text) => Answered(new VmReport.Answered(number, IsDone: true, text));
 
     private Awaited Protect(long number, ReplicaStatus status, string node)
     {
@@ -93,8 +93,17 @@ public sealed partial class VmProcessActor
                 + "'ftakka vm unprotect' gives that up.");
         }
         replica!.Protect(node);
-        return Done(number, $"{vm} is being copied to {node}; 'ftakka vm status' shows how far it is", BackupWish.Wanted);
+        var done = new VmReport.Answered(number, IsDone: true, $"{vm} is being copied to {node}; 'ftakka vm status' shows how far it is", BackupWish.Wanted);
+        return new Awaited(() => OutcomeOfProtect(done), () => done, Now + VerbPatience);
     }
+
+    /// <summary>A copy begins as soon as the machine runs, and may have failed already when this looks.</summary>
+    private VmReport.Answered? OutcomeOfProtect(VmReport.Answered done) => View switch
+    {
+        null => Refused(done.Number, $"The VM {vm} has ended here meanwhile: {end?.What}"),
+        { Status.Role: not ReplicaRole.Solo } or { LastError: not null } => done,
+        _ => null,
+    };
 
     private Awaited Unprotect(long number, ReplicaStatus status)
     {

@@ -50,6 +50,7 @@ public sealed partial class VmProcessActor : ReceiveActor, IWithTimers
         Receive<VmCommand.Start>(Start);
         Receive<VmCommand.TakeCopy>(TakeCopy);
         Receive<VmCommand.OfferedAgain>(message => replica?.Received(message.Offer));
+        Receive<VmCommand.OfferJudged>(OnJudged);
         Receive<VmCommand.Ask>(Ask);
         Receive<VmCommand.Order>(Obey);
         Receive<VmCommand.Look>(message => agent.Tell(new VmReport.Settled(message.Number, View)));
@@ -58,7 +59,7 @@ public sealed partial class VmProcessActor : ReceiveActor, IWithTimers
         Receive<VmCommand.TypeConsole>(TypeConsole);
         Receive<VmCommand.NodeRestarted>(message => replica?.Restarted(message.Node));
         Receive<VmReport.Answer>(answer => agent.Tell(answer));
-        Receive<Made>(made => agent.Tell(new VmReport.Began(made.Handle.View)));
+        Receive<Made>(made => agent.Tell(new VmReport.Began(made.Handle.View, VmAddress.Of(Context.System).ToString())));
         Receive<ViewMoved>(_ => OnViewMoved());
         Receive<VmReport.Dropped>(dropped => agent.Tell(dropped));
         Receive<ReplicaEnded>(message => OnEnded(message.End));

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using FtAkka.LogChannelActors.Replicas;
+using FtAkka.Replication.Messages;
 using FtAkka.Replication.Protection;
 
 namespace FtAkka.Nodes.VmProcesses;
@@ -17,7 +18,8 @@ public abstract record VmReport
 
     /// <summary>The replica is there, and the arbiter knows its owner.</summary>
     /// <param name="View">How it stands.</param>
-    public sealed record Began(ReplicaView View) : VmReport;
+    /// <param name="Address">Where other processes reach it.</param>
+    public sealed record Began(ReplicaView View, string Address) : VmReport;
 
     /// <summary>There is no replica, and the process ends. The VM has run nowhere.</summary>
     /// <param name="Why">For people.</param>
@@ -26,6 +28,11 @@ public abstract record VmReport
     /// <summary>Something by which a node decides has changed.</summary>
     /// <param name="View">How the replica stands now.</param>
     public sealed record Changed(ReplicaView View) : VmReport;
+
+    /// <summary>The replica offers a copy. It is repeated until it is answered.</summary>
+    /// <param name="Node">For whom.</param>
+    /// <param name="Offer">The offer, with the address of the process.</param>
+    public sealed record Offers(string Node, CloneOffer Offer) : VmReport;
 
     /// <summary>A live replica goes on without its backup.</summary>
     /// <param name="Cause">Why.</param>

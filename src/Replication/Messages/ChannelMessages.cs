@@ -124,9 +124,13 @@ public sealed record FailoverYield(ulong Generation, ulong Attempt, ulong LastLs
 /// <param name="LogVersion">Version of the log's format.</param>
 /// <param name="PageBytes">Size of a page.</param>
 /// <param name="PageCount">Pages of memory, numbered from 0.</param>
+/// <param name="Address">Where the primary's process is reached, in at most <see cref="AddressMax"/> characters; empty until its host has filled it in.</param>
 public sealed record CloneOffer(
-    ulong Generation, ulong Attempt, string Vm, string Node, string Profile, int LogVersion, int PageBytes, long PageCount) : IChannelMessage
+    ulong Generation, ulong Attempt, string Vm, string Node, string Profile, int LogVersion, int PageBytes, long PageCount, string Address = "") : IChannelMessage
 {
+    /// <summary>Longest address in characters: a host name, a port and a key's fingerprint.</summary>
+    public const int AddressMax = 512;
+
     /// <summary>Longest name in characters.</summary>
     public const int NameMax = 255;
 

@@ -90,6 +90,7 @@ public static partial class WireMessageCodec
         writer.Write(message.LogVersion);
         writer.Write(message.PageBytes);
         writer.Write(message.PageCount);
+        writer.Write(message.Address);
     }
 
     private static CloneOffer? ReadCloneOffer(ref MessagePackReader reader)
@@ -99,8 +100,9 @@ public static partial class WireMessageCodec
         string? profile = ReadText(ref reader, CloneOffer.ProfileMax);
         int version = reader.ReadInt32(), pageBytes = reader.ReadInt32();
         long pages = reader.ReadInt64();
-        return vm is { Length: > 0 } && node is { Length: > 0 } && profile is not null && pageBytes > 0 && pages > 0
-            ? new CloneOffer(generation, attempt, vm, node, profile, version, pageBytes, pages) : null;
+        string? address = ReadText(ref reader, CloneOffer.AddressMax);
+        return vm is { Length: > 0 } && node is { Length: > 0 } && profile is not null && pageBytes > 0 && pages > 0 && address is not null
+            ? new CloneOffer(generation, attempt, vm, node, profile, version, pageBytes, pages, address) : null;
     }
 
     private static void WriteCloneAnswer(ref MessagePackWriter writer, CloneAnswer message)

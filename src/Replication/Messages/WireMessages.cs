@@ -55,6 +55,19 @@ public sealed record VmQuestion(string NodeName, string Vm) : IWireMessage;
 /// <param name="Generation">Generation of that replica; 0 if it has none.</param>
 public sealed record VmAnswer(string NodeName, string Vm, ReplicaRole Role, ulong Generation) : IWireMessage;
 
+/// <summary>Node → node of the primary: what has become of its <see cref="CloneOffer"/>. Repeated when the offer is.</summary>
+/// <param name="NodeName">Name of the sender; at most <see cref="Heartbeat.NodeNameMax"/> characters.</param>
+/// <param name="Vm">Name of the VM; at most <see cref="CloneOffer.NameMax"/> characters.</param>
+/// <param name="Generation">The offer's.</param>
+/// <param name="Attempt">The offer's.</param>
+/// <param name="Address">Where the process of the new backup is reached, in at most <see cref="CloneOffer.AddressMax"/> characters; empty if there is none.</param>
+/// <param name="Refusal">Empty if there is one; otherwise why not, in at most <see cref="ChannelClosed.TextMax"/> characters.</param>
+public sealed record OfferJudged(string NodeName, string Vm, ulong Generation, ulong Attempt, string Address, string Refusal) : IWireMessage
+{
+    /// <inheritdoc/>
+    public int ContentBytes => Refusal.Length * 3;
+}
+
 /// <summary>Node → a node that it hears for the first time, or again after a loss: settings that all nodes must have alike. Not answered: each node tells its own.</summary>
 /// <param name="NodeName">Name of the sender; at most <see cref="Heartbeat.NodeNameMax"/> characters.</param>
 /// <param name="Settings">Lines of key=value.</param>

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Globalization;
 using System.Text;
 using Akka.Actor;
+using FtAkka.LogChannelActors;
 using FtAkka.Nodes;
 using FtAkka.Nodes.Arbiters;
 using FtAkka.TinyGuests;
@@ -70,6 +71,27 @@ internal sealed class Cluster : IAsyncDisposable
         NodeOptions options = settings.ToOptions();
         var system = ActorSystem.Create(NodeOptions.SystemName, settings.Akka);
         nodes[name] = new Node(system, system.ActorOf(NodeActor.Props(change?.Invoke(options) ?? options), NodeActor.Name));
+    }
+
+    /// <summary>Starts a member that has no node, and offers copies.</summary>
+    public void StartOffering(string name)
+    {
+        var system = ActorSystem.Create(NodeOptions.SystemName, SettingsOf(name).Akka);
+        nodes[name] = new Node(system, system.ActorOf(Props.Create<OfferingNode>(), NodeActor.Name));
+    }
+
+    /// <summary>A node's actor, as a message of another node reaches it.</summary>
+    public IActorRef NodeSeenFrom(string from, string node)
+    {
+        ActorSystem system = SystemOf(from);
+        return ((ExtendedActorSystem)system).Provider.ResolveActorRef(NodeActor.PathOf(system, SettingsOf(from).Peers[node]));
+    }
+
+    /// <summary>The replica of the VM on a node, as a message of another node reaches it.</summary>
+    public IActorRef ReplicaSeenFrom(string from, string node)
+    {
+        ActorSystem system = SystemOf(from);
+        return ((ExtendedActorSystem)system).Provider.ResolveActorRef(ReplicaEndpoint.PathOf(NodeActor.PathOf(system, SettingsOf(from).Peers[node]).Root, Vm));
     }
 
     public ActorSystem SystemOf(string name) => nodes[name].System;

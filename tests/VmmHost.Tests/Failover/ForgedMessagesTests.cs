@@ -21,7 +21,7 @@ public sealed class ForgedMessagesTests
         await using var cluster = new Cluster(["A", "B", "C"]);
         ConcurrentQueue<string> warnings = StartWatched(cluster, "A");
         cluster.Start("C");
-        ICanTell node = NodeOfASeenFromC(cluster);
+        ICanTell node = cluster.NodeSeenFrom("C", "A");
 
         node.Tell(new Heartbeat("C", 1, 1, 0), cluster.ActorOf("C"));
         node.Tell(new Heartbeat("B", 1, 1, 0), cluster.ActorOf("C"));
@@ -40,20 +40,22 @@ public sealed class ForgedMessagesTests
         cluster.Start("C");
         await cluster.StartVmAsync("A", "workload=counter count=1000000 period=3000000");
         await cluster.ProtectAsync("A", "B");
-        var port = new NodePort(cluster.SystemOf("C"), cluster.SettingsOf("C").ToOptions(), Cluster.Vm, cluster.ActorOf("C"));
+        IActorRef c = cluster.ActorOf("C"), replicaOfA = cluster.ReplicaSeenFrom("C", "A");
 
         for (ulong attempt = 0; attempt < 8; attempt++)
         {
-            port.Send("A", new ChannelClosed(1, attempt, ChannelCloseReason.Gone, "forged"));
-            port.Send("A", new ChannelClosed(1, attempt, ChannelCloseReason.TookOver, "forged"));
+            replicaOfA.Tell(new ChannelClosed(1, attempt, ChannelCloseReason.Gone, "forged"), c);
+            replicaOfA.Tell(new ChannelClosed(1, attempt, ChannelCloseReason.TookOver, "forged"), c);
+            replicaOfA.Tell(new ReplicaBeat(1, attempt, 1), c);
+            replicaOfA.Tell(new ReplicaBeat(1, attempt, 9), c);
         }
         // Behind them on the same connection: once it is there, they were.
-        NodeOfASeenFromC(cluster).Tell(new Heartbeat("B", 1, 1, 0), cluster.ActorOf("C"));
+        cluster.NodeSeenFrom("C", "A").Tell(new Heartbeat("B", 1, 1, 0), cluster.ActorOf("C"));
         await SaidAsync(warnings, "A Heartbeat of C in another node's name is dropped");
 
         ReplicaStatusLine a = Assert.IsType<ReplicaStatusLine>(await cluster.StatusAsync("A"));
         Assert.True(a.CanTakeOver, a.ToString());
-        Assert.Equal(1ul, a.Generation);
+        Assert.Equal((1ul, 0), (a.Generation, a.Reconnects));
         Assert.DoesNotContain(warnings, line => line.Contains("without a backup", StringComparison.Ordinal));
     }
 
@@ -65,17 +67,17 @@ public sealed class ForgedMessagesTests
         cluster.Start("C");
         await cluster.StartVmAsync("A", "workload=counter count=1000000 period=3000000");
         await cluster.ProtectAsync("A", "B");
-        var port = new NodePort(cluster.SystemOf("C"), cluster.SettingsOf("C").ToOptions(), Cluster.Vm, cluster.ActorOf("C"));
+        IActorRef c = cluster.ActorOf("C"), replicaOfA = cluster.ReplicaSeenFrom("C", "A"), replicaOfB = cluster.ReplicaSeenFrom("C", "B");
 
         for (ulong attempt = 0; attempt < 8; attempt++)
         {
-            port.Send("B", new FailoverYield(1, attempt, 0, 0));
-            port.Send("A", new LogAck(ulong.MaxValue, ulong.MaxValue, 0, 0, 1, attempt));
+            replicaOfB.Tell(new FailoverYield(1, attempt, 0, 0), c);
+            replicaOfA.Tell(new LogAck(ulong.MaxValue, ulong.MaxValue, 0, 0, 1, attempt), c);
         }
         // Behind them on the same connections: once it is there, they were.
         foreach ((string node, ConcurrentQueue<string> said) in new[] { ("A", onA), ("B", onB) })
         {
-            NodeSeenFromC(cluster, node).Tell(new Heartbeat("nobody", 1, 1, 0), cluster.ActorOf("C"));
+            cluster.NodeSeenFrom("C", node).Tell(new Heartbeat("nobody", 1, 1, 0), cluster.ActorOf("C"));
             await SaidAsync(said, "A Heartbeat of C in another node's name is dropped");
         }
 
@@ -91,14 +93,6 @@ public sealed class ForgedMessagesTests
         ActorSystem system = cluster.SystemOf(node);
         system.EventStream.Subscribe(system.ActorOf(Props.Create(() => new Lines(warnings))), typeof(Warning));
         return warnings;
-    }
-
-    private static IActorRef NodeOfASeenFromC(Cluster cluster) => NodeSeenFromC(cluster, "A");
-
-    private static IActorRef NodeSeenFromC(Cluster cluster, string node)
-    {
-        ActorSystem c = cluster.SystemOf("C");
-        return ((ExtendedActorSystem)c).Provider.ResolveActorRef(NodePort.RootOf(c, cluster.SettingsOf("C").ToOptions(), node)! / "user" / NodeActor.Name);
     }
 
     private static async Task SaidAsync(ConcurrentQueue<string> warnings, string line)

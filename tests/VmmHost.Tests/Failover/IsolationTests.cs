@@ -15,7 +15,7 @@ public sealed class IsolationTests
     public async Task Offer_with_a_null_disk_is_refused_and_harms_no_VM()
     {
         await using var cluster = new Cluster(["A", "B"]);
-        cluster.Start("A");
+        cluster.StartOffering("A");
         cluster.Start("B");
         await cluster.StartVmAsync("B", Console);
         string profile = SecondVm.Profile.Write().Replace("\"Disks\":[]", "\"Disks\":[null]", StringComparison.Ordinal);
@@ -29,13 +29,12 @@ public sealed class IsolationTests
     public async Task Offer_with_a_name_that_no_VM_may_have_harms_no_VM()
     {
         await using var cluster = new Cluster(["A", "B"]);
-        cluster.Start("A");
+        cluster.StartOffering("A");
         cluster.Start("B");
         await cluster.StartVmAsync("B", Console);
-        var port = new NodePort(cluster.SystemOf("A"), cluster.SettingsOf("A").ToOptions(), SecondVm.Name, cluster.ActorOf("A"));
         foreach (string name in new[] { "../other", "a b", "%2e", "$", "\n", new string('v', Replication.Messages.CloneOffer.NameMax) })
         {
-            port.Send("B", SecondVm.Offer(SecondVm.Profile.Write()) with { Vm = name });
+            cluster.NodeSeenFrom("A", "B").Tell(SecondVm.Offer(SecondVm.Profile.Write()) with { Vm = name }, cluster.ActorOf("A"));
         }
         // Behind them on the same connection: once this is answered, they were taken.
         Assert.False(string.IsNullOrEmpty(await SecondVm.OfferAsync(cluster, SecondVm.Offer(SecondVm.Profile.Write()))));
@@ -46,7 +45,7 @@ public sealed class IsolationTests
     public async Task Disk_outside_of_the_folders_that_a_node_allows_is_refused()
     {
         await using var cluster = new Cluster(["A", "B"]);
-        cluster.Start("A");
+        cluster.StartOffering("A");
         cluster.Start("B");
         await cluster.StartVmAsync("B", Console);   // its life is what an offer is waited by
         cluster.Arbiter.ClaimNow(new Replication.Protection.OwnershipClaim(new Replication.Protection.ReplicaIdentity(SecondVm.Name, "A", 1), 1));
@@ -66,7 +65,7 @@ public sealed class IsolationTests
     public async Task Link_out_of_the_folders_that_a_node_allows_is_refused()
     {
         await using var cluster = new Cluster(["A", "B"]);
-        cluster.Start("A");
+        cluster.StartOffering("A");
         cluster.Start("B");
         await cluster.StartVmAsync("B", Console);
         cluster.Arbiter.ClaimNow(new Replication.Protection.OwnershipClaim(new Replication.Protection.ReplicaIdentity(SecondVm.Name, "A", 1), 1));

@@ -150,7 +150,7 @@ public sealed class PromiseTests
     public async Task Offer_of_a_VM_with_an_empty_record_is_refused_and_harms_no_other()
     {
         await using var cluster = new Cluster(["A", "B"]);
-        cluster.Start("A");
+        cluster.StartOffering("A");
         cluster.Start("B");
         await cluster.StartVmAsync("B", Console);
         File.WriteAllText(SecondVm.Record(cluster), "");

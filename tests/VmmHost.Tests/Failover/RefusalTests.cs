@@ -98,27 +98,11 @@ public sealed class RefusalTests
     private static async Task<bool> IsAnsweredAsync(Cluster cluster, CloneOffer offer, TimeSpan patience) =>
         await OfferAsync(cluster, offer, patience) is not null;
 
-    private static async Task<string?> OfferAsync(Cluster cluster, CloneOffer offer, TimeSpan patience)
+    private static Task<string?> OfferAsync(Cluster cluster, CloneOffer offer, TimeSpan patience)
     {
-        cluster.Start("A");
+        cluster.StartOffering("A");
         cluster.Start("B");
-        ActorSystem a = cluster.SystemOf("A");
-        var answered = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
-        using var endpoint = new ReplicaEndpoint(a, Offered, (message, _) =>
-        {
-            if (message is CloneAnswer answer)
-            {
-                answered.TrySetResult(answer.Refusal);
-            }
-        });
-        NodeSettings settings = NodeSettings.Read(cluster.Files.ConfigOf(cluster.Files.Nodes[0]), "A", insecure: false);
-        var port = new NodePort(a, settings.ToOptions(), Offered, endpoint);
         DateTime end = DateTime.UtcNow + patience;
-        while (!answered.Task.IsCompleted && DateTime.UtcNow < end)
-        {
-            port.Send("B", offer);
-            await Task.WhenAny(answered.Task, Task.Delay(200));
-        }
-        return answered.Task.IsCompleted ? await answered.Task : null;
+        return OfferingNode.OfferAsync(cluster, "B", offer, () => Task.FromResult(DateTime.UtcNow < end));
     }
 }

@@ -37,23 +37,10 @@ internal static class SecondVm
     public static CloneOffer Offer(string profile) => new(1, 1, Name, "A", profile, LogFrame.Version, 4096, 4096);
 
     /// <summary>What B answers to an offer of A; null: nothing.</summary>
-    public static async Task<string?> OfferAsync(Cluster cluster, CloneOffer offer)
+    public static Task<string?> OfferAsync(Cluster cluster, CloneOffer offer)
     {
-        var answered = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
-        using var endpoint = new ReplicaEndpoint(cluster.SystemOf("A"), Name, (message, _) =>
-        {
-            if (message is CloneAnswer answer)
-            {
-                answered.TrySetResult(answer.Refusal);
-            }
-        });
-        var port = new NodePort(cluster.SystemOf("A"), cluster.SettingsOf("A").ToOptions(), Name, cluster.ActorOf("A"));
-        for (DateTime end = DateTime.UtcNow + AnswerTime; !answered.Task.IsCompleted && DateTime.UtcNow < end && await LivesAsync(cluster, "B");)
-        {
-            port.Send("B", offer);
-            await Task.WhenAny(answered.Task, Task.Delay(200));
-        }
-        return answered.Task.IsCompleted ? await answered.Task : null;
+        DateTime end = DateTime.UtcNow + AnswerTime;
+        return OfferingNode.OfferAsync(cluster, "B", offer, async () => DateTime.UtcNow < end && await LivesAsync(cluster, "B"));
     }
 
     /// <summary>Whether the cluster's own VM, which was started on this node, still lives there.</summary>
