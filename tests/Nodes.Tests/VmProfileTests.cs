@@ -32,12 +32,12 @@ public sealed class VmProfileTests
     [InlineData("", "not understood")]
     [InlineData("{}", "not understood")]
     [InlineData("[1]", "not understood")]
-    [InlineData("""{"Name":"web","CpuModel":"ftvm64-v1","Semantics":1,"MemoryBytes":67108864,"Sockets":2}""", "same version")]
+    [InlineData("""{"Name":"web","CpuModel":"ftvm64-v1","Semantics":2,"MemoryBytes":67108864,"Sockets":2}""", "same version")]
     [InlineData("""{"Name":"web","CpuModel":"ftvm64-v1","MemoryBytes":67108864}""", "same version")] // as an older node offers it
-    [InlineData("""{"Name":"web","CpuModel":"ftvm64-v1","Semantics":2,"MemoryBytes":67108864}""", "CPU semantics 2, and this node under 1: both nodes must run the same version")]
-    [InlineData("""{"Name":"web","CpuModel":"ftvm64-v9","Semantics":1,"MemoryBytes":67108864}""", "ftvm64-v9")]
-    [InlineData("""{"Name":"../web","CpuModel":"ftvm64-v1","Semantics":1,"MemoryBytes":67108864}""", "letters, digits")]
-    [InlineData("""{"Name":"web","CpuModel":"ftvm64-v1","Semantics":1,"MemoryBytes":12345}""", "emory")]
+    [InlineData("""{"Name":"web","CpuModel":"ftvm64-v1","Semantics":1,"MemoryBytes":67108864}""", "CPU semantics 1, and this node under 2: both nodes must run the same version")]
+    [InlineData("""{"Name":"web","CpuModel":"ftvm64-v9","Semantics":2,"MemoryBytes":67108864}""", "ftvm64-v9")]
+    [InlineData("""{"Name":"../web","CpuModel":"ftvm64-v1","Semantics":2,"MemoryBytes":67108864}""", "letters, digits")]
+    [InlineData("""{"Name":"web","CpuModel":"ftvm64-v1","Semantics":2,"MemoryBytes":12345}""", "emory")]
     public void What_is_not_understood_is_refused_with_a_reason(string text, string reason)
     {
         Assert.Null(VmProfile.TryRead(text, out string refusal));

@@ -219,11 +219,11 @@ public sealed class RecordReplayTests : IDisposable
     public void Diff_names_other_cpu_semantics()
     {
         TinyRecording.Record(At("r"), "");
-        TinyRecording.CopyWith(At("r"), At("old"), "\"semantics\": 1,", "");
+        TinyRecording.CopyWith(At("r"), At("old"), "\"semantics\": 2,", "");
 
         Diff(At("r"), At("old"), out string text);
 
-        Assert.Contains("setting semantics: 1  0", text, StringComparison.Ordinal);
+        Assert.Contains("setting semantics: 2  0", text, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -28,8 +28,8 @@ internal enum InstructionTraits : ushort
     /// <summary>BT, BTS, BTR, BTC with a register offset: the memory form accesses the operand at EA + (offset &gt;&gt; log2 bits) * size, not at EA.</summary>
     BitString = 1 << 10,
     /// <summary>
-    /// The architecture leaves the result to the implementation (x87 transcendentals, RCPPS, RSQRTPS, BSWAP r16), and it is the host's: one reason why a
-    /// pair of replicas needs hosts of one CPU model. Undefined flags are a second one, except those of <see cref="MultiplyFlags"/>.
+    /// The architecture leaves the result to the implementation (x87 transcendentals, RCPPS, RSQRTPS, BSWAP r16). Some of these are ours, the others the host's: see
+    /// <see cref="CpuSemantics"/>.
     /// </summary>
     HostFamilyDependent = 1 << 11,
     /// <summary>#GP(0) if CPL is not 0.</summary>

@@ -1,14 +1,15 @@
 using FtAkka.Cpu.Architecture;
+using FtAkka.Cpu.Decoding;
 using FtAkka.Cpu.State;
 using Iced.Intel;
 
 namespace FtAkka.Cpu.Engine;
 
-/// <summary>DIV and IDIV of every size, with #DE as a value (Intel SDM vol. 2A). Flags, undefined after a division, stay as they are.</summary>
+/// <summary>DIV and IDIV of every size, with #DE as a value (Intel SDM vol. 2A).</summary>
 internal static unsafe class Division
 {
-    /// <summary>Executes the division at RIP.</summary>
-    public static InstructionOutcome Execute(CpuContext context, in Instruction instruction)
+    /// <summary>Executes the division at RIP. The flags, which the architecture leaves undefined, get our values or stay as they are.</summary>
+    public static InstructionOutcome Execute(CpuContext context, in Instruction instruction, bool definesFlags)
     {
         CpuState* s = context.State;
         int size = instruction.Code switch
@@ -53,6 +54,10 @@ internal static unsafe class Division
                 s->Gpr[0] = quotient;
                 s->Gpr[2] = remainder;
                 break;
+        }
+        if (definesFlags)
+        {
+            s->Rflags = (s->Rflags & ~(ulong)FlagEffects.Status) | FlagEffects.BehindDivision;
         }
         return context.Retire(instruction);
     }

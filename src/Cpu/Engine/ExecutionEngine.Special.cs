@@ -124,6 +124,11 @@ internal sealed unsafe partial class ExecutionEngine
         {
             return;
         }
+        if (_definesAll && DefinedResults.Handles(instruction))
+        {
+            CountOne(DefinedResults.Execute(_context, instruction), instruction.Code);
+            return;
+        }
         // With x87 exceptions unmasked, the status word has an error summary bit that only our handlers know.
         bool ours = (mode & BlockMode.X87Unmasked) != 0 && SystemInstructions.Handles(instruction.Code);
         if (rule.Class == InstructionClass.Reemit && !ours)
@@ -135,30 +140,31 @@ internal sealed unsafe partial class ExecutionEngine
         {
             SpillX87(); // not for every instruction: saving and loading the bank takes twice as long as all else about an exit
         }
-        InstructionOutcome outcome;
-        ulong ticks;
         if (instruction.Mnemonic is Mnemonic.Div or Mnemonic.Idiv)
         {
-            outcome = Division.Execute(_context, instruction);
-            ticks = 0;
-            if (outcome == InstructionOutcome.Retired)
-            {
-                ticks = 1;
-                _s->InterruptShadow = 0;
-                _s->Rflags &= ~ResumeFlag;
-            }
+            CountOne(Division.Execute(_context, instruction, _definesAll), instruction.Code);
+            return;
         }
-        else
-        {
-            // While the guest is being debugged, each iteration of a string instruction may trap.
-            bool stepping = _context.Watching || (_s->Rflags & TrapFlag) != 0;
-            outcome = SystemInstructions.Execute(_context, instruction, stepping ? 1 : (ulong)_left, out ticks);
-        }
+        // While the guest is being debugged, each iteration of a string instruction may trap.
+        bool stepping = _context.Watching || (_s->Rflags & TrapFlag) != 0;
+        InstructionOutcome outcome = SystemInstructions.Execute(_context, instruction, stepping ? 1 : (ulong)_left, out ulong ticks);
         if (ticks != 0)
         {
             Count((long)ticks);
         }
         Conclude(outcome, instruction.Code);
+    }
+
+    /// <summary>Concludes an instruction that is not in the table of system instructions: one tick, and the end of RF and the shadow, if it retired.</summary>
+    private void CountOne(InstructionOutcome outcome, Code code)
+    {
+        if (outcome == InstructionOutcome.Retired)
+        {
+            _s->InterruptShadow = 0;
+            _s->Rflags &= ~ResumeFlag;
+            Count(1);
+        }
+        Conclude(outcome, code);
     }
 
     private void Conclude(InstructionOutcome outcome, Code code)

@@ -46,6 +46,9 @@ internal sealed unsafe partial class ExecutionEngine : ITranslationObserver, IDi
     private bool _mappingDropped;
     private bool _x87Loaded;
 
+    /// <summary>Results that the architecture leaves open are ours (<see cref="CpuSemantics"/>), and not the host's.</summary>
+    private readonly bool _definesAll;
+
     /// <summary>The IA32_STAR that the segments in <see cref="EngineState"/> are from.</summary>
     private ulong _syscallStar;
     private int _deliveries;
@@ -64,6 +67,7 @@ internal sealed unsafe partial class ExecutionEngine : ITranslationObserver, IDi
         _context = new CpuContext { State = _s, Mmu = _mmu, Bus = bus, Model = model };
         _translator = new BlockTranslator(_stubs, _mmu.Tlb, _jumps, _tables, _es, InstructionFeatures.Ftvm64V1, options);
         _es->FlagNoise = options.FlagNoiseSeed;
+        _definesAll = options.Semantics >= CpuSemantics.UndefinedIsZero;
         _next = _stubs.End;
         _pageBlocks = new Block?[memory.PageCount];
         _pageLines = new ulong[memory.PageCount];
@@ -384,6 +388,7 @@ internal sealed unsafe partial class ExecutionEngine : ITranslationObserver, IDi
         Block block = _tables.Block(site.Block);
         Settle(block.InstructionCount - site.Index);
         _s->Rip = block.LinearAddress + site.Offset;
+        _s->Rflags &= ~(ulong)site.Undefined;
         Instruction instruction = DecodeAt(block, site.Offset);
         ExecuteSpecial(instruction, block.Mode);
         return 0;

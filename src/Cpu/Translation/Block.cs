@@ -80,7 +80,7 @@ internal struct Site
     /// <summary>The default segment is SS: non-canonical addresses give #SS.</summary>
     public bool Stack;
     /// <summary>RFLAGS bits that the host's flags do not have right when the check runs: the guest has them clear.</summary>
-    public byte Undefined;
+    public ushort Undefined;
 }
 
 /// <summary>One direct branch out of a block.</summary>

@@ -5,7 +5,7 @@ namespace FtAkka.Cpu.Translation;
 
 /// <summary>
 /// DIV and IDIV of 32 and 64 bits. The host must never see a #DE, so only divisions that cannot fault run natively: an upper half
-/// that is zero (DIV) or the sign of the lower (IDIV), and a divisor that is neither 0 nor (IDIV) -1. The rest runs in C#.
+/// that is zero (DIV) or the sign of the lower (IDIV), and a divisor that is neither 0 nor (IDIV) -1. The rest runs in C#, with the same flags.
 /// Tests use jrcxz, so flags stay those of the guest until the division itself.
 /// </summary>
 internal sealed partial class BlockTranslator
@@ -55,6 +55,7 @@ internal sealed partial class BlockTranslator
         EmitRunInCsharp(instruction);
         _asm.Bind(plain);
         _asm.Divide(HostReg.Address, signed, wide: size == 8);
+        EmitDivisionFlags();
         return true;
     }
 
@@ -99,6 +100,7 @@ internal sealed partial class BlockTranslator
             Offset = (ushort)_offset,
             Index = (byte)_index,
             SizeBytes = (byte)instruction.Length,
+            Undefined = _undefined,
         });
         _asm.Dword(id);
     }

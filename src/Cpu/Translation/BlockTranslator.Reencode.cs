@@ -28,6 +28,10 @@ internal sealed partial class BlockTranslator
         }
         Instruction instruction = source;
         InstructionPolicy.StripPrefixes(ref instruction);
+        if (EmitWithoutHost(ref instruction))
+        {
+            return true;
+        }
         // Nothing else touches guest RAM while the vCPU runs: a host lock would only cost time, and a split one can be a fault (Intel SDM
         // vol. 3A, 9.1.2.3).
         instruction.HasLockPrefix = false;
@@ -66,12 +70,40 @@ internal sealed partial class BlockTranslator
         {
             _asm.Mov(HostReg.Scratch, HostReg.GuestRcx);
         }
+        if (DefinesAll && address != HostReg.None && instruction.Code == Code.Cvtpi2ps_xmm_mmm64)
+        {
+            _asm.MovFromMm0(HostReg.Scratch); // from memory, AMD's CPUs do not enter MMX state, against Intel's documentation
+        }
         Encode(instruction);
+        if (DefinesAll && instruction.Code is Code.Bsf_r32_rm32 or Code.Bsr_r32_rm32)
+        {
+            int destination = GprNumber(instruction.Op0Register);
+            _asm.Mov32(destination, destination); // of zero, CPUs differ in whether they keep the upper half
+        }
         if (implicitRcx && instruction.Mnemonic is Mnemonic.Pcmpestri or Mnemonic.Pcmpestri64 or Mnemonic.Pcmpistri)
         {
             _asm.Mov(HostReg.GuestRcx, HostReg.Scratch);
         }
         StoreRenamed();
+        return true;
+    }
+
+    /// <summary>
+    /// Keeps instructions from the host that hosts execute differently: BSWAP of 16 bits clears on all known hosts. MOVSXD of 16 bits reads two bytes on Intel's CPUs
+    /// and four on AMD's, which may be more than the guest has; MOV does the same. Answers true if the instruction is done.
+    /// </summary>
+    private bool EmitWithoutHost(ref Instruction instruction)
+    {
+        if (instruction.Code == Code.Movsxd_r16_rm16)
+        {
+            instruction.Code = Code.Mov_r16_rm16;
+        }
+        if (instruction.Code != Code.Bswap_r16)
+        {
+            return false;
+        }
+        _asm.MovImmediate(HostReg.Scratch, 0);
+        EmitMergeWord(GprNumber(instruction.Op0Register), HostReg.Scratch);
         return true;
     }
 

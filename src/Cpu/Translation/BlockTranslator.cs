@@ -1,3 +1,4 @@
+using FtAkka.Cpu.Architecture;
 using FtAkka.Cpu.Decoding;
 using FtAkka.Cpu.Engine;
 using FtAkka.Cpu.Memory;
@@ -36,6 +37,7 @@ internal sealed unsafe partial class BlockTranslator
     // The block and instruction being translated.
     private Block _block = null!;
     private int _index;
+    private int _limit;
     private int _offset;
     private int _bounceSlot;
     private bool _regular;
@@ -92,14 +94,15 @@ internal sealed unsafe partial class BlockTranslator
         _bounceSlot = 0;
         _reader.Set(bytes, length);
         _decoder.IP = block.LinearAddress;
-        int limit = _regular ? maxInstructions : 1;
+        _limit = _regular ? maxInstructions : 1;
         _index = 0;
         _offset = 0;
         _openShadow = null;
         _undefined = 0;
+        _carryIsOverflow = false;
         int countPosition = EmitHead();
         bool open = true;
-        while (open && _index < limit && _asm.Position < BlockCodeBytesMax - InstructionCodeBytesMax)
+        while (open && _index < _limit && _asm.Position < BlockCodeBytesMax - InstructionCodeBytesMax)
         {
             _offset = (int)(_decoder.IP - block.LinearAddress);
             _decoder.Decode(out Instruction instruction);
@@ -172,6 +175,10 @@ internal sealed unsafe partial class BlockTranslator
         if ((rule.Features & ~_features) != 0)
         {
             return InstructionClass.Undefined;
+        }
+        if (DefinesAll && DefinedResults.Handles(instruction))
+        {
+            return InstructionClass.Special;
         }
         if (rule.Class == InstructionClass.Emit && instruction.Mnemonic is Mnemonic.Div or Mnemonic.Idiv && rule.MemoryBytes < 4)
         {
@@ -315,6 +322,13 @@ internal sealed unsafe class GuestCodeReader : CodeReader
     {
         _next = bytes;
         _end = bytes + length;
+    }
+
+    /// <summary>The next byte to read: to come back after a look ahead.</summary>
+    public byte* Position
+    {
+        get => _next;
+        set => _next = value;
     }
 
     public override int ReadByte() => _next < _end ? *_next++ : -1;

@@ -76,6 +76,46 @@ internal sealed partial class HostAssembler
     /// <summary>add dst32, src32. Changes flags.</summary>
     public void AddClobberingFlags32(int dst, int src) => OpRegReg(0x03, dst, src, wide: false);
 
+    /// <summary>sub dst32, src32. Changes flags.</summary>
+    public void SubClobberingFlags32(int dst, int src) => OpRegReg(0x2B, dst, src, wide: false);
+
+    /// <summary>lahf: SF, ZF, AF, PF and CF to AH.</summary>
+    public void LoadAhFromFlags() => WriteByte(0x9F);
+
+    /// <summary>sahf: SF, ZF, AF, PF and CF from AH.</summary>
+    public void StoreAhToFlags() => WriteByte(0x9E);
+
+    /// <summary>seto al.</summary>
+    public void SetAlIfOverflow()
+    {
+        WriteByte(0x0F);
+        WriteByte(0x90);
+        WriteByte(0xC0);
+    }
+
+    /// <summary>and ah, imm8. Changes flags.</summary>
+    public void AndAhClobberingFlags(byte mask)
+    {
+        WriteByte(0x80);
+        WriteByte(0xE4);
+        WriteByte(mask);
+    }
+
+    /// <summary>add al, imm8. Changes flags.</summary>
+    public void AddAlClobberingFlags(byte value)
+    {
+        WriteByte(0x04);
+        WriteByte(value);
+    }
+
+    /// <summary>movd dst32, mm0: enters MMX state, as every MMX instruction does.</summary>
+    public void MovFromMm0(int dst)
+    {
+        WriteByte(0x0F);
+        WriteByte(0x7E);
+        WriteByte((byte)(0xC0 | dst));
+    }
+
     /// <summary>rcr dst32, 1. Changes CF and OF.</summary>
     public void RotateThroughCarryRight32(int dst) => OpRegReg(0xD1, 3, dst, wide: false);
 

@@ -188,7 +188,7 @@ internal sealed partial class HostAssembler : CodeWriter
         ModRmMemory(dst, baseReg, HostReg.None, 0, 0);
     }
 
-    /// <summary>div/idiv reg. Flags become undefined, as the guest instruction leaves them.</summary>
+    /// <summary>div/idiv reg. Flags become undefined.</summary>
     public void Divide(int reg, bool signed, bool wide) => OpRegReg(0xF7, signed ? 7 : 6, reg, wide);
 
     public void LoadFrame(int dst, int disp) => OpMemory(0x8B, dst, HostReg.Rsp, HostReg.None, 0, disp, wide: true);

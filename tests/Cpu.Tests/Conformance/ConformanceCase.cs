@@ -81,10 +81,14 @@ internal sealed class ConformanceCase
 
     /// <summary>
     /// Runs the case on the host. The NOP space is not left to the host, whose maker may have given it a meaning since (or, as AMD for
-    /// 0F 0D with a register, #UD): nothing happens. Nor are the flags that multiplications leave undefined.
+    /// 0F 0D with a register, #UD): nothing happens. Nor is what the architecture leaves open: <see cref="OpenResults"/>.
     /// </summary>
     public void RunNatively(NativeRunner runner, MachineState state)
     {
+        var before = new MachineState();
+        before.CopyFrom(state);
+        Span<byte> operand = OperandAddress == 0 ? [] : runner.Data.Slice((int)(OperandAddress - runner.DataAddress), OperandBytes);
+        byte[] operandBefore = operand.ToArray();
         if (InstructionPolicy.Of(Instruction.Code).Has(InstructionTraits.Nop))
         {
             Bytes.CopyTo(runner.Code[(int)(state.Rip - runner.CodeAddress)..]);
@@ -94,19 +98,8 @@ internal sealed class ConformanceCase
         {
             runner.Run(state, NativeBytes(), BranchTarget);
         }
-        if (MultiplyFlags.IsMultiply(Instruction))
-        {
-            state.Rflags &= ~(ulong)MultiplyFlags.Undefined; // ours, not the host's
-        }
+        OpenResults.Define(Instruction, before, operandBefore, state, operand);
     }
-
-    /// <summary>
-    /// Flags to compare. All of them, since the host executes the very instruction; but divisions are partly ours, and leave the
-    /// undefined flags as they were.
-    /// </summary>
-    public ulong ComparedFlags => Instruction.Mnemonic is Mnemonic.Div or Mnemonic.Idiv
-        ? MachineState.FlagMask & ~(ulong)InstructionPolicy.UndefinedFlags(Instruction)
-        : MachineState.FlagMask;
 
     public override string ToString()
     {

@@ -60,7 +60,7 @@ public class ConformanceTests
         if (exit != VcpuExitReason.BudgetSpent || guest.Icount != icount + budget) { return where + $"{exit} after {guest.Icount - icount} instructions"; }
         var actual = new MachineState();
         guest.Store(actual);
-        string? difference = expected.DifferenceFrom(actual, @case.ComparedFlags);
+        string? difference = expected.DifferenceFrom(actual, MachineState.FlagMask);
         difference ??= guest.DataDifference(@case.Initial.Gpr[4]);
         if (@case.OperandAddress != 0) { difference ??= guest.DataDifference(@case.OperandAddress); }
         return difference is null ? null : where + difference;

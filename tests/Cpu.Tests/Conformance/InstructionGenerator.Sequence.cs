@@ -9,12 +9,9 @@ internal sealed partial class InstructionGenerator
 {
     private MachineState? _current;
 
-    /// <summary>
-    /// The codes that can stand inside a sequence: no transfers, and no divisions, whose undefined flags are not the host's and might be
-    /// read by what follows.
-    /// </summary>
+    /// <summary>The codes that can stand inside a sequence: no transfers.</summary>
     public static IReadOnlyList<Code> StraightLineCodes { get; } = Codes
-        .Where(code => !InstructionPolicy.Of(code).Has(InstructionTraits.Transfer) && code.Mnemonic() is not (Mnemonic.Div or Mnemonic.Idiv))
+        .Where(code => !InstructionPolicy.Of(code).Has(InstructionTraits.Transfer))
         .ToArray();
 
     /// <summary>

@@ -1,4 +1,5 @@
 using System.Globalization;
+using FtAkka.Cpu.Decoding;
 using FtAkka.Cpu.Verification;
 using Iced.Intel;
 
@@ -14,10 +15,10 @@ public class SequenceTests
     private const int SequencesBetweenFullComparisons = 100;
 
     /// <summary>Among all forms they would be rare, and what may follow them before their flags are made is a rule of its own.</summary>
-    private const int MultiplicationsPercent = 20;
+    private const int UndefinedPercent = 30;
 
-    private static readonly List<Code> s_multiplications =
-        [.. InstructionGenerator.StraightLineCodes.Where(code => code.Mnemonic() is Mnemonic.Mul or Mnemonic.Imul)];
+    private static readonly List<Code> s_undefined =
+        [.. InstructionGenerator.StraightLineCodes.Where(code => InstructionPolicy.Of(code).UndefinedFlags != 0)];
 
     [Theory]
     [InlineData(1, 0u)]
@@ -63,8 +64,8 @@ public class SequenceTests
         int length = random.Between(2, LengthMax);
         for (int attempt = 0; attempt < length * AttemptsPerInstruction && cases.Count < length; attempt++)
         {
-            bool multiply = random.Percent(MultiplicationsPercent);
-            ConformanceCase? next = generator.TryContinue(random.Pick(multiply ? s_multiplications : InstructionGenerator.StraightLineCodes), state);
+            bool undefined = random.Percent(UndefinedPercent);
+            ConformanceCase? next = generator.TryContinue(random.Pick(undefined ? s_undefined : InstructionGenerator.StraightLineCodes), state);
             if (next is null) { continue; }
             InstructionGenerator.AppendTo(code, next);
             cases.Add(next);

@@ -5,13 +5,14 @@ using static Iced.Intel.AssemblerRegisters;
 namespace FtAkka.Cpu.Tests.Engine;
 
 /// <summary>
-/// MUL and IMUL clear SF, ZF, AF and PF on every host (<see cref="CpuSemantics"/>), and nobody can tell how: every form, followed by every way to look at the
-/// flags, by what overwrites a part of them, and by what leaves a block, with the host's flags at random behind each multiplication.
+/// Flags that the architecture leaves undefined are clear on every host (<see cref="CpuSemantics"/>), and nobody can tell how: every form of instruction that leaves
+/// some, followed by every way to look at the flags, by what overwrites a part of them, and by what leaves a block, with the host's flags at random behind each.
 /// </summary>
-public sealed unsafe class MultiplyFlagsTests
+public sealed unsafe class UndefinedFlagsTests
 {
     private const ulong Missing = 0xC0000, Device = 64UL << 20, Target = GuestHarness.Code + 0x1800, Entry = GuestHarness.Handlers + 0x1800;
     private const uint StatusFlags = 0x8D5, CarryAndOverflow = 0x801;
+    private const uint AdjustAndOverflow = FlagEffects.Adjust | FlagEffects.Overflow, AllButCarryAndZero = FlagEffects.Status & ~(FlagEffects.Carry | FlagEffects.Zero);
     private const int Steps = 60;
 
     private static readonly (string Name, Action<Assembler> Emit)[] s_forms =
@@ -45,6 +46,54 @@ public sealed unsafe class MultiplyFlagsTests
         ("imul eax, ebx, 70000", a => a.imul(eax, ebx, 70000)),
         ("imul rax, rbx, 7", a => a.imul(rax, rbx, 7)),
         ("imul rax, [rsi], 70000", a => a.imul(rax, __qword_ptr[rsi], 70000)),
+    ];
+
+    /// <summary>The instructions that have undefined flags since number 2: which flags, and what is in RCX.</summary>
+    private static readonly (string Name, Action<Assembler> Emit, uint Undefined, ulong Rcx)[] s_otherForms =
+    [
+        ("shl rax, 1", a => a.shl(rax, 1), FlagEffects.Adjust, 0),
+        ("shl r13d, 5", a => a.shl(r13d, 5), AdjustAndOverflow, 0),
+        ("shl bh, 9", a => a.shl(bh, 9), AdjustAndOverflow, 0),
+        ("shr qword [rsi], 3", a => a.shr(__qword_ptr[rsi], 3), AdjustAndOverflow, 0),
+        ("shr word [page crossing], 1", a => a.shr(__word_ptr[rsi + 0xFFF], 1), FlagEffects.Adjust, 0),
+        ("sar dword [device], 3", a => a.sar(__dword_ptr[rdi], 3), AdjustAndOverflow, 0),
+        ("sar bl, 1", a => a.sar(bl, 1), FlagEffects.Adjust, 0),
+        ("shl rax, cl by 0", a => a.shl(rax, cl), 0, 64),
+        ("shl rax, cl by 1", a => a.shl(rax, cl), FlagEffects.Adjust, 65),
+        ("shl ecx, cl by 5", a => a.shl(ecx, cl), AdjustAndOverflow, 0x25),
+        ("shr cl, cl by 3", a => a.shr(cl, cl), AdjustAndOverflow, 3),
+        ("sar r12, cl by 33", a => a.sar(r12, cl), AdjustAndOverflow, 33),
+        ("shr qword [rsi], cl by 1", a => a.shr(__qword_ptr[rsi], cl), FlagEffects.Adjust, 1),
+        ("shr dword [device], cl by 7", a => a.shr(__dword_ptr[rdi], cl), AdjustAndOverflow, 7),
+        ("rol rax, 3", a => a.rol(rax, 3), FlagEffects.Overflow, 0),
+        ("ror bx, 1", a => a.ror(bx, 1), 0, 0),
+        ("rcl al, 9", a => a.rcl(al, 9), FlagEffects.Overflow, 0),
+        ("rcr qword [rsi], 2", a => a.rcr(__qword_ptr[rsi], 2), FlagEffects.Overflow, 0),
+        ("rol ch, cl by 0", a => a.rol(ch, cl), 0, 32),
+        ("ror rbx, cl by 1", a => a.ror(rbx, cl), 0, 1),
+        ("rcl r13, cl by 2", a => a.rcl(r13, cl), FlagEffects.Overflow, 2),
+        ("rcr cx, cl by 17", a => a.rcr(cx, cl), FlagEffects.Overflow, 17),
+        ("shld rax, rbx, 1", a => a.shld(rax, rbx, 1), FlagEffects.Adjust, 0),
+        ("shrd eax, ebx, 9", a => a.shrd(eax, ebx, 9), AdjustAndOverflow, 0),
+        ("shld ax, bx, 16", a => a.shld(ax, bx, 16), AdjustAndOverflow, 0),
+        ("shrd ax, bx, 20", a => a.shrd(ax, bx, 20), AdjustAndOverflow, 0),
+        ("shld rax, rbx, cl by 1", a => a.shld(rax, rbx, cl), FlagEffects.Adjust, 1),
+        ("shrd [rsi], rbx, cl by 6", a => a.shrd(__qword_ptr[rsi], rbx, cl), AdjustAndOverflow, 6),
+        ("bsf rax, rbx", a => a.bsf(rax, rbx), FlagEffects.Status & ~FlagEffects.Zero, 0),
+        ("bsr eax, [device]", a => a.bsr(eax, __dword_ptr[rdi]), FlagEffects.Status & ~FlagEffects.Zero, 0),
+        ("lzcnt rax, r13", a => a.lzcnt(rax, r13), AllButCarryAndZero, 0),
+        ("tzcnt r12d, [rsi]", a => a.tzcnt(r12d, __dword_ptr[rsi]), AllButCarryAndZero, 0),
+        ("andn rax, rbx, r13", a => a.andn(rax, rbx, r13), FlagEffects.Adjust | FlagEffects.Parity, 0),
+        ("blsr rax, [rsi]", a => a.blsr(rax, __qword_ptr[rsi]), FlagEffects.Adjust | FlagEffects.Parity, 0),
+        ("bextr rax, rbx, r13", a => a.bextr(rax, rbx, r13), FlagEffects.Adjust | FlagEffects.Parity | FlagEffects.Sign, 0),
+        ("div r9", a => a.div(r9), FlagEffects.Status & ~FlagEffects.BehindDivision, 0),
+        ("idiv dword [rsi]", a => a.idiv(__dword_ptr[rsi]), FlagEffects.Status & ~FlagEffects.BehindDivision, 0),
+        ("div r9b", a => a.div(r9b), FlagEffects.Status & ~FlagEffects.BehindDivision, 0),
+        ("shl and mul", a => { a.shl(rax, 3); a.imul(rbx, rax); }, 0, 0),
+        ("mul and ror", a => { a.imul(rbx, rax); a.ror(rbx, 3); }, 0, 0),
+        ("bsf and bt", a => { a.bsf(rax, rbx); a.bt(rbx, 3); }, 0, 0),
+        ("shr by cl and shl", a => { a.shr(rbx, cl); a.mov(r8, rbx); a.shl(r8, 4); }, 0, 3),
+        ("ror by cl and add", a => { a.ror(rbx, cl); a.lea(r8, __[rbx + 5]); a.add(r8, 4); }, 0, 1),
     ];
 
     private static readonly SortedDictionary<string, Action<Assembler>> s_followers = new(StringComparer.Ordinal)
@@ -152,8 +201,12 @@ public sealed unsafe class MultiplyFlagsTests
         {
             foreach (ulong factor in (ulong[])[3, 0xFFFF_FFFF_FFFF_FFFD])
             {
-                foreach (int semantics in (int[])[CpuSemantics.Current, CpuSemantics.MultiplyKeepsFlags])
+                foreach (int semantics in (int[])[CpuSemantics.Current, CpuSemantics.MultiplyClearsFlags, CpuSemantics.MultiplyKeepsFlags])
                 {
+                    if (semantics != CpuSemantics.Current && factor != 3)
+                    {
+                        continue;
+                    }
                     Dictionary<ulong, byte[]> expected = States(form, s_followers[follower], factor, semantics);
                     for (int seed = 1; seed <= 3; seed++)
                     {
@@ -165,18 +218,33 @@ public sealed unsafe class MultiplyFlagsTests
         }
     }
 
-    /// <summary>The state at each icount when instructions run one at a time; where a multiplication has just run, its flags are as they are defined.</summary>
-    private static Dictionary<ulong, byte[]> States(Action<Assembler> form, Action<Assembler> follower, ulong factor, int semantics)
+    [Theory]
+    [MemberData(nameof(Followers))]
+    public void Nobody_can_tell_when_the_flags_of_other_instructions_are_made(string follower)
     {
-        using GuestHarness guest = Start(form, follower, factor, new VcpuOptions { CodeCacheBytes = 1 << 20, Semantics = semantics });
+        const ulong factor = 0xB;
+        foreach ((string name, Action<Assembler> form, uint undefined, ulong rcx) in s_otherForms)
+        {
+            Dictionary<ulong, byte[]> expected = States(form, s_followers[follower], factor, CpuSemantics.Current, rcx, undefined);
+            for (int seed = 1; seed <= 3; seed++)
+            {
+                AssertEqual(expected, form, s_followers[follower], factor, CpuSemantics.Current, seed, $"{name}, {follower}, seed {seed}", rcx);
+            }
+        }
+    }
+
+    /// <summary>The state at each icount when instructions run one at a time; where a multiplication has just run, its flags are as they are defined.</summary>
+    private static Dictionary<ulong, byte[]> States(
+        Action<Assembler> form, Action<Assembler> follower, ulong factor, int semantics, ulong rcx = 0, uint undefined = FlagEffects.UndefinedByMultiply)
+    {
+        using GuestHarness guest = Start(form, follower, factor, new VcpuOptions { CodeCacheBytes = 1 << 20, Semantics = semantics }, rcx);
         var states = new Dictionary<ulong, byte[]>();
         while (guest.Vcpu.Icount < Steps && guest.Vcpu.Run(1) == VcpuExitReason.BudgetSpent)
         {
             states[guest.Vcpu.Icount] = StateOf(guest);
-            if (guest.Vcpu.Icount == 3 && semantics == CpuSemantics.Current)
+            if (guest.Vcpu.Icount == 3 && semantics != CpuSemantics.MultiplyKeepsFlags)
             {
-                ulong flags = guest.State->Rflags & StatusFlags;
-                Assert.True(flags is 0 or CarryAndOverflow, $"flags {flags:x}");
+                Assert.True((guest.State->Rflags & undefined) == 0, $"flags {guest.State->Rflags:x}, undefined {undefined:x}");
             }
         }
         Assert.True(states.Count >= 4);
@@ -184,7 +252,7 @@ public sealed unsafe class MultiplyFlagsTests
     }
 
     private static void AssertEqual(
-        Dictionary<ulong, byte[]> expected, Action<Assembler> form, Action<Assembler> follower, ulong factor, int semantics, int seed, string what)
+        Dictionary<ulong, byte[]> expected, Action<Assembler> form, Action<Assembler> follower, ulong factor, int semantics, int seed, string what, ulong rcx = 0)
     {
         var random = new Random(seed);
         var options = new VcpuOptions
@@ -195,7 +263,7 @@ public sealed unsafe class MultiplyFlagsTests
             // The first run is as users have it; another's host is random.
             FlagNoiseSeed = seed == 1 ? 0 : (ulong)random.NextInt64(1, long.MaxValue),
         };
-        using GuestHarness guest = Start(form, follower, factor, options);
+        using GuestHarness guest = Start(form, follower, factor, options, rcx);
         VcpuExitReason exit;
         do
         {
@@ -220,7 +288,7 @@ public sealed unsafe class MultiplyFlagsTests
     }
 
     /// <summary>All flags set, the multiplication third, then the follower; every exception stores its frame and goes on behind.</summary>
-    private static GuestHarness Start(Action<Assembler> form, Action<Assembler> follower, ulong factor, VcpuOptions options)
+    private static GuestHarness Start(Action<Assembler> form, Action<Assembler> follower, ulong factor, VcpuOptions options, ulong rcx = 0)
     {
         var guest = new GuestHarness(2 << 20, options);
         guest.HaltOnExceptions();
@@ -250,7 +318,7 @@ public sealed unsafe class MultiplyFlagsTests
         s->Lstar = Entry;
         s->Star = (0x18UL << 48) | (0x10UL << 32);
         s->Gpr[0] = factor;
-        s->Gpr[1] = 0; // a shift by CL does nothing, JRCXZ jumps
+        s->Gpr[1] = rcx; // if 0, a shift by CL does nothing, and JRCXZ jumps
         s->Gpr[3] = factor;
         s->Gpr[6] = GuestHarness.Data;
         s->Gpr[7] = Device;
@@ -285,9 +353,9 @@ public sealed unsafe class MultiplyFlagsTests
     {
         foreach ((string name, Action<Assembler> form) in s_forms)
         {
-            for (uint flags = 0; flags <= MultiplyFlags.Undefined; flags++)
+            for (uint flags = 0; flags <= FlagEffects.UndefinedByMultiply; flags++)
             {
-                if ((flags & ~MultiplyFlags.Undefined) != 0)
+                if ((flags & ~FlagEffects.UndefinedByMultiply) != 0)
                 {
                     continue;
                 }
@@ -301,7 +369,7 @@ public sealed unsafe class MultiplyFlagsTests
                 });
                 guest.State->Rflags = 2 | flags;
                 Assert.Equal(VcpuExitReason.BudgetSpent, guest.Vcpu.Run(2));
-                Assert.True((guest.State->Rflags & MultiplyFlags.Undefined) == flags, $"{name}: {flags:x} became {guest.State->Rflags:x}");
+                Assert.True((guest.State->Rflags & FlagEffects.UndefinedByMultiply) == flags, $"{name}: {flags:x} became {guest.State->Rflags:x}");
             }
         }
     }
