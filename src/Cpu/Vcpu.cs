@@ -80,12 +80,15 @@ public sealed unsafe partial class Vcpu : IDisposable
         }
     }
 
-    /// <summary>Resets the CPU and enters the guest in 64-bit mode with paging on, as the 64-bit Linux boot protocol asks.</summary>
+    /// <summary>Resets the CPU, but for its icount, and enters the guest in 64-bit mode with paging on, as the 64-bit Linux boot protocol asks.</summary>
     public void EnterLongMode(in LongModeEntry entry)
     {
         CpuReset.ForLongMode(Engine.State, entry);
         Engine.Mmu.FlushAll();
     }
+
+    /// <summary>After <see cref="VcpuExitReason.Shutdown"/>, of a machine that goes on: the instruction at which the CPU shut down counts as retired.</summary>
+    public void CountShutdown() => Engine.State->Icount++;
 
     /// <summary>Runs until <paramref name="instructionBudget"/> instructions (at most 2^62) have retired, or an earlier exit.</summary>
     public VcpuExitReason Run(ulong instructionBudget)

@@ -67,20 +67,22 @@ internal sealed class DebuggedRunner : IMachineRunner, IDebugTarget, IDisposable
             }
             ulong before = machine.Icount;
             MachineExit exit = machine.Run(stepping ? 1 : maxInstructions);
-            if (exit.Reason is MachineExitReason.PowerOff or MachineExitReason.Reset or MachineExitReason.TripleFault)
+            if (exit.Reason.IsFinal())
             {
                 End();
                 return exit;
             }
             DebugStop? reached = machine.Vcpu!.TakeHostWatchHit() is { } hit ? watched.StopOf(hit)
                 : exit.Reason == MachineExitReason.Debug ? new DebugStop(DebugStopKind.Breakpoint)
+                : exit.Reason == MachineExitReason.Held ? new DebugStop(DebugStopKind.Crash)
                 : stepping && exit.Icount > before ? new DebugStop(DebugStopKind.Step)
                 : null;
             if (reached is { } why)
             {
                 Halt(why);
             }
-            return exit.Reason == MachineExitReason.Debug ? exit with { Reason = MachineExitReason.BudgetSpent } : exit;
+            // A held machine's actor would sleep, and not hear of the debugger's next command.
+            return exit.Reason is MachineExitReason.Debug or MachineExitReason.Held ? exit with { Reason = MachineExitReason.BudgetSpent } : exit;
         }
     }
 

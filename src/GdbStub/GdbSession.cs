@@ -248,6 +248,7 @@ internal sealed class GdbSession
         DebugStopKind.Interrupt => "T02thread:01;",
         DebugStopKind.HistoryStart => "T05thread:01;replaylog:begin;",
         DebugStopKind.HistoryEnd => "T05thread:01;replaylog:end;",
+        DebugStopKind.Crash => "T0bthread:01;",
         DebugStopKind.Ended => "W00",
         _ => "T05thread:01;",
     };

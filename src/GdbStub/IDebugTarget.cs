@@ -17,6 +17,8 @@ internal enum DebugStopKind
     HistoryStart,
     /// <summary>The end of the recording.</summary>
     HistoryEnd,
+    /// <summary>The guest has crashed, and the machine is held.</summary>
+    Crash,
     /// <summary>The machine is off.</summary>
     Ended,
 }

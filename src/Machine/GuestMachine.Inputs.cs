@@ -12,7 +12,8 @@ public sealed partial class GuestMachine
     /// <returns>The icount it belongs to in the log.</returns>
     public ulong Inject(InputEvent input)
     {
-        if (ended is not null)
+        // A held machine's devices live on: what was under way when the guest crashed ends in order, and an operator may reset it.
+        if (ended?.IsFinal() == true)
             return cpu.Icount;
         switch (input)
         {
@@ -41,6 +42,10 @@ public sealed partial class GuestMachine
         {
             case ControlOperation.PowerOff:
                 End(MachineExitReason.PowerOff);
+                break;
+            case ControlOperation.Reset when PolicyOf(MachineExitReason.Reset) == EndPolicy.Restart:
+                crashesInRow = 0;
+                Restart(MachineExitReason.Reset);
                 break;
             case ControlOperation.Reset:
                 End(MachineExitReason.Reset);

@@ -14,11 +14,14 @@ public sealed partial class GuestMachine : ISnapshotable
     /// <summary>Writes everything but RAM, which is moved page by page.</summary>
     public void Snapshot(StateWriter writer)
     {
-        var section = writer.BeginSection("MACH", 1);
+        // Without the files that it starts from, as one that an older snapshot was restored to, a machine writes what that snapshot had.
+        var section = writer.BeginSection("MACH", bootHash == 0 ? (ushort)1 : (ushort)2);
         writer.WriteUInt64(config.MemoryBytes);
         writer.WriteUInt64(config.TscHz);
         writer.WriteUInt32(config.TscTicksPerTimerTick);
         writer.WriteByte((byte)plugged.Count);
+        if (bootHash != 0)
+            writer.WriteUInt64(bootHash);
         writer.EndSection(section);
         SnapshotCpu(writer);
         SnapshotPlatform(writer);
@@ -27,11 +30,14 @@ public sealed partial class GuestMachine : ISnapshotable
     /// <inheritdoc/>
     public SnapshotError Restore(StateReader reader)
     {
-        reader.BeginSection("MACH", 1);
+        var version = reader.BeginSection("MACH", 2);
         var same = reader.ReadUInt64() == config.MemoryBytes & reader.ReadUInt64() == config.TscHz
             & reader.ReadUInt32() == config.TscTicksPerTimerTick & reader.ReadByte() == plugged.Count;
         if (reader.Ok && !same)
             return reader.Fail(SnapshotError.OtherMachine);
+        bootHash = version > 1 ? reader.ReadUInt64() : 0;
+        if (bootFiles?.Hash != bootHash)
+            bootFiles = null;
         reader.EndSection();
         cpu.Restore(reader);
         clock.Restore(reader);
@@ -49,6 +55,7 @@ public sealed partial class GuestMachine : ISnapshotable
         reader.Require(reason == byte.MaxValue || Enum.IsDefined((MachineExitReason)reason));
         ended = reason == byte.MaxValue ? null : (MachineExitReason)reason;
         reader.EndSection();
+        RestoreRestarts(reader);
         return reader.End();
     }
 
@@ -110,5 +117,6 @@ public sealed partial class GuestMachine : ISnapshotable
         writer.WriteUInt64(RefusedInputCount);
         writer.WriteByte(ended is { } reason ? (byte)reason : byte.MaxValue);
         writer.EndSection(section);
+        SnapshotRestarts(writer);
     }
 }

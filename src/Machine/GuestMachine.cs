@@ -2,8 +2,6 @@ using System.Collections.Immutable;
 using FtAkka.Cpu;
 using FtAkka.Cpu.Architecture;
 using FtAkka.Cpu.Memory;
-using FtAkka.Machine.Acpi;
-using FtAkka.Machine.Boot;
 using FtAkka.Machine.Devices;
 using FtAkka.Machine.Events;
 using FtAkka.Machine.Interrupts;
@@ -88,17 +86,6 @@ public sealed partial class GuestMachine : IDisposable
     /// <summary>How many bytes of input the serial console would take now.</summary>
     public int ConsoleInputRoomBytes => uart.InputRoomBytes;
 
-    /// <summary>Loads a Linux kernel and sets the CPU to its entry.</summary>
-    /// <returns>Null, or what is wrong; the machine is of no use then.</returns>
-    public BootError? LoadLinux(ReadOnlySpan<byte> kernel, ReadOnlySpan<byte> initrd)
-    {
-        var windows = Enumerable.Range(0, plugged.Count).Select(VirtioWindow.At).ToArray();
-        var error = LinuxLoader.Load(Memory, kernel, initrd, config.CommandLine, AcpiTables.Build(windows), out var entry);
-        if (error is null)
-            cpu.EnterKernel(entry);
-        return error;
-    }
-
     /// <summary>Runs until <paramref name="maxInstructions"/> instructions have retired, or an earlier exit.</summary>
     public MachineExit Run(ulong maxInstructions)
     {
@@ -123,7 +110,14 @@ public sealed partial class GuestMachine : IDisposable
         if (localApic.NextTimerTsc is { } timerTsc)
             sliceEnd = Math.Min(sliceEnd, clock.IcountAt(timerTsc));
         var lineBefore = cpu.InterruptLine;
-        switch (cpu.Run(Math.Min(sliceEnd - cpu.Icount, SliceInstructionsMax)))
+        var exit = cpu.Run(Math.Min(sliceEnd - cpu.Icount, SliceInstructionsMax));
+        if (asked is { } request)
+        {
+            asked = null;
+            Conclude(request);
+            return exit == VcpuExitReason.Debug ? MachineExitReason.Debug : null;
+        }
+        switch (exit)
         {
             case VcpuExitReason.Halted:
                 // A timer that is due at this very icount, or the interrupt it raises, ends the wait.
@@ -132,7 +126,7 @@ public sealed partial class GuestMachine : IDisposable
                     return null;
                 return MachineExitReason.Idle;
             case VcpuExitReason.Shutdown:
-                ended = MachineExitReason.TripleFault;
+                OnTripleFault();
                 return null;
             case VcpuExitReason.Debug:
                 return MachineExitReason.Debug;
@@ -166,13 +160,8 @@ public sealed partial class GuestMachine : IDisposable
         consoleOutputBytes[(int)console] += (uint)bytes.Length;
     }
 
-    private void OnPowerRequest(PowerRequest request) =>
-        End(request == PowerRequest.PowerOff ? MachineExitReason.PowerOff : MachineExitReason.Reset);
-
     private void End(MachineExitReason reason)
     {
-        if (ended is not null)
-            return;
         ended = reason;
         effects.Add(reason == MachineExitReason.PowerOff ? new PoweredOff(cpu.Icount) : new ResetRequested(cpu.Icount));
         cpu.RequestStop();

@@ -25,6 +25,9 @@ internal interface IMachineCpu : ISnapshotable, IDisposable
     /// <inheritdoc cref="Vcpu.RequestStop"/>
     void RequestStop();
 
-    /// <summary>Sets the state in which the kernel is entered.</summary>
+    /// <summary>The CPU is in shutdown, and the machine goes on: the instruction at which that happened counts as retired.</summary>
+    void CountShutdown();
+
+    /// <summary>Resets the CPU, but for its icount, and sets the state in which the kernel is entered.</summary>
     void EnterKernel(in BootEntry entry);
 }

@@ -16,7 +16,7 @@ public sealed record MachineConfig
     public required ulong MemoryBytes { get; init; }
 
     /// <summary>Kernel command line.</summary>
-    public string CommandLine { get; init; } = "console=ttyS0 reboot=t panic=-1";
+    public string CommandLine { get; init; } = "console=ttyS0 reboot=a,panic_warm panic=-1";
 
     /// <summary>Time of day at TSC 0, seconds since 1970 UTC.</summary>
     public long BootUnixSeconds { get; init; }
@@ -54,6 +54,15 @@ public sealed record MachineConfig
     /// <summary>Whether there is a virtio console beside the serial one.</summary>
     public bool VirtioConsole { get; init; }
 
+    /// <summary>What follows when the guest reboots, or an operator resets the machine: <see cref="EndPolicy.Stop"/> or <see cref="EndPolicy.Restart"/>.</summary>
+    public EndPolicy OnReboot { get; init; }
+
+    /// <summary>What follows when the guest has crashed. One that crashes again and again is held (<see cref="GuestMachine.CrashesInRowMax"/>).</summary>
+    public EndPolicy OnCrash { get; init; }
+
+    /// <summary>What follows when the guest switches the machine off: <see cref="EndPolicy.Stop"/> or <see cref="EndPolicy.Restart"/>. When an operator does, it ends.</summary>
+    public EndPolicy OnPowerOff { get; init; }
+
     /// <summary>Limits.</summary>
     public MachineLimits Limits { get; init; } = new();
 
@@ -79,6 +88,8 @@ public sealed record MachineConfig
             return $"The machine has {WindowCount} virtio devices; {MemoryMap.VirtioWindowsMax} are possible.";
         if (ClockNumerator == 0 || ClockDenominator == 0)
             return "The clock's rate must not be zero.";
+        if (!IsPolicy(OnReboot) || !IsPolicy(OnPowerOff) || !(IsPolicy(OnCrash) || OnCrash == EndPolicy.Hold))
+            return "After a reboot or a power-off a machine can stop or restart; after a crash it can be held as well.";
         if (FindCpuModel() is null)
         {
             return $"There is no CPU model {CpuModelName} with a TSC of {TscHz} Hz and {TscTicksPerTimerTick} TSC ticks per crystal tick: the frequency "
@@ -86,4 +97,6 @@ public sealed record MachineConfig
         }
         return null;
     }
+
+    private static bool IsPolicy(EndPolicy policy) => policy is EndPolicy.Stop or EndPolicy.Restart;
 }

@@ -29,10 +29,18 @@ internal sealed class MachineCpu(GuestMemory memory, CpuModel model, ICpuBus bus
 
     public void RequestStop() => vcpu.RequestStop();
 
-    public void EnterKernel(in BootEntry entry) => vcpu.EnterLongMode(new LongModeEntry
+    public void CountShutdown() => vcpu.CountShutdown();
+
+    public void EnterKernel(in BootEntry entry)
     {
-        Rip = entry.Rip, Rsi = entry.Rsi, Rsp = entry.Rsp, Cr3 = entry.Cr3, GdtBase = entry.GdtBase, GdtLimit = entry.GdtLimit,
-    });
+        // Nothing of what was translated is of use to another kernel, or to the same one at another place.
+        if (vcpu.Icount > 0)
+            vcpu.DropCaches();
+        vcpu.EnterLongMode(new LongModeEntry
+        {
+            Rip = entry.Rip, Rsi = entry.Rsi, Rsp = entry.Rsp, Cr3 = entry.Cr3, GdtBase = entry.GdtBase, GdtLimit = entry.GdtLimit,
+        });
+    }
 
     public void Snapshot(StateWriter writer)
     {

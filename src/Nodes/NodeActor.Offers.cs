@@ -148,7 +148,7 @@ public sealed partial class NodeActor
                 $"{settings.Name} speaks version {LogFrame.Version} of the log, {offer.Node} version {offer.LogVersion}: run the same version of FtAkka on both.");
         }
         VmProfile profile = VmProfile.TryRead(offer.Profile, out string refusal) ?? throw new NodeRefusedException(refusal);
-        if (profile.Name != offer.Vm || offer.PageBytes != GuestMemory.PageSizeBytes || (ulong)offer.PageCount != profile.MemoryBytes / GuestMemory.PageSizeBytes)
+        if (profile.Name != offer.Vm || offer.PageBytes != GuestMemory.PageSizeBytes || !profile.MayHavePages(offer.PageCount))
         {
             throw new NodeRefusedException("The offer contradicts its own profile.");
         }

@@ -4,7 +4,9 @@ using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using FtAkka.Cpu;
+using FtAkka.Cpu.Memory;
 using FtAkka.Machine;
+using FtAkka.Machine.Boot;
 using FtAkka.Machine.Virtio.Block;
 using FtAkka.Machine.Virtio.Net;
 using FtAkka.Nodes.Labels;
@@ -73,6 +75,15 @@ public sealed record VmProfile
     /// <summary>Seed of the guest's randomness.</summary>
     public ulong RngSeed { get; init; }
 
+    /// <summary>What follows a reboot.</summary>
+    public EndPolicy OnReboot { get; init; } = EndPolicy.Restart;
+
+    /// <summary>What follows a crash.</summary>
+    public EndPolicy OnCrash { get; init; }
+
+    /// <summary>What follows when the guest switches itself off.</summary>
+    public EndPolicy OnPowerOff { get; init; }
+
     /// <summary>Disks in order.</summary>
     public ImmutableArray<Disk> Disks { get; init; } = [];
 
@@ -93,6 +104,9 @@ public sealed record VmProfile
         CommandLine = CommandLine,
         BootUnixSeconds = BootUnixSeconds,
         RngSeed = RngSeed,
+        OnReboot = OnReboot,
+        OnCrash = OnCrash,
+        OnPowerOff = OnPowerOff,
         Disks = [.. Disks.Select((disk, i) => new BlockOptions
         {
             CapacitySectors = disk.CapacitySectors, ReadOnly = disk.ReadOnly, Identity = $"ftakka-disk{i.ToString(CultureInfo.InvariantCulture)}",
@@ -130,6 +144,10 @@ public sealed record VmProfile
 
     /// <summary>What is wrong with it, or null. Every part of it is looked at, since a peer may have written it.</summary>
     public string? FindError() => FindErrorInNames() ?? FindErrorInDisks() ?? FindErrorInNics() ?? Machine.FindError();
+
+    /// <summary>Whether a copy of the machine may have so many pages: those of its RAM, and behind them those of the files that it boots from.</summary>
+    public bool MayHavePages(long pages) =>
+        pages >= (long)(MemoryBytes / GuestMemory.PageSizeBytes) && pages - (long)(MemoryBytes / GuestMemory.PageSizeBytes) <= BootFiles.PageCountMax;
 
     private string? FindErrorInNames()
     {

@@ -8,6 +8,9 @@ internal static class RecordingFiles
     public const string Manifest = "manifest.json";
     public const string Log = "log.ftlog";
     public const string Index = "log.ftindex";
+
+    /// <summary>What the machine boots from; only in recordings of a machine that was started again.</summary>
+    public const string Boot = "boot.ftboot";
     public const string SnapshotPattern = "*.ftsnap";
 
     /// <summary>Suffix of a snapshot that is still being written.</summary>

@@ -13,7 +13,7 @@ namespace FtAkka.Recordings;
 public sealed record RecordingManifest
 {
     /// <summary>Version that this program writes.</summary>
-    public const int FormatVersion = 1;
+    public const int FormatVersion = 2;
 
     private static readonly JsonSerializerOptions Json = new()
     {

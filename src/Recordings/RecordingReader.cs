@@ -1,5 +1,7 @@
 using FtAkka.Cpu;
+using FtAkka.Cpu.Memory;
 using FtAkka.Machine;
+using FtAkka.Machine.Boot;
 using FtAkka.Machine.Snapshots;
 using FtAkka.Replication.Log;
 using FtAkka.Replication.Replay;
@@ -32,10 +34,12 @@ public sealed class RecordingReader
     private const long ManifestBytesMax = 1 << 20;
 
     private readonly string folder;
+    private readonly Lazy<BootFiles?> bootFiles;
 
     private RecordingReader(string folder, RecordingManifest manifest, IReadOnlyList<Keyframe> keyframes, IReadOnlyList<string> problems)
     {
         this.folder = folder;
+        bootFiles = new Lazy<BootFiles?>(ReadBootFiles);
         Manifest = manifest;
         Keyframes = keyframes;
         Problems = problems;
@@ -128,6 +132,31 @@ public sealed class RecordingReader
         if (error != SnapshotError.None)
         {
             throw new RecordingException($"{keyframe.Path}: the machine state in it cannot be restored ({error}).");
+        }
+        if (bootFiles.Value is { } files && !machine.TryTakeBootFiles(files))
+        {
+            throw new RecordingException($"{BootPath} is not of this recording's machine: put a good copy of the file in its place.");
+        }
+    }
+
+    private string BootPath => Path.Combine(folder, RecordingFiles.Boot);
+
+    /// <summary>What the machine boots from; null of a recording in which it was never started again.</summary>
+    private BootFiles? ReadBootFiles()
+    {
+        try
+        {
+            if (!File.Exists(BootPath))
+            {
+                return null;
+            }
+            return new FileInfo(BootPath).Length <= (long)BootFiles.PageCountMax * GuestMemory.PageSizeBytes && BootFiles.TryRead(File.ReadAllBytes(BootPath)) is { } files
+                ? files
+                : throw new RecordingException($"{BootPath} is damaged: put a good copy of the file in its place.");
+        }
+        catch (Exception refused) when (refused is IOException or UnauthorizedAccessException)
+        {
+            throw new RecordingException($"{BootPath} cannot be read: {refused.Message}", refused);
         }
     }
 

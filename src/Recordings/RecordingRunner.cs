@@ -20,6 +20,7 @@ public sealed class RecordingRunner : IMachineRunner, IDisposable
     private ulong nextKeyframe;
     private SnapshotBase last;
     private int keyframes;
+    private bool bootFilesWritten;
     private bool finished;
 
     /// <summary>Records a machine whose kernel is loaded and which has not run.</summary>
@@ -46,6 +47,12 @@ public sealed class RecordingRunner : IMachineRunner, IDisposable
     public MachineExit Run(ulong maxInstructions)
     {
         MachineExit exit = recorder.Run(Math.Min(maxInstructions, nextKeyframe - Machine.Icount));
+        if (!bootFilesWritten && Machine.Restarts > 0)
+        {
+            // Before the log tells of anything that needs them.
+            writer.WriteBootFiles(Machine.BootFiles!);
+            bootFilesWritten = true;
+        }
         if (exit.Icount == nextKeyframe)
         {
             nextKeyframe += keyframeEvery;

@@ -1,4 +1,5 @@
 using FtAkka.Cpu;
+using FtAkka.Machine.Boot;
 using FtAkka.Replication.Log;
 using FtAkka.Replication.Snapshots;
 
@@ -135,6 +136,30 @@ public sealed class RecordingWriter : IDisposable
             ThrowIfFailed();
             capture = keyframe;
             Monitor.PulseAll(gate);
+        }
+    }
+
+    /// <summary>Writes what the machine boots from, at once: from its first restart on, a replay needs it.</summary>
+    /// <exception cref="RecordingException">Writing has failed.</exception>
+    public void WriteBootFiles(BootFiles files)
+    {
+        ArgumentNullException.ThrowIfNull(files);
+        string path = Path.Combine(folder, RecordingFiles.Boot);
+        try
+        {
+            using (var file = new FileStream(path + RecordingFiles.Unfinished, FileMode.Create, FileAccess.Write, FileShare.Read))
+            {
+                foreach (ReadOnlyMemory<byte> piece in files.Pieces)
+                {
+                    file.Write(piece.Span);
+                }
+                file.Flush(sync != RecordingSync.Never);
+            }
+            File.Move(path + RecordingFiles.Unfinished, path, overwrite: true);
+        }
+        catch (Exception refused) when (refused is IOException or UnauthorizedAccessException)
+        {
+            throw new RecordingException($"The recording in {folder} ends here: {refused.Message}", refused);
         }
     }
 

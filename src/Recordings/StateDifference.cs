@@ -159,6 +159,7 @@ public sealed record StateDifference(
         "UART" => "serial port",
         "CRTC" => "real-time clock",
         "MEND" => "console counters and end",
+        "RSET" => "restarts",
         _ => $"section {tag}",
     };
 

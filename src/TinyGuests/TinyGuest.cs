@@ -33,6 +33,10 @@ public static class TinyGuest
     public static string CounterText(int count) =>
         Lines(Enumerable.Range(1, count).Select(n => string.Create(CultureInfo.InvariantCulture, $"tick {n:x16}")));
 
+    /// <summary>Output of <c>workload=reboot count=N</c>, or of its first N boots.</summary>
+    public static string RebootText(int count) =>
+        Lines(Enumerable.Range(1, count).Select(n => string.Create(CultureInfo.InvariantCulture, $"boot {n:x16}")));
+
     /// <summary>Output of <c>workload=compute rounds=N seed=S</c>.</summary>
     public static string ComputeText(ulong seed, int rounds) =>
         Lines(ComputeReference.Checksums(seed, rounds)

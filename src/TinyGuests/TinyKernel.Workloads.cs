@@ -43,6 +43,7 @@ internal sealed partial class TinyKernel
         _demanding = asm.CreateLabel();
         _demandServe = asm.CreateLabel();
         _putDescriptor = asm.CreateLabel();
+        _reboot = asm.CreateLabel();
     }
 
     private void AssembleWorkloads()
@@ -56,6 +57,7 @@ internal sealed partial class TinyKernel
         AssembleService();
         AssembleCompute();
         AssembleDemanding();
+        AssembleReboot();
     }
 
     /// <summary>Compares the value of <c>workload=</c>; without one it is hello.</summary>
@@ -74,7 +76,7 @@ internal sealed partial class TinyKernel
         (string Name, Label Routine)[] workloads =
         [
             ("hello", _hello), ("counter", _counter), ("console", _console), ("journal", _journal), ("echo", _echo),
-            ("compute", _compute), ("service", _service), ("all", _all), ("demanding", _demanding),
+            ("compute", _compute), ("service", _service), ("all", _all), ("demanding", _demanding), ("reboot", _reboot),
         ];
         foreach ((string name, Label routine) in workloads)
         {

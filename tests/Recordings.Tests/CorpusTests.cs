@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
 using FtAkka.DeviceActors.Tests;
+using FtAkka.Machine;
 using FtAkka.Replication.Replay;
 
 namespace FtAkka.Recordings.Tests;
@@ -78,10 +79,11 @@ public sealed class CorpusTests
             ("journal", "workload=journal records=5 pause=1000"),
             ("compute", "workload=compute rounds=2 seed=3"),
             ("all", TinyRecording.Everything),
+            ("reboot", "workload=reboot count=3"),
         })
         {
             string folder = Path.Combine(Corpus, $"{NewCorpusFactAttribute.Prefix}-{name}");
-            TinyRecording.Record(folder, commandLine);
+            TinyRecording.Record(folder, commandLine, onEnd: EndPolicy.Restart);
             RecordingReader recording = RecordingReader.Open(folder);
             File.WriteAllText(Path.Combine(folder, "expected.txt"), Outcome(recording, recording.Keyframes[0]));
         }

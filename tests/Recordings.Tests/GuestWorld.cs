@@ -62,7 +62,7 @@ internal sealed class GuestWorld(IMachineRunner runner, int seed)
             Type();
             switch (exit.Reason)
             {
-                case MachineExitReason.PowerOff or MachineExitReason.Reset or MachineExitReason.TripleFault:
+                case MachineExitReason.PowerOff or MachineExitReason.Reset or MachineExitReason.TripleFault or MachineExitReason.Panic or MachineExitReason.Held:
                     return exit.Reason;
                 case MachineExitReason.Idle when due.Count == 0 && exit.NextTimerTsc is null:
                     return exit.Reason;

@@ -24,7 +24,16 @@ internal static class TinyRecording
     public const string Everything = "workload=all count=6 rounds=2 records=6 requests=8";
 
     /// <summary>Records a session into a folder. Returns what the guest printed.</summary>
-    public static string Record(string folder, string commandLine = Everything, int seed = 1, Action<GuestMachine>? tamper = null, bool entropy = true)
+    /// <param name="folder">The folder.</param>
+    /// <param name="commandLine">What the guest does.</param>
+    /// <param name="seed">Decides the world around it.</param>
+    /// <param name="tamper">Done to the machine on the way, and not recorded.</param>
+    /// <param name="entropy">Whether it has an entropy device.</param>
+    /// <param name="onEnd">What follows when it reboots or crashes.</param>
+    /// <param name="keyframeEvery">Instructions between keyframes.</param>
+    public static string Record(
+        string folder, string commandLine = Everything, int seed = 1, Action<GuestMachine>? tamper = null, bool entropy = true,
+        EndPolicy onEnd = EndPolicy.Stop, ulong keyframeEvery = KeyframeEvery)
     {
         var config = new MachineConfig
         {
@@ -33,11 +42,13 @@ internal static class TinyRecording
             Disks = [new BlockOptions { CapacitySectors = 256 }],
             Nics = [new NetOptions { Mac = GuestMac }],
             Entropy = entropy,
+            OnReboot = onEnd,
+            OnCrash = onEnd,
         };
         using var machine = new GuestMachine(config);
-        Assert.Null(machine.LoadLinux(TinyGuest.Kernel, []));
+        Assert.Null(machine.LoadLinux(TinyGuest.Kernel, default));
         using RecordingWriter writer = RecordingWriter.Create(folder, Manifest(config), RecordingSync.Never);
-        using var runner = new RecordingRunner(machine, writer, DigestEvery, KeyframeEvery);
+        using var runner = new RecordingRunner(machine, writer, DigestEvery, keyframeEvery);
         var world = new GuestWorld(runner, seed)
         {
             Disk = new byte[256 * 512],

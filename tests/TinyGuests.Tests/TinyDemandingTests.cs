@@ -211,7 +211,7 @@ public sealed class TinyDemandingTests
             Disks = [new BlockOptions { CapacitySectors = sectors }],
             Nics = nic ? [new NetOptions { Mac = GuestMac }] : [],
         });
-        Assert.Null(machine.LoadLinux(TinyGuest.Kernel, []));
+        Assert.Null(machine.LoadLinux(TinyGuest.Kernel, default));
         return machine;
     }
 }

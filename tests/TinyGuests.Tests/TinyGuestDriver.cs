@@ -26,7 +26,7 @@ internal sealed class TinyGuestDriver(GuestMachine machine, byte[] disk, Func<Im
         {
             MachineExit exit = machine.Run(sliceInstructions);
             List<InputEvent> answers = [.. exit.Effects.SelectMany(Perform)];
-            if (exit.Reason is MachineExitReason.PowerOff or MachineExitReason.Reset or MachineExitReason.TripleFault)
+            if (exit.Reason.IsFinal() || exit.Reason == MachineExitReason.Held)
             {
                 return exit.Reason;
             }

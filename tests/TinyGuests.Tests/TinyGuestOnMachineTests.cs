@@ -110,7 +110,7 @@ public sealed class TinyGuestOnMachineTests
             Disks = disk.Length == 0 ? [] : [new BlockOptions { CapacitySectors = (ulong)disk.Length / 512 }],
             Nics = [new NetOptions { Mac = GuestMac }],
         });
-        Assert.Null(machine.LoadLinux(TinyGuest.Kernel, []));
+        Assert.Null(machine.LoadLinux(TinyGuest.Kernel, default));
         return machine;
     }
 }

@@ -30,7 +30,7 @@ public sealed class TinyGuestTests
     public void Workload_prints_what_the_reference_says_and_powers_off(string commandLine, string expected)
     {
         using var machine = new GuestMachine(new MachineConfig { MemoryBytes = 16 << 20, CommandLine = commandLine });
-        Assert.Null(machine.LoadLinux(TinyGuest.Kernel, []));
+        Assert.Null(machine.LoadLinux(TinyGuest.Kernel, default));
         var text = new StringBuilder();
         MachineExit exit = machine.Run(Patience);
         while (exit.Reason is not (MachineExitReason.PowerOff or MachineExitReason.Reset) && machine.Icount < Patience)

@@ -19,7 +19,7 @@ public sealed class TinyServiceReadTests
             CommandLine = $"workload=service records={Records} seed=1",
             Disks = [new BlockOptions { CapacitySectors = Records + 64 }],
         });
-        Assert.Null(machine.LoadLinux(TinyGuest.Kernel, []));
+        Assert.Null(machine.LoadLinux(TinyGuest.Kernel, default));
         byte[] disk = new byte[(Records + 64) * 512];
         var console = new StringBuilder();
         (int Disk, DiskCompletion End)? held = null;

@@ -141,7 +141,7 @@ public sealed class MachineActor : ReceiveActor
         {
             return refused.Message;
         }
-        if (machine.LoadLinux(options.Kernel.Span, options.Initrd.Span) is BootError error)
+        if (machine.LoadLinux(options.Kernel, options.Initrd) is BootError error)
         {
             machine.Dispose();
             return error.Message;
@@ -196,25 +196,50 @@ public sealed class MachineActor : ReceiveActor
         {
             Perform(exit.Effects);
         }
+        TellOfRestarts(exit.Effects);
         TakeDueDigest();
         GoOn(exit);
     }
+
+    /// <summary>A protected machine as well: its backup does the same, and this is no output that has to wait for it.</summary>
+    private static void TellOfRestarts(IReadOnlyList<MachineEffect> effects)
+    {
+        foreach (MachineEffect effect in effects)
+        {
+            switch (effect)
+            {
+                case MachineRestarted again:
+                    Context.Parent.Tell(new MachineProtocol.Restarted(EndReasonOf(again.Cause), again.Icount));
+                    break;
+                case MachineHeld held:
+                    Context.Parent.Tell(new MachineProtocol.Held(EndReasonOf(held.Cause), held.CrashesInRow, held.Icount));
+                    break;
+                default:
+                    break;
+            }
+        }
+    }
+
+    private static MachineEndReason EndReasonOf(MachineExitReason reason) => reason switch
+    {
+        MachineExitReason.PowerOff => MachineEndReason.PowerOff,
+        MachineExitReason.Reset => MachineEndReason.Reset,
+        MachineExitReason.Panic => MachineEndReason.Panic,
+        _ => MachineEndReason.TripleFault,
+    };
 
     private void GoOn(MachineExit exit)
     {
         switch (exit.Reason)
         {
-            case MachineExitReason.PowerOff:
-                End(MachineEndReason.PowerOff, null);
-                break;
-            case MachineExitReason.Reset:
-                End(MachineEndReason.Reset, null);
-                break;
-            case MachineExitReason.TripleFault:
-                End(MachineEndReason.TripleFault, null);
+            case MachineExitReason reason when reason.IsFinal():
+                End(EndReasonOf(reason), null);
                 break;
             case MachineExitReason.Debug:
                 End(MachineEndReason.Failed, $"The CPU stopped for a debugger at icount {exit.Icount}, and there is none.");
+                break;
+            case MachineExitReason.Held:
+                Sleep(timerTsc: null);
                 break;
             case MachineExitReason.Idle when exit.Icount != options.IcountMax || options.IcountMax == 0:
                 Sleep(exit.NextTimerTsc);

@@ -29,6 +29,17 @@ public static class MachineProtocol
     /// <summary>Machine to its parent: digest at an icount that <see cref="MachineOptions.DigestEvery"/> asked for.</summary>
     public sealed record DigestTaken(MachineDigest Digest);
 
+    /// <summary>Machine to its parent: it was started again, and runs on.</summary>
+    /// <param name="Cause">What led to it.</param>
+    /// <param name="Icount">When.</param>
+    public sealed record Restarted(MachineEndReason Cause, ulong Icount);
+
+    /// <summary>Machine to its parent: the guest has crashed, and the machine stands as it was then. An operator's reset starts it again.</summary>
+    /// <param name="Cause">How it crashed.</param>
+    /// <param name="CrashesInRow">The how manieth time in a row.</param>
+    /// <param name="Icount">When.</param>
+    public sealed record Held(MachineEndReason Cause, uint CrashesInRow, ulong Icount);
+
     /// <summary>
     /// Machine to its parent, once: it does not run on. The outputs that the machine actor performs have been sent to the devices before; those that the
     /// observer performs may still be under way.
@@ -50,6 +61,9 @@ public enum MachineEndReason
 
     /// <summary>The CPU shut down after a triple fault: a crash, or a guest that restarts this way.</summary>
     TripleFault,
+
+    /// <summary>The guest's kernel panicked.</summary>
+    Panic,
 
     /// <summary>The icount of <see cref="MachineOptions.IcountMax"/> was reached.</summary>
     IcountMax,

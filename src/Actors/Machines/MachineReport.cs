@@ -30,6 +30,9 @@ public sealed record MachineReport
     /// <summary>Instructions retired since power-on.</summary>
     public required ulong Icount { get; init; }
 
+    /// <summary>How often the machine was started again since power-on.</summary>
+    public ulong Restarts { get; init; }
+
     /// <summary>Time since the start.</summary>
     public required TimeSpan Elapsed { get; init; }
 

@@ -42,6 +42,7 @@ internal sealed class MachineTally
     public MachineReport Report(GuestMachine machine, TimeSpan elapsed) => new()
     {
         Icount = machine.Icount,
+        Restarts = machine.Restarts,
         Elapsed = elapsed,
         Executing = executing,
         ClockLagMax = clockLagMax,

@@ -31,6 +31,8 @@ public sealed class VmActor : ReceiveActor, IWithTimers
         this.definition = definition;
         Receive<MachineProtocol.Ended>(OnMachineEnded);
         Receive<MachineProtocol.DigestTaken>(message => TellObservers(message));
+        Receive<MachineProtocol.Restarted>(message => TellObservers(message));
+        Receive<MachineProtocol.Held>(message => TellObservers(message));
         Receive<VmProtocol.Drain>(_ => StopMachineAndDrain());
         Receive<DrainTimedOut>(_ => OnDrainTimedOut());
         Receive<Terminated>(message => OnTerminated(message.ActorRef));

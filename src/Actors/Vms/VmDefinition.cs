@@ -34,6 +34,7 @@ public sealed record VmDefinition
     /// <summary>Who keeps outputs of the machine back, and is asked before the devices are stopped (<see cref="VmProtocol.AskToDrain"/>); null if nobody does.</summary>
     public IActorRef? OutputsHolder { get; init; }
 
-    /// <summary>Told of digests (<see cref="MachineProtocol.DigestTaken"/>) and of the end (<see cref="VmProtocol.Ended"/>).</summary>
+    /// <summary>Told of digests (<see cref="MachineProtocol.DigestTaken"/>), of restarts and of a crash that is held (<see cref="MachineProtocol.Restarted"/>,
+    /// <see cref="MachineProtocol.Held"/>), and of the end (<see cref="VmProtocol.Ended"/>).</summary>
     public ImmutableArray<IActorRef> Observers { get; init; } = [];
 }

@@ -27,11 +27,13 @@ internal static unsafe class CpuReset
 
     /// <summary>
     /// Puts the CPU where the 64-bit Linux boot protocol wants it: long mode, paging on, interrupts off, flat segments (Documentation/arch/x86/boot.rst, "64-bit boot
-    /// protocol"). Everything else has its power-on value (Intel SDM vol. 3A, table 9-1); icount restarts at 0.
+    /// protocol"). Everything else has its power-on value (Intel SDM vol. 3A, table 9-1); icount goes on.
     /// </summary>
     public static void ForLongMode(CpuState* state, in LongModeEntry entry)
     {
+        ulong icount = state->Icount;
         *state = default;
+        state->Icount = icount;
         state->Rip = entry.Rip;
         state->Gpr[4] = entry.Rsp;
         state->Gpr[6] = entry.Rsi;

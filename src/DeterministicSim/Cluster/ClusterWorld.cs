@@ -57,6 +57,8 @@ internal sealed class ClusterWorld : IDisposable
             CommandLine = scenario.Guest.CommandLine,
             BootUnixSeconds = 946_684_800,
             RngSeed = simulation.Seed,
+            // Other guests reset where something is wrong: that is to end the VM, and to be seen.
+            OnReboot = GuestText.Reboots(scenario.Guest.CommandLine) ? EndPolicy.Restart : EndPolicy.Stop,
             Disks = scenario.Guest.Disk ? [new VmProfile.Disk("disk", ReadOnly: false, DiskSectors, scenario.Guest.OwnDisk, scenario.Guest.BackupReads)] : [],
             Nics = scenario.Guest.Nic
                 ? [new VmProfile.Nic(NicTarget.Unix, "lan", Listen: true, Convert.ToHexString(GuestMac), 1500)] : [],

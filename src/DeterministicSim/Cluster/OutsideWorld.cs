@@ -142,6 +142,9 @@ internal sealed class GuestText
         _text = GuestReference.Text(_guest, 0, Compose);
     }
 
+    /// <summary>Whether this guest starts itself again and again.</summary>
+    public static bool Reboots(string commandLine) => commandLine.Split(' ').Contains("workload=reboot");
+
     /// <summary>The guest's seed.</summary>
     public ulong Seed { get; }
 
@@ -166,6 +169,7 @@ internal sealed class GuestText
         "counter" => TinyGuest.CounterText(_count),
         "compute" => TinyGuest.ComputeText(Seed, _rounds),
         "journal" => TinyGuest.JournalText(Seed, _records, present),
+        "reboot" => TinyGuest.RebootText(_count),
         "echo" => "echo ready\n",
         "demanding" => "",
         "service" => TinyGuest.ServiceText(Seed, _records, present),

@@ -38,7 +38,7 @@ internal sealed class VmRecording(VmProfile profile, ReadOnlyMemory<byte> kernel
     public void Write(string folder)
     {
         using var machine = new GuestMachine(profile.Machine, new VcpuOptions { CodeCacheBytes = 1 << 20 });
-        if (machine.LoadLinux(kernel.Span, []) is BootError error)
+        if (machine.LoadLinux(kernel, default) is BootError error)
         {
             throw new RecordingException($"The machine of the recording cannot be built: {error.Message}");
         }
@@ -57,6 +57,10 @@ internal sealed class VmRecording(VmProfile profile, ReadOnlyMemory<byte> kernel
             DigestEvery = digestInterval,
             KeyframeEvery = 0,
         }, RecordingSync.Never);
+        if (profile.OnReboot == EndPolicy.Restart)
+        {
+            writer.WriteBootFiles(machine.BootFiles!);
+        }
         writer.AddKeyframe(SnapshotCapture.Full(writer.Recording, machine, default));
         writer.Append(SelfContained());
         writer.Close();

@@ -12,6 +12,9 @@ internal sealed class CopySource(GuestMachine from) : IDisposable
 {
     private DirtyPages? dirty;
 
+    /// <summary>Pages of a machine's copy: those of its memory, and behind them those of what it boots from, which never change.</summary>
+    public static int PageCountOf(GuestMachine machine) => machine.Memory.PageCount + (machine.BootFiles?.PageCount ?? 0);
+
     /// <summary>Notes from now on which pages are written.</summary>
     public void Start() => dirty = from.Memory.CreateDirtyLog();
 
@@ -21,7 +24,7 @@ internal sealed class CopySource(GuestMachine from) : IDisposable
         var contents = new List<PageContent>(pages.Count);
         foreach (long page in pages)
         {
-            ReadOnlySpan<byte> bytes = from.Memory.Page((int)page);
+            ReadOnlySpan<byte> bytes = page < from.Memory.PageCount ? from.Memory.Page((int)page) : from.BootFiles!.Page((int)page - from.Memory.PageCount);
             contents.Add(new PageContent(page, bytes.IndexOfAnyExcept((byte)0) < 0 ? [] : [.. bytes]));
         }
         return contents;

@@ -3,6 +3,7 @@ using System.Collections.Immutable;
 using System.Runtime.InteropServices;
 using FtAkka.Cpu.Memory;
 using FtAkka.Machine;
+using FtAkka.Machine.Boot;
 using FtAkka.Machine.Snapshots;
 using FtAkka.Machine.Virtio.Block;
 using FtAkka.Replication.Protection;
@@ -21,6 +22,7 @@ internal sealed class CopyTarget(GuestMachine machine, ProtectionOptions protect
 
     /// <summary>Pages of the copy that anything was written to; the others are zero, and many stay so: they are not even looked at.</summary>
     private readonly BitArray written = new(machine.Memory.PageCount);
+    private byte[] bootFiles = [];
     private int state;
 
     /// <summary>The machine.</summary>
@@ -32,6 +34,11 @@ internal sealed class CopyTarget(GuestMachine machine, ProtectionOptions protect
         foreach (PageContent page in pages)
         {
             int index = (int)page.Page;
+            if (index >= machine.Memory.PageCount)
+            {
+                WriteBootFiles(index - machine.Memory.PageCount, page.Bytes);
+                continue;
+            }
             bool wasWritten = written[index];
             if (page.Bytes.IsEmpty && !wasWritten)
             {
@@ -44,6 +51,17 @@ internal sealed class CopyTarget(GuestMachine machine, ProtectionOptions protect
                 machine.Memory.TryWrite(machine.Memory.PhysicalAddressOf(index), content);
             }
         }
+    }
+
+    private void WriteBootFiles(int index, ImmutableArray<byte> bytes)
+    {
+        int start = index * GuestMemory.PageSizeBytes;
+        if (bootFiles.Length < start + GuestMemory.PageSizeBytes)
+        {
+            long doubled = Math.Min(2L * bootFiles.Length, (long)BootFiles.PageCountMax * GuestMemory.PageSizeBytes);
+            Array.Resize(ref bootFiles, (int)Math.Max(doubled, start + GuestMemory.PageSizeBytes));
+        }
+        bytes.CopyTo(bootFiles.AsSpan(start));
     }
 
     /// <summary>Restores CPU and devices. The digest reads all of memory: the replica must hear its primary meanwhile, and so this takes a thread.</summary>
@@ -76,6 +94,10 @@ internal sealed class CopyTarget(GuestMachine machine, ProtectionOptions protect
         if (error != SnapshotError.None)
         {
             return new RestoredCopy(new CloneReceiverInput.RestoreFailed($"The copied state cannot be restored: {error}."), []);
+        }
+        if (!machine.TryTakeBootFiles(BootFiles.TryRead(bootFiles)))
+        {
+            return new RestoredCopy(new CloneReceiverInput.RestoreFailed("The copy of what the machine boots from is not what its state says."), []);
         }
         // Requests from before the switch stand in no entry that this replica replays.
         return new RestoredCopy(new CloneReceiverInput.Restored(machine.ComputeFullDigest()),

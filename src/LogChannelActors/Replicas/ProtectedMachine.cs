@@ -86,7 +86,7 @@ internal sealed class ProtectedMachine : IMachineRunner, IMachineObserver
     {
         ArgumentNullException.ThrowIfNull(guest);
         taken();
-        replica.Tell(new Ready(this, machine, devices, guest.Memory.PageCount), ActorRefs.NoSender);
+        replica.Tell(new Ready(this, machine, devices, CopySource.PageCountOf(guest)), ActorRefs.NoSender);
     }
 
     /// <inheritdoc/>

@@ -65,6 +65,10 @@ public sealed class ReplicaActor : ReceiveActor, IReplicaStage
             drainAsker = Sender;
             AllowToDrain();
         });
+        Receive<MachineProtocol.Restarted>(message => log.Info("{0}: the machine started again after {1}, at icount {2}", Name, message.Cause, message.Icount));
+        Receive<MachineProtocol.Held>(message => log.Warning(
+            "{0}: the guest crashed ({1}) at icount {2} and is held, crash {3} in a row; 'ftakka vm reset' starts it again, 'ftakka vm stop' ends it",
+            Name, message.Cause, message.Icount, message.CrashesInRow));
         Receive<VmProtocol.Ended>(OnVmEnded);
         Receive<Terminated>(message => OnTerminated(message.ActorRef));
     }
@@ -248,7 +252,7 @@ public sealed class ReplicaActor : ReceiveActor, IReplicaStage
 
     private void OnVmEnded(VmProtocol.Ended message)
     {
-        bool byGuest = message.Reason is MachineEndReason.PowerOff or MachineEndReason.Reset or MachineEndReason.TripleFault;
+        bool byGuest = message.Reason is MachineEndReason.PowerOff or MachineEndReason.Reset or MachineEndReason.TripleFault or MachineEndReason.Panic;
         log.Info("{0}: the machine ended: {1} {2}", Name, message.Reason, message.Detail);
         if (byGuest)
         {

@@ -47,6 +47,14 @@ public sealed class CmosRtc : IPortDevice, ISnapshotable
         memory[RegisterB] = Hours24Bit;
     }
 
+    /// <summary>Registers as after power-up. Time and memory have a battery: what the guest has set them to stays.</summary>
+    public void Reset()
+    {
+        WriteRegisterB(Hours24Bit);
+        memory[RegisterA] = 0x26;
+        index = 0;
+    }
+
     private bool IsSet => (memory[RegisterB] & SetBit) != 0;
 
     private long NowSeconds => unchecked(bootUnixSeconds + (long)(readTsc() / tscHz) + offsetSeconds);

@@ -73,6 +73,17 @@ public sealed class Uart16550 : IPortDevice, ISnapshotable
         return taken;
     }
 
+    /// <summary>State after power-up (PC16550D, 8.1). Bytes that wait in front of the FIFO are still on the line, and stay.</summary>
+    public void Reset()
+    {
+        interruptEnable = fifoControl = lineControl = modemControl = modemStatusDelta = scratch = 0;
+        divisor = 12;
+        overrun = transmitInterruptPending = false;
+        fifo.Clear();
+        FillFifo();
+        UpdateInterrupt();
+    }
+
     /// <inheritdoc/>
     public byte PortRead(ushort offset)
     {

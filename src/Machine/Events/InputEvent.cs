@@ -42,9 +42,9 @@ public sealed record Control(ControlOperation Operation) : InputEvent;
 /// <summary>Operations of <see cref="Control"/>.</summary>
 public enum ControlOperation
 {
-    /// <summary>Cut the power.</summary>
+    /// <summary>Cut the power: the machine ends, whatever <see cref="MachineConfig.OnPowerOff"/> says.</summary>
     PowerOff,
-    /// <summary>Press the reset button: the run ends as by a reset of the guest itself.</summary>
+    /// <summary>Press the reset button: what follows is what follows a reboot of the guest itself.</summary>
     Reset,
     /// <summary>Raise a non-maskable interrupt.</summary>
     Nmi,

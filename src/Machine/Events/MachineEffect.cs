@@ -55,5 +55,16 @@ public sealed record DiskRequested(ulong Icount, int Disk, DiskRequest Request) 
 /// <summary>The machine is off; it does not run on.</summary>
 public sealed record PoweredOff(ulong Icount) : MachineEffect(Icount);
 
-/// <summary>The machine wants to be started anew; it does not run on.</summary>
+/// <summary>The machine was reset; it does not run on.</summary>
 public sealed record ResetRequested(ulong Icount) : MachineEffect(Icount);
+
+/// <summary>The machine was started again, and runs on.</summary>
+/// <param name="Icount">When.</param>
+/// <param name="Cause">What led to it.</param>
+public sealed record MachineRestarted(ulong Icount, MachineExitReason Cause) : MachineEffect(Icount);
+
+/// <summary>The guest has crashed, and the machine is held.</summary>
+/// <param name="Icount">When.</param>
+/// <param name="Cause">How it crashed.</param>
+/// <param name="CrashesInRow">The how manieth time in a row.</param>
+public sealed record MachineHeld(ulong Icount, MachineExitReason Cause, uint CrashesInRow) : MachineEffect(Icount);

@@ -38,6 +38,13 @@ public sealed class IoApic : IMmioDevice, ISnapshotable
         Array.Fill(entries, MaskedBit);
     }
 
+    /// <summary>State after power-up (82093AA, 3.2): every pin masked. The wires are as their devices drive them.</summary>
+    public void Reset()
+    {
+        Array.Fill(entries, MaskedBit);
+        (selected, id) = (0, 0);
+    }
+
     /// <summary>The wire of a pin. Asking for it connects the pin.</summary>
     public IInterruptLine Line(int pin)
     {

@@ -40,6 +40,12 @@ public sealed partial class LocalApic : ISnapshotable
         this.options = options;
         this.readTsc = readTsc;
         timer = new ApicTimer(options.TscTicksPerTimerTick);
+        PowerOn();
+    }
+
+    /// <summary>State after power-up (Intel SDM vol. 3A, 11.4.1, 11.4.7.1).</summary>
+    public void PowerOn()
+    {
         apicBase = MemoryMap.LocalApicBase | ApicBaseBits.Enabled | ApicBaseBits.BootstrapProcessor;
         Reset();
     }

@@ -9,4 +9,7 @@ internal interface IPluggedDevice : IMmioDevice, ISnapshotable
 {
     /// <summary>Delivers an input event if it is for this device; false if it is for another.</summary>
     bool TryDeliver(InputEvent input);
+
+    /// <summary>The machine is reset.</summary>
+    void Reset();
 }

@@ -13,6 +13,8 @@ internal abstract class PluggedDevice(VirtioMmioDevice transport) : IPluggedDevi
 
     public void MmioWrite(ulong offset, int size, ulong value) => transport.MmioWrite(offset, size, value);
 
+    public void Reset() => transport.Reset();
+
     public void Snapshot(StateWriter writer) => transport.Snapshot(writer);
 
     public SnapshotError Restore(StateReader reader) => transport.Restore(reader);

@@ -64,6 +64,7 @@ public sealed record EndPayload(MachineExitReason Reason) : LogPayload
         MachineExitReason.PowerOff => "the machine ended: it was switched off",
         MachineExitReason.Reset => "the machine ended: it was reset",
         MachineExitReason.TripleFault => "the machine ended: triple fault",
+        MachineExitReason.Panic => "the machine ended: its kernel panicked",
         _ => $"the machine ended: {Reason}",
     };
 }

@@ -187,15 +187,18 @@ public sealed class MachinePlayer
         var exit = _machine.Run(Math.Min(end, target) - _machine.Icount);
         TakeEffects(exit);
         _debugStop = exit.Reason == MachineExitReason.Debug;
-        if (MachineRecorder.IsFinal(exit.Reason))
+        if (exit.Reason.IsFinal())
         {
             _ended = exit.Reason;
             if (_machine.Icount < entry.Icount)
-                return Fail(entry, $"the machine ended ({exit.Reason}) before the next entry");
+            {
+                return Fail(entry, $"the machine ended ({exit.Reason}) before the next entry"
+                    + (_machine.BootFiles is null ? "; it cannot start again without the files that it boots from" : ""));
+            }
         }
-        else if (exit.Reason == MachineExitReason.Idle && _machine.Icount < entry.Icount)
+        else if (exit.Reason is MachineExitReason.Idle or MachineExitReason.Held && _machine.Icount < entry.Icount)
         {
-            return Fail(entry, "the machine halted before the next entry");
+            return Fail(entry, $"the machine {(exit.Reason == MachineExitReason.Held ? "crashed" : "halted")} before the next entry");
         }
         return true;
     }

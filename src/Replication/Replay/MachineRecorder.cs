@@ -68,7 +68,7 @@ public sealed class MachineRecorder
                 DigestTaken!(_machine, pages);
             _nextDigest += _digestInterval;
         }
-        if (IsFinal(exit.Reason) && !_ended)
+        if (exit.Reason.IsFinal() && !_ended)
         {
             _ended = true;
             Append(exit.Icount, new EndPayload(exit.Reason));
@@ -109,9 +109,6 @@ public sealed class MachineRecorder
         _entries = [];
         return taken;
     }
-
-    internal static bool IsFinal(MachineExitReason reason) =>
-        reason is MachineExitReason.PowerOff or MachineExitReason.Reset or MachineExitReason.TripleFault;
 
     private void Append(ulong icount, LogPayload payload)
     {

@@ -77,7 +77,7 @@ public sealed class RecordCommand : ICommandModule
                     CreateRunner = machine => new RecordingRunner(machine, writer, manifest.DigestEvery, manifest.KeyframeEvery),
                 },
             };
-            VmProtocol.Ended ended = await RunCommand.ExecuteAsync(definition, vm, _ => { }, cancelled).ConfigureAwait(false);
+            VmProtocol.Ended ended = await RunCommand.ExecuteAsync(definition, vm, _ => { }, terminal, cancelled).ConfigureAwait(false);
             console.Dispose();
             writer.Close();
             if (spec.Stats is { } file && ended.Report is { } report)

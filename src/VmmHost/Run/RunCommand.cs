@@ -61,7 +61,7 @@ public sealed class RunCommand : ICommandModule
         {
             using LiveDebugging debugging = Debug(port, terminal.Progress, cancelled);
             definition = definition with { Machine = definition.Machine with { CreateRunner = debugging.Attach } };
-            ended = await ExecuteAsync(definition, vm, digestTaken, debugging.Killed).ConfigureAwait(false);
+            ended = await ExecuteAsync(definition, vm, digestTaken, terminal, debugging.Killed).ConfigureAwait(false);
             if (debugging.WasKilled)
             {
                 console.Dispose();
@@ -71,7 +71,7 @@ public sealed class RunCommand : ICommandModule
         }
         else
         {
-            ended = await ExecuteAsync(definition, vm, digestTaken, cancelled).ConfigureAwait(false);
+            ended = await ExecuteAsync(definition, vm, digestTaken, terminal, cancelled).ConfigureAwait(false);
         }
         console.Dispose();
         if (statsFile is not null && ended.Report is { } report)
@@ -95,11 +95,11 @@ public sealed class RunCommand : ICommandModule
 
     /// <summary>Runs the VM to its end; cancelling stops it, and still lets its devices finish.</summary>
     internal static async Task<VmProtocol.Ended> ExecuteAsync(
-        VmDefinition definition, VmComposition opened, Action<MachineDigest> digestTaken, CancellationToken cancelled)
+        VmDefinition definition, VmComposition opened, Action<MachineDigest> digestTaken, Terminal terminal, CancellationToken cancelled)
     {
         using ActorSystem system = HostActorSystem.Start("ftakka");
         var end = new TaskCompletionSource<VmProtocol.Ended>(TaskCreationOptions.RunContinuationsAsynchronously);
-        IActorRef observer = system.ActorOf(RunObserver.Props(digestTaken, end), "observer");
+        IActorRef observer = system.ActorOf(RunObserver.Props(digestTaken, line => terminal.ErrorOutput.WriteLine($"ftakka: {line}"), end), "observer");
         opened.HandOver();
         IActorRef vm = system.ActorOf(VmActor.Props(StartingNow(definition) with { Observers = [observer] }), "vm");
         using CancellationTokenRegistration stop = cancelled.Register(() => vm.Tell(new MachineProtocol.Stop()));
@@ -129,10 +129,11 @@ public sealed class RunCommand : ICommandModule
                 terminal.ErrorOutput.WriteLine($"ftakka: stopped{icount}, as --max-icount or the VM's limits asked");
                 return ExitCode.Ok;
             case MachineEndReason.Reset:
-                terminal.ErrorOutput.WriteLine($"ftakka: the guest reset itself{icount}");
+            case MachineEndReason.Panic:
+                terminal.ErrorOutput.WriteLine($"ftakka: {RunObserver.WhatHappened(ended.Reason)}{icount}");
                 return ExitCode.GuestCrashed;
             case MachineEndReason.TripleFault:
-                terminal.ErrorOutput.WriteLine($"ftakka: triple fault{icount}: the guest crashed, or rebooted that way (reboot=t), as after a panic");
+                terminal.ErrorOutput.WriteLine($"ftakka: triple fault{icount}: the guest crashed, or rebooted that way (reboot=t)");
                 return ExitCode.GuestCrashed;
             case MachineEndReason.Stopped:
                 throw new OperationCanceledException();

@@ -13,6 +13,7 @@ namespace FtAkka.VmmHost.Run;
 /// <param name="Detail">More about the end, or null.</param>
 /// <param name="RngSeed">Seed of the guest's randomness, hexadecimal; with the same inputs it repeats the run.</param>
 /// <param name="Icount">Instructions retired.</param>
+/// <param name="Restarts">How often the machine was started again.</param>
 /// <param name="WallSeconds">Time from power-on to the end.</param>
 /// <param name="ExecutingSeconds">Part of it spent executing guest instructions.</param>
 /// <param name="Mips">Million instructions per second of executing.</param>
@@ -30,6 +31,7 @@ internal sealed record RunStatistics(
     string? Detail,
     string RngSeed,
     ulong Icount,
+    ulong Restarts,
     double WallSeconds,
     double ExecutingSeconds,
     double Mips,
@@ -57,6 +59,7 @@ internal sealed record RunStatistics(
         ended.Detail,
         $"0x{rngSeed:x}",
         report.Icount,
+        report.Restarts,
         Math.Round(report.Elapsed.TotalSeconds, 6),
         Math.Round(report.Executing.TotalSeconds, 6),
         report.Executing > TimeSpan.Zero ? Math.Round(report.Icount / report.Executing.TotalSeconds / 1e6, 3) : 0,

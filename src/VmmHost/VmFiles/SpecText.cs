@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Globalization;
+using FtAkka.Machine;
 using FtAkka.Nodes;
 
 namespace FtAkka.VmmHost.VmFiles;
@@ -77,6 +78,27 @@ public static class SpecText
     public static ulong Pace(string what, string text) => Number(what, text) is >= 1 and <= PaceMipsMax and var mips
         ? mips
         : throw new SpecException($"{what}: {text} is out of range; allowed are 1 to {PaceMipsMax} million instructions per second.");
+
+    /// <summary><c>restart</c>, <c>stop</c> or <c>hold</c>, as far as allowed.</summary>
+    public static EndPolicy Policy(string what, string text, params ReadOnlySpan<EndPolicy> allowed)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        foreach (EndPolicy policy in allowed)
+        {
+            if (text == NameOf(policy))
+            {
+                return policy;
+            }
+        }
+        throw new SpecException($"{what}: '{text}' is not possible; allowed are {string.Join(", ", allowed.ToArray().Select(NameOf))}.");
+    }
+
+    private static string NameOf(EndPolicy policy) => policy switch
+    {
+        EndPolicy.Restart => "restart",
+        EndPolicy.Hold => "hold",
+        _ => "stop",
+    };
 
     /// <summary><c>PATH[,format=raw][,readonly][,shared=no[,backup-reads=yes]]</c></summary>
     public static DiskSpec Disk(string what, string text)

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using FtAkka.Cpu.Architecture;
+using FtAkka.Machine;
 
 namespace FtAkka.VmmHost.VmFiles;
 
@@ -32,6 +33,12 @@ internal sealed record VmSetting(string Flag, string Key, string Form, string He
         One("--cpu-model", "cpu-model", "NAME", $"CPU model, such as {CpuModel.V1Name}.", (spec, value) => spec with { CpuModel = value.Text }),
         One("--rng-seed", "rng-seed", "N", "Seed of everything random in the guest. Default: a random one.",
             (spec, value) => spec with { RngSeed = SpecText.Number(value.What, value.Text) }),
+        One("--on-reboot", "on-reboot", "restart|stop", "What follows when the guest reboots. Default: restart.",
+            (spec, value) => spec with { OnReboot = SpecText.Policy(value.What, value.Text, EndPolicy.Restart, EndPolicy.Stop) }),
+        One("--on-crash", "on-crash", "stop|restart|hold", "What follows when the guest has crashed: by a panic of its kernel or a triple fault. Default: stop.",
+            (spec, value) => spec with { OnCrash = SpecText.Policy(value.What, value.Text, EndPolicy.Stop, EndPolicy.Restart, EndPolicy.Hold) }),
+        One("--on-poweroff", "on-poweroff", "stop|restart", "What follows when the guest switches itself off. Default: stop.",
+            (spec, value) => spec with { OnPowerOff = SpecText.Policy(value.What, value.Text, EndPolicy.Stop, EndPolicy.Restart) }),
         One("--pace", "limits.pace", "MIPS", "Execute at most this many million instructions per second on average.",
             (spec, value) => spec with { Limits = spec.Limits with { PaceMips = SpecText.Pace(value.What, value.Text) } }),
         One("--max-icount", "limits.max-icount", "N", "End the run after N instructions.",

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using FtAkka.Cpu.Architecture;
+using FtAkka.Machine;
 using FtAkka.Nodes;
 
 namespace FtAkka.VmmHost.VmFiles;
@@ -42,6 +43,15 @@ public sealed record VmSpec
 
     /// <summary>Seed of everything random in the guest; null for one of the host's choosing.</summary>
     public ulong? RngSeed { get; init; }
+
+    /// <summary>What follows when the guest reboots: restart or stop.</summary>
+    public EndPolicy OnReboot { get; init; } = EndPolicy.Restart;
+
+    /// <summary>What follows when the guest has crashed.</summary>
+    public EndPolicy OnCrash { get; init; }
+
+    /// <summary>What follows when the guest switches itself off: stop or restart.</summary>
+    public EndPolicy OnPowerOff { get; init; }
 
     /// <summary>What the VM may use of its host.</summary>
     public VmLimits Limits { get; init; } = new();

@@ -28,7 +28,7 @@ namespace FtAkka.VmmHost.Vms;
 internal sealed class VmComposition : IDisposable
 {
     /// <summary>Largest kernel or initrd, in bytes; they are held in memory whole.</summary>
-    public const int BootFileBytesMax = 512 << 20;
+    public const int BootFileBytesMax = FtAkka.Machine.Boot.BootFiles.FileBytesMax;
 
     private static readonly TimeSpan BootFileTime = TimeSpan.FromSeconds(60);
 
@@ -56,6 +56,9 @@ internal sealed class VmComposition : IDisposable
         CommandLine = KernelCommandLine.Compose(spec.Append),
         BootUnixSeconds = DateTimeOffset.UtcNow.ToUnixTimeSeconds(),
         RngSeed = spec.RngSeed ?? BinaryPrimitives.ReadUInt64LittleEndian(RandomNumberGenerator.GetBytes(sizeof(ulong))),
+        OnReboot = spec.OnReboot,
+        OnCrash = spec.OnCrash,
+        OnPowerOff = spec.OnPowerOff,
         Disks = [.. spec.Disks.Select(diskOf)],
         Nics = [.. spec.Nics.Select((nic, i) => new VmProfile.Nic(nic.Target, nic.Name, nic.Listen, Convert.ToHexString((nic.Mac ?? MacOf(spec.Name, i)).AsSpan()), nic.Mtu))],
     };

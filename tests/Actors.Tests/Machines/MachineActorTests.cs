@@ -55,6 +55,26 @@ public sealed class MachineActorTests : TinyVm
     }
 
     [Fact]
+    public void Machine_that_starts_again_says_so_until_it_is_held_and_an_operator_resets_it()
+    {
+        MachineOptions options = Options("workload=reboot how=1 count=7");
+        IActorRef vm = Start(options with { Config = options.Config with { OnReboot = EndPolicy.Restart, OnCrash = EndPolicy.Restart } });
+        for (int crash = 1; crash < GuestMachine.CrashesInRowMax; crash++)
+        {
+            Assert.Equal(MachineEndReason.TripleFault, Observer.ExpectMsg<MachineProtocol.Restarted>(Patience).Cause);
+        }
+        MachineProtocol.Held held = Observer.ExpectMsg<MachineProtocol.Held>(Patience);
+        Assert.Equal((MachineEndReason.TripleFault, (uint)GuestMachine.CrashesInRowMax), (held.Cause, held.CrashesInRow));
+        Observer.ExpectNoMsg(TimeSpan.FromMilliseconds(200));
+
+        vm.Tell(new MachineProtocol.Deliver(new Control(ControlOperation.Reset)));
+        Assert.Equal(MachineEndReason.Reset, Observer.ExpectMsg<MachineProtocol.Restarted>(Patience).Cause);
+        VmProtocol.Ended ended = ExpectEnd();
+        Assert.Equal((MachineEndReason.PowerOff, 6UL), (ended.Reason, ended.Report!.Restarts));
+        Assert.Equal(TinyGuest.RebootText(7), ReadConsole($"{7:x16}\n"));
+    }
+
+    [Fact]
     public void What_is_no_kernel_ends_with_the_reason()
     {
         Start(Options("") with { Kernel = new byte[10000] });

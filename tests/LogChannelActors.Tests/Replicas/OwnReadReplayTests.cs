@@ -22,7 +22,7 @@ public sealed class OwnReadReplayTests
             CommandLine = $"workload=journal records={Records} seed=7",
             Disks = [new BlockOptions { CapacitySectors = 64 }],
         }, new VcpuOptions { CodeCacheBytes = 1 << 20 });
-        Assert.Null(machine.LoadLinux(TinyGuest.Kernel, []));
+        Assert.Null(machine.LoadLinux(TinyGuest.Kernel, default));
         return machine;
     }
 

@@ -53,7 +53,7 @@ public sealed class ReplayTurnTests
     private static GuestMachine Machine()
     {
         var machine = new GuestMachine(new MachineConfig { MemoryBytes = 16 << 20, CommandLine = "" }, new VcpuOptions { CodeCacheBytes = 1 << 20 });
-        Assert.Null(machine.LoadLinux(TinyGuest.Kernel, []));
+        Assert.Null(machine.LoadLinux(TinyGuest.Kernel, default));
         return machine;
     }
 }

@@ -259,9 +259,9 @@ public sealed class GuestMachineTests
     public void Kernel_is_loaded_and_entered()
     {
         using var scripted = new ScriptedMachine(Idle, new MachineConfig { MemoryBytes = 32 << 20 });
-        Assert.Null(scripted.Machine.LoadLinux(SyntheticKernel.BzImage(), []));
+        Assert.Null(scripted.Machine.LoadLinux(SyntheticKernel.BzImage(), default));
         Assert.Equal(SyntheticKernel.PreferredAddress + 0x200, scripted.Cpu.Entry!.Value.Rip);
-        Assert.Equal(BootErrorKind.NotAKernel, scripted.Machine.LoadLinux([1, 2, 3], [])!.Kind);
+        Assert.Equal(BootErrorKind.NotAKernel, scripted.Machine.LoadLinux(new byte[] { 1, 2, 3 }, default)!.Kind);
     }
 
     [Fact]

@@ -12,7 +12,7 @@ public sealed class RealCpuTests
     private static GuestMachine Boot(byte[] kernel, VcpuOptions? options = null)
     {
         var machine = new GuestMachine(new MachineConfig { MemoryBytes = 32 << 20, BootUnixSeconds = 1_700_000_000, RngSeed = 7 }, options);
-        Assert.Null(machine.LoadLinux(kernel, []));
+        Assert.Null(machine.LoadLinux(kernel, default));
         return machine;
     }
 

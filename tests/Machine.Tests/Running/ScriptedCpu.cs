@@ -71,7 +71,13 @@ internal sealed class ScriptedCpu(ICpuBus bus, Func<ulong, ICpuBus, ScriptedStep
 
     public void RequestStop() => stopRequested = true;
 
-    public void EnterKernel(in BootEntry entry) => Entry = entry;
+    public void CountShutdown() => Icount++;
+
+    public void EnterKernel(in BootEntry entry)
+    {
+        Entry = entry;
+        (nmiPending, halted, shutdown, InterruptLine, TscAdjust) = (false, false, false, false, 0);
+    }
 
     public void Snapshot(StateWriter writer)
     {

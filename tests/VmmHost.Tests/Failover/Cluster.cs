@@ -61,8 +61,8 @@ internal sealed class Cluster : IAsyncDisposable
     }
 
     /// <summary>Starts the tiny guest.</summary>
-    public Task StartVmAsync(string node, string commandLine, string? disk = null, bool takeOver = false) =>
-        DoAsync(node, VmStart.Read(WriteVm(commandLine, disk), null, takeOver, System.IO.Path.GetDirectoryName(OwnDisk(node, "x"))!));
+    public Task StartVmAsync(string node, string commandLine, string? disk = null, bool takeOver = false, string settings = "") =>
+        DoAsync(node, VmStart.Read(WriteVm(commandLine, disk, settings), null, takeOver, System.IO.Path.GetDirectoryName(OwnDisk(node, "x"))!));
 
     /// <summary>Starts a node, whose options a test may change.</summary>
     public void Start(string name, Func<NodeOptions, NodeOptions>? change = null)
@@ -103,11 +103,11 @@ internal sealed class Cluster : IAsyncDisposable
     /// <summary>The node falls silent at once: its actors are stopped in the middle of what they do, and nothing is said to anybody.</summary>
     public void Kill(string name) => nodes[name].System.Stop(nodes[name].Actor);
 
-    public string WriteVm(string commandLine, string? disk = null)
+    public string WriteVm(string commandLine, string? disk = null, string settings = "")
     {
         string file = Path("tiny.hocon");
         File.WriteAllText(file, $"name = {Vm}\nmemory = 16M\nkernel = \"{Path("kernel")}\"\nappend = \"{commandLine}\"\nrng-seed = 1\n"
-            + (disk is null ? "" : $"disks = [ \"{disk}\" ]\n"));
+            + (disk is null ? "" : $"disks = [ \"{disk}\" ]\n") + settings);
         return file;
     }
 

@@ -17,8 +17,8 @@ public sealed class EndingTests
     });
 
     [Fact]
-    public Task Guest_that_resets_itself_ends_both_replicas() => EndsBothAsync("it was reset",
-        cluster => cluster.DoAsync("A", new NodeProtocol.Operate(Cluster.Vm, ControlOperation.Nmi)));   // It takes an NMI for a fault, and resets.
+    public Task Guest_that_resets_itself_and_may_not_start_again_ends_both_replicas() => EndsBothAsync("it was reset",
+        cluster => cluster.DoAsync("A", new NodeProtocol.Operate(Cluster.Vm, ControlOperation.Nmi)), "on-reboot = stop");   // It takes an NMI for a fault, and resets.
 
     [Fact]
     public async Task Lone_VM_that_no_peer_takes_is_switched_off_with_its_node()
@@ -38,12 +38,12 @@ public sealed class EndingTests
         Assert.True(cluster.Arbiter.HasEnded(Cluster.Vm, cluster.Arbiter.Newest(Cluster.Vm)!.Generation));
     }
 
-    private static async Task EndsBothAsync(string how, Func<Cluster, Task> end)
+    private static async Task EndsBothAsync(string how, Func<Cluster, Task> end, string settings = "")
     {
         await using var cluster = new Cluster(["A", "B"]);
         cluster.Start("A");
         cluster.Start("B");
-        await cluster.StartVmAsync("A", "workload=console");
+        await cluster.StartVmAsync("A", "workload=console", settings: settings);
         await cluster.ProtectAsync("A", "B");
         await end(cluster);
         ReplicaStatusLine live = await cluster.UntilAsync("A", line => line.Role == "ended", "ended");

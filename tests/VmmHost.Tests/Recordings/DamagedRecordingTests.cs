@@ -72,8 +72,8 @@ public sealed class DamagedRecordingTests : IDisposable
     }
 
     [Theory]
-    [InlineData("\"version\": 1,", "\"version\": 2,", "format version 2, and this ftakka reads versions 1 to 1: use the one that recorded it, tests")]
-    [InlineData("\"version\": 1,", "\"version\": \"?\",", "not the manifest of a recording")]
+    [InlineData("\"version\": 2,", "\"version\": 3,", "format version 3, and this ftakka reads versions 1 to 2: use the one that recorded it, tests")]
+    [InlineData("\"version\": 2,", "\"version\": \"?\",", "not the manifest of a recording")]
     [InlineData("\"semantics\": 2,", "\"semantics\": 3,", "CPU semantics 3, and this ftakka knows 0 to 2: use the one that recorded it, tests")]
     [InlineData("\"semantics\": 2,\n  \"hostCpu\": \"any\"", "\"hostCpu\": \"Intel(R) Xeon(R)\"", "made on Intel(R) Xeon(R) before multiplications had defined flags, and would differ now: use the ftakka that recorded it, tests, on such a host")]
     [InlineData("\"semantics\": 2,\n  \"hostCpu\": \"any\"", "\"hostCpu\": \"12th Gen Intel(R) Core(TM) i7-12700K\"", "made on 12th Gen Intel(R) Core(TM) i7-12700K before")]

@@ -52,7 +52,7 @@ public sealed class LongLogTests : IDisposable
     {
         var config = new MachineConfig { MemoryBytes = 16 << 20, CommandLine = "workload=compute rounds=1000", Nics = [new NetOptions { Mac = TinyRecording.GuestMac }] };
         using var machine = new GuestMachine(config);
-        Assert.Null(machine.LoadLinux(TinyGuest.Kernel, []));
+        Assert.Null(machine.LoadLinux(TinyGuest.Kernel, default));
         using RecordingWriter writer = RecordingWriter.Create(recording, TinyRecording.Manifest(config), RecordingSync.Never);
         using var runner = new RecordingRunner(machine, writer, TinyRecording.DigestEvery, TinyRecording.KeyframeEvery);
         var random = new Random(1);

@@ -74,11 +74,41 @@ public sealed class LinuxRunTests : IDisposable
         GuestRun panic = await LinuxGuest.RunAsync(folder, "echo c > /proc/sysrq-trigger");
         Assert.Equal(ExitCode.GuestCrashed, panic.ExitCode);
         Assert.Contains("Kernel panic", panic.Text, StringComparison.Ordinal);
-        Assert.Contains("triple fault", panic.Errors, StringComparison.Ordinal);
+        Assert.Contains("the guest's kernel panicked", panic.Errors, StringComparison.Ordinal);
 
-        GuestRun reboot = await LinuxGuest.RunAsync(folder, "reboot -f");
+        GuestRun reboot = await LinuxGuest.RunAsync(folder, "reboot -f", null, "--on-reboot", "stop");
         Assert.Equal(ExitCode.GuestCrashed, reboot.ExitCode);
+        Assert.Contains("the guest rebooted", reboot.Errors, StringComparison.Ordinal);
+
+        // A reboot by triple fault cannot be told from a crash.
+        GuestRun fault = await LinuxGuest.RunAsync(folder, "echo triple > /sys/kernel/reboot/type; reboot -f");
+        Assert.Equal(ExitCode.GuestCrashed, fault.ExitCode);
+        Assert.Contains("triple fault", fault.Errors, StringComparison.Ordinal);
     }
+
+    [LinuxGuestFact]
+    public async Task Guest_reboots_three_times_and_is_a_new_boot_each_time()
+    {
+        GuestRun run = await LinuxGuest.RunAsync(folder, CountsBoots("reboot -f"), null, "--disk", FileOf("boots.img", new byte[1 << 20]));
+        Assert.Equal(ExitCode.Ok, run.ExitCode);
+        Assert.Equal(["BOOT 0", "BOOT 1", "BOOT 2", "BOOT 3"], run.Text.Split('\n').Where(line => line.StartsWith("BOOT ", StringComparison.Ordinal)));
+        Assert.Equal(4, run.Text.Split("Linux version").Length - 1);
+        Assert.Equal(3, run.Errors.Split("the guest rebooted").Length - 1);
+    }
+
+    [LinuxGuestFact]
+    public async Task Panic_restarts_a_guest_that_is_to_be_restarted_after_a_crash()
+    {
+        GuestRun run = await LinuxGuest.RunAsync(
+            folder, CountsBoots("echo c > /proc/sysrq-trigger"), null, "--on-crash", "restart", "--on-reboot", "stop", "--disk", FileOf("boots.img", new byte[1 << 20]));
+        Assert.Equal(ExitCode.Ok, run.ExitCode);
+        Assert.Contains("BOOT 3", run.Text, StringComparison.Ordinal);
+        Assert.Equal(3, run.Errors.Split("the guest's kernel panicked").Length - 1);
+    }
+
+    /// <summary>Ends three boots in a way, and the fourth by switching off; the disk knows which it is.</summary>
+    private static string CountsBoots(string end) =>
+        $"read boot < /dev/vda; boot=${{boot:-0}}; echo BOOT $boot; [ $boot -ge 3 ] && exit 0; echo $((boot + 1)) > /dev/vda; sync; {end}; sleep 60";
 
     [LinuxGuestFact]
     public async Task Two_guests_in_one_process_do_not_disturb_each_other()
