@@ -1,4 +1,3 @@
-using FtAkka.DeviceActors.Consoles;
 using FtAkka.Machine;
 using FtAkka.Machine.Events;
 using FtAkka.Nodes;
@@ -59,14 +58,14 @@ public sealed class RestartTests
         cluster.Start("B");
         await cluster.StartVmAsync("A", $"workload=reboot how=1 count={Endless} period={Period}", settings: "on-crash = restart\n");
         var reader = new ConsoleReader();
-        ConsoleScrollback onA = await cluster.ConsoleAsync("A");
+        VmConsole onA = await cluster.ConsoleAsync("A");
         await cluster.ProtectAsync("A", "B");
         await reader.ReadAsync(onA, text => LineCount(text) >= GuestMachine.CrashesInRowMax);
         // Longer than a boot takes: another would be seen.
         await Task.Delay(TimeSpan.FromSeconds(2));
         cluster.Kill("A");
         await cluster.UntilAsync("B", line => line.Role is "solo" or "ended", "live");
-        ConsoleScrollback onB = await cluster.ConsoleAsync("B");
+        VmConsole onB = await cluster.ConsoleAsync("B");
         Task more = reader.ReadAsync(onB, text => LineCount(text) >= GuestMachine.CrashesInRowMax + 2);
         Assert.NotSame(more, await Task.WhenAny(more, Task.Delay(TimeSpan.FromSeconds(2))));
         Assert.Equal(TinyGuest.RebootText(GuestMachine.CrashesInRowMax), reader.Text);
