@@ -32,7 +32,7 @@ internal static partial class UseRules
         ["AddendAddress"] = ForTests,
         ["ConsoleText"] = ForTests,
         ["CopyFrom"] = ForTests,
-        ["DataAddress"] = ForTests,
+        ["DeviationsWith"] = ForTests,
         ["DifferenceFrom"] = ForTests,
         ["DropCaches"] = ForTests,
         ["HeldBytes"] = ForTests,
