@@ -33,7 +33,7 @@ internal static partial class UseRules
         ["AddendAddress"] = ForTests,
         ["ConsoleText"] = ForTests,
         ["CopyFrom"] = ForTests,
-        ["DataAddress"] = ForTests,
+        ["DeviationsWith"] = ForTests,
         ["DifferenceFrom"] = ForTests,
         ["HeldBytes"] = ForTests,
         ["HeldFrames"] = ForTests,

@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Diagnostics.CodeAnalysis;
 using System.Text;
+using FtAkka.Cpu.Verification;
 
 namespace FtAkka.Cpu.Architecture;
 
@@ -81,6 +82,8 @@ public sealed class CpuModel
         !TryGet(name, out CpuModel? model) ? $"There is no CPU model '{name}'; there is {V1Name}."
         : model.MissingHostFeatures([.. HostFeatures.Detect()]) is { Count: > 0 } missing
             ? $"This host's CPU cannot run the model {name}: it lacks {string.Join(", ", missing)}."
+        : HostSelfTest.FindDeviation() is { } deviation
+            ? $"This host's CPU cannot run the model {name}: it differs from all known CPUs in a result that guests would see ({deviation}), so recordings and backups on other hosts would diverge."
             : null;
 
     /// <summary>CPUID.</summary>

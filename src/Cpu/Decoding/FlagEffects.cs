@@ -87,7 +87,8 @@ internal readonly record struct FlagEffects
     };
 
     /// <summary>
-    /// Null: not in the list. AF behind AND, OR, XOR and TEST is 0 on every known CPU, and BT and its kin change CF alone.
+    /// Null: not in the list. AF behind AND, OR, XOR and TEST is 0 on every known CPU, and BT and its kin change CF alone: <see cref="Verification.HostSelfTest"/>
+    /// looks.
     /// </summary>
     private static uint? WrittenBy(Mnemonic mnemonic)
     {

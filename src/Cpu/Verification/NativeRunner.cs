@@ -39,10 +39,11 @@ internal sealed unsafe class NativeRunner : IDisposable
     private readonly bool _gsBase;
 
     /// <summary>Maps the areas and emits entry and exit code.</summary>
-    public NativeRunner()
+    /// <param name="segmentBase">False: no instruction will be relative to GS, so that the host's kernel need not let programs load its base.</param>
+    public NativeRunner(bool segmentBase = true)
     {
         // CPUID.(7,0):EBX bit 0. The bit also says that the kernel has enabled the instructions only on Linux 5.9 and later; AT_HWCAP2 would tell.
-        _gsBase = (X86Base.CpuId(7, 0).Ebx & 1) != 0;
+        _gsBase = segmentBase && (X86Base.CpuId(7, 0).Ebx & 1) != 0;
         _exit = _trampoline.Address + 2048;
         Assemble(EmitEntry(), 0);
         Assemble(EmitExit(), 2048);

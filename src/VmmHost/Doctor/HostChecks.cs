@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
+using FtAkka.Cpu.Verification;
 using FtAkka.GuestKit;
 
 namespace FtAkka.VmmHost.Doctor;
@@ -17,6 +18,8 @@ public static class HostChecks
         new("system", CheckNeed.Required, "everything", "use a 64-bit Linux on an x86-64 CPU", LookForSystem),
         new("cpu", CheckNeed.Required, "the guest CPU model ftvm64-v1",
             "use a host with an Intel CPU of 2019 (Ice Lake) or later, or any AMD Zen; in a VM, pass the host's CPU through (-cpu host)", CpuFeatures.Look),
+        new("cpu results", CheckNeed.Required, "guests that do the same on every host",
+            "use another CPU, and report this one: it leaves something else than all known ones where the architecture leaves it open", LookForCpuResults),
         new("memory", CheckNeed.Required, "guests", $"free memory or raise the container's limit to {MemoryNeededMiB} MiB", LookForMemory),
         new("memfd", CheckNeed.Required, "guest memory", "use Linux 3.17 or later, and allow memfd_create in the container's seccomp profile",
             CodeMemoryCheck.LookForMemfd),
@@ -39,6 +42,10 @@ public static class HostChecks
         string text = $"{RuntimeInformation.OSDescription.Trim()}, {RuntimeInformation.ProcessArchitecture}, {Environment.ProcessorCount} CPUs, .NET {Environment.Version}";
         return OperatingSystem.IsLinux() && RuntimeInformation.ProcessArchitecture == Architecture.X64 ? Finding.Ok(text) : Finding.Missing(text);
     }
+
+    private static Finding LookForCpuResults() => HostSelfTest.FindDeviation() is { } deviation
+        ? Finding.Missing($"not as on all known CPUs: {deviation}")
+        : Finding.Ok("as on all known CPUs, where the architecture leaves them open");
 
     private static Finding LookForMemory()
     {
