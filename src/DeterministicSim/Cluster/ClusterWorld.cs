@@ -252,6 +252,11 @@ internal sealed class ClusterWorld : IDisposable
     /// <summary>A guest begins anew on a host, on the disk as it is: whoever looks from outside begins anew with it.</summary>
     private void Boot(SimulatedHost host)
     {
+        // No node starts a VM whose former replica has not closed its disks.
+        foreach (SimulatedDisk disk in _openDisks.ToArray())
+        {
+            disk.FinishIfClosed();
+        }
         Outside.Restart(Profile.Disks.Length > 0 ? JournalRecord.CountGood(DiskOf(host).Content, Outside.JournalSeed) : 0);
         if (Profile.Nics.Length > 0)
         {

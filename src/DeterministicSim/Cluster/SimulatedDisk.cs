@@ -95,6 +95,7 @@ internal sealed class SimulatedDisk(ClusterWorld world, SimulatedHost host, long
             if (_underWay.Remove(number))
             {
                 DiskOutcome outcome = Perform(request);
+                SayIfClosed();
                 if (ClusterWorld.IsAlive(host, incarnation))
                 {
                     world.Simulation.Schedule(host.System!, TimeSpan.Zero, () => done.TrySetResult(outcome));
@@ -108,7 +109,31 @@ internal sealed class SimulatedDisk(ClusterWorld world, SimulatedHost host, long
     public void Dispose()
     {
         _closed = true;
+        SayIfClosed();
+    }
+
+    /// <summary>A disk that is being closed waits for its storage, and only then is its replica said to have ended: what is under way lands before anything can follow from that.</summary>
+    public void FinishIfClosed()
+    {
+        if (!_closed)
+        {
+            return;
+        }
+        DiskRequest[] last = [.. _underWay.Values];
+        _underWay.Clear();
+        foreach (DiskRequest request in last)
+        {
+            Perform(request);
+        }
         world.DiskClosed(this);
+    }
+
+    private void SayIfClosed()
+    {
+        if (_closed && _underWay.Count == 0)
+        {
+            world.DiskClosed(this);
+        }
     }
 
     /// <summary>The host has crashed: what was under way is gone, there, or there in part.</summary>
