@@ -39,14 +39,23 @@ public sealed class RemotingStoryTests
         for (int play = 0; play < 3 && !told.SequenceEqual(simulated); play++)
         {
             told = await Task.Factory.StartNew(
-                () =>
-                {
-                    using var network = new SocketStoryNetwork();
-                    return new RemotingStory(network).Play();
-                },
-                CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+                PlayOverSockets, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
         }
         Assert.True(told.SequenceEqual(simulated), $"Over sockets:\n{string.Join('\n', told)}");
+    }
+
+    /// <summary>A play that came to a stop, since the host was too busy for the times in it, is one that is not the simulation's.</summary>
+    private static IReadOnlyList<string> PlayOverSockets()
+    {
+        try
+        {
+            using var network = new SocketStoryNetwork();
+            return new RemotingStory(network).Play();
+        }
+        catch (Xunit.Sdk.XunitException stopped)
+        {
+            return [stopped.Message];
+        }
     }
 
     /// <summary>Restarts, a partition, one-sided ends and a quarantine: nothing of them depends on the process.</summary>
