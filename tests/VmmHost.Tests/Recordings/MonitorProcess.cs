@@ -58,15 +58,16 @@ internal sealed class MonitorProcess : IDisposable
         while (true)
         {
             Task change;
+            string printed;
             lock (output)
             {
-                if (output.ToString().Contains(text, StringComparison.Ordinal))
-                {
-                    return;
-                }
-                change = more.Task;
+                (change, printed) = (more.Task, output.ToString());
             }
-            Assert.False(reading.IsCompleted, $"ended without '{text}'\n{Tail(output.ToString())}");
+            if (printed.Contains(text, StringComparison.Ordinal))
+            {
+                return;
+            }
+            Assert.False(reading.IsCompleted, $"ended without '{text}'\n{Tail(printed)}");
             await Task.WhenAny(change, reading).WaitAsync(late.Token);
         }
     }
