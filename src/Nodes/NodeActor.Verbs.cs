@@ -77,7 +77,7 @@ public sealed partial class NodeActor
             entry.Reprotection.Forget();
         }
         return !answer.IsDone ? new NodeProtocol.Refused(answer.Text)
-            : verb == VmVerb.Attach ? new NodeProtocol.Attached(new VmConsole(self, entry.Vm, entry.Process))
+            : verb == VmVerb.Attach ? new NodeProtocol.Attached(new VmConsole(self, entry.Process))
             : new NodeProtocol.Done(answer.Text);
     }
 

@@ -17,11 +17,6 @@ public sealed partial class NodeActor : ReceiveActor, IWithTimers
 
     private sealed record Beat;
 
-    private sealed record BeatAtOnce;
-
-    /// <summary>Remoting drops what is sent before it has settled the end of a connection, on the next tick of Akka's scheduler.</summary>
-    private static readonly TimeSpan BehindAnEnd = TimeSpan.FromMilliseconds(20);
-
     /// <summary>A peer counts as there until none of so many of its beats has come.</summary>
     private const int BeatsInTimeout = 6;
 
@@ -33,7 +28,7 @@ public sealed partial class NodeActor : ReceiveActor, IWithTimers
     private readonly NodeSenders senders;
     private readonly SortedDictionary<string, Heartbeat> lastBeats = new(StringComparer.Ordinal);
     private ICancelable? beats;
-    private readonly HashSet<Address> associated = [];
+    private ConnectionBeats? connections;
     private readonly SortedDictionary<string, string> settingsTold = new(StringComparer.Ordinal);
     private readonly StepGaps gaps;
     private long beatsSent;
@@ -57,9 +52,9 @@ public sealed partial class NodeActor : ReceiveActor, IWithTimers
             }
             LookAfterReplicas();
         });
-        Receive<AssociatedEvent>(OnAssociated);
-        Receive<DisassociatedEvent>(OnDisassociated);
-        Receive<BeatAtOnce>(_ => SendBeat());
+        Receive<AssociatedEvent>(told => connections!.Take(told));
+        Receive<DisassociatedEvent>(told => connections!.Take(told));
+        Receive<ConnectionBeats.Due>(_ => SendBeat());
         Receive<Heartbeat>(beat => senders.IsFrom(Sender, beat.NodeName), Hear);
         Receive<CloneOffer>(offer => senders.IsFrom(Sender, offer.Node), Take);
         Receive<VmQuestion>(question => senders.IsFrom(Sender, question.NodeName), AnswerTo);
@@ -112,33 +107,13 @@ public sealed partial class NodeActor : ReceiveActor, IWithTimers
             peers[peer] = ((ExtendedActorSystem)Context.System).Provider.ResolveActorRef(PathOf(Context.System, settings.Peers[peer]));
         }
         TimeSpan interval = settings.Protection.HeartbeatInterval;
-        Context.System.EventStream.Subscribe(Self, typeof(AssociatedEvent));
-        Context.System.EventStream.Subscribe(Self, typeof(DisassociatedEvent));
+        connections = new ConnectionBeats(Context, Timers, SendBeat);
         gaps.Step(Now);
         beats = Context.System.Scheduler.ScheduleTellRepeatedlyCancelable(interval, interval, Self, new Beat(), Self);
     }
 
     /// <inheritdoc/>
     protected override void PostStop() => beats?.Cancel();
-
-    /// <summary>A connection is there: the peer learns at once from the beat's number what was lost between the last one and this.</summary>
-    private void OnAssociated(AssociatedEvent told)
-    {
-        associated.Add(told.RemoteAddress);
-        SendBeat();
-    }
-
-    /// <summary>
-    /// A connection has ended: remoting makes another one when something is sent. What is sent in this very moment would still be lost. An attempt to
-    /// connect that has failed ends likewise, and is not followed by another one at once.
-    /// </summary>
-    private void OnDisassociated(DisassociatedEvent told)
-    {
-        if (associated.Remove(told.RemoteAddress))
-        {
-            Timers.StartSingleTimer(told.RemoteAddress, new BeatAtOnce(), BehindAnEnd);
-        }
-    }
 
     /// <summary>That a node lives need not be known as soon as that a replica lives: replicas have heartbeats of their own.</summary>
     private TimeSpan BeatInterval => TimeSpan.FromTicks(Math.Max(settings.Protection.HeartbeatInterval.Ticks, settings.Protection.ChannelTimeout.Ticks / BeatsInTimeout));

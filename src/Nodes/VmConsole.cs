@@ -5,13 +5,9 @@ namespace FtAkka.Nodes;
 
 /// <summary>The console of a replica on a node, for a client of the node. It ends with the replica.</summary>
 /// <param name="node">The node's actor.</param>
-/// <param name="vm">Name of the VM.</param>
 /// <param name="process">The replica's process.</param>
-public sealed class VmConsole(IActorRef node, string vm, IActorRef process)
+public sealed class VmConsole(IActorRef node, IActorRef process)
 {
-    /// <summary>Name of the VM.</summary>
-    public string Vm => vm;
-
     /// <summary>Output from a position on, or from the oldest byte kept if that is later. Waits until there is some.</summary>
     /// <returns>The bytes and the position of the first; no bytes once the replica has ended and all was read.</returns>
     public async Task<(ulong Offset, ImmutableArray<byte> Bytes)> ReadAsync(ulong from, CancellationToken cancelled)

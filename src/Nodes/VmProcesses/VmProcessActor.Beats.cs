@@ -1,5 +1,3 @@
-using Akka.Actor;
-using Akka.Remote;
 using FtAkka.LogChannelActors.Replicas;
 using FtAkka.Replication.Messages;
 
@@ -13,12 +11,7 @@ namespace FtAkka.Nodes.VmProcesses;
 public sealed partial class VmProcessActor
 #pragma warning restore CA1001
 {
-    private sealed record BeatAtOnce;
-
-    /// <summary>Remoting drops what is sent before it has settled the end of a connection, on the next tick of Akka's scheduler.</summary>
-    private static readonly TimeSpan BehindAnEnd = TimeSpan.FromMilliseconds(20);
-
-    private readonly HashSet<Address> associated = [];
+    private ConnectionBeats? connections;
     private VmPort? port;
     private long beats;
 
@@ -27,25 +20,6 @@ public sealed partial class VmProcessActor
         if (end is null && replica?.Link is { } link)
         {
             port!.Send(link.Node, new ReplicaBeat(link.Session.Generation, link.Session.Attempt, ++beats));
-        }
-    }
-
-    /// <summary>A connection is there: the peer learns at once from the beat's number what was lost between the last one and this.</summary>
-    private void OnAssociated(AssociatedEvent told)
-    {
-        associated.Add(told.RemoteAddress);
-        Beat();
-    }
-
-    /// <summary>
-    /// A connection has ended: remoting makes another one when something is sent. What is sent in this very moment would still be lost. An attempt to
-    /// connect that has failed ends likewise, and is not followed by another one at once.
-    /// </summary>
-    private void OnDisassociated(DisassociatedEvent told)
-    {
-        if (associated.Remove(told.RemoteAddress))
-        {
-            Timers.StartSingleTimer(told.RemoteAddress, new BeatAtOnce(), BehindAnEnd);
         }
     }
 }

@@ -67,9 +67,9 @@ public sealed partial class VmProcessActor : ReceiveActor, IWithTimers
         Receive<Proved>(OnProved);
         Receive<ReplicaProtocol.Settled>(message => message.Then());
         Receive<Tick>(_ => OnTick());
-        Receive<AssociatedEvent>(OnAssociated);
-        Receive<DisassociatedEvent>(OnDisassociated);
-        Receive<BeatAtOnce>(_ => Beat());
+        Receive<AssociatedEvent>(told => connections!.Take(told));
+        Receive<DisassociatedEvent>(told => connections!.Take(told));
+        Receive<ConnectionBeats.Due>(_ => Beat());
     }
 
     /// <inheritdoc/>
@@ -101,8 +101,7 @@ public sealed partial class VmProcessActor : ReceiveActor, IWithTimers
     {
         TimeSpan interval = settings.Protection.HeartbeatInterval;
         Timers.StartPeriodicTimer(nameof(Tick), new Tick(), interval, interval);
-        Context.System.EventStream.Subscribe(Self, typeof(AssociatedEvent));
-        Context.System.EventStream.Subscribe(Self, typeof(DisassociatedEvent));
+        connections = new ConnectionBeats(Context, Timers, Beat);
     }
 
     /// <inheritdoc/>
